@@ -1,0 +1,44 @@
+// The architecture's part of a thread: kernel context, user register state, FPU state. Contract.
+#pragma once
+
+#include <stdint.h>
+
+#include <lib/types.h>
+
+struct thread;
+
+struct arch_thread {
+    uint64_t sp;           // kernel stack pointer while off the CPU
+    uint64_t stack_top;    // top (highest address) of the kernel stack; the user frame lies directly below it
+    uint64_t canary;       // stack protector value of this thread's kernel stack
+    uint64_t fs_base;      // user TLS base (saved at switch-out)
+    uint64_t gs_base;      // user GS base
+    void* fpu;             // 64-byte aligned save area; null for kernel threads
+    uint32_t fpu_cpu;      // the CPU whose registers may still hold this thread's state
+    uint32_t mode;         // per-thread entry mode word: 0 = native (vDSO only)
+    uint64_t fault_resume; // set by user copies: where a fault continues; 0 = none (see <arch/user_copy.h>)
+};
+
+// The full register frame that every entry from user mode leaves at the top of the kernel stack.
+struct arch_user_frame {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t vector, error_code;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+// A new kernel thread: its first switch-in calls entry() on the given stack with preemption disabled once (as after any switch).
+void arch_thread_init(struct arch_thread* t, vaddr_t stack_top, void (*entry)(void));
+
+// Switches kernel stacks, GS-relative current/kernel_sp/canary, FS/GS bases, FPU. Interrupts off. The address space is switched by the
+// scheduler's hook before. Returns in `next`'s context; the return value there is the thread that ran before it.
+struct thread* arch_context_switch(struct thread* prev, struct thread* next);
+
+// First entry to user mode of the current thread: all other registers zero, FPU state initial.
+[[noreturn]] void arch_enter_user(uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2);
+
+// FPU save area for user threads. NO_MEMORY is the caller's to report.
+[[nodiscard]] bool arch_thread_alloc_fpu(struct arch_thread* t);
+void arch_thread_free(struct arch_thread* t);
+
+// The frame of a thread that is in the kernel (or the current one); valid while it cannot return to user mode.
+struct arch_user_frame* arch_thread_user_frame(struct arch_thread* t);

@@ -1,0 +1,47 @@
+// What the architecture calls upwards. Declared here, defined by the layer named; bound at link time because these are the hottest edges
+// of the kernel and there is exactly one implementation of each.
+#pragma once
+
+#include <stdint.h>
+
+#include <lib/status.h>
+#include <lib/types.h>
+
+struct arch_user_frame;
+struct thread;
+
+enum fault_flags : uint32_t {
+    FAULT_WRITE = 1u << 0,
+    FAULT_EXEC = 1u << 1,
+    FAULT_USER = 1u << 2,    // came from user mode
+    FAULT_PRESENT = 1u << 3, // a permission fault: the translation existed
+};
+
+// vm: resolves a fault on a user address of the current thread's address space; called with interrupts on, may sleep. Not OK = the access
+// fails: user mode gets an exception, a user copy its error.
+status_t arch_upcall_page_fault(vaddr_t va, enum fault_flags flags);
+
+// sched: the timer interrupt of this CPU (interrupts off).
+void arch_upcall_timer(void);
+// sched: cpu.pending is not zero and preemption is enabled: called on the way out of an interrupt to kernel code, and by preempt_enable().
+void arch_upcall_preempt(void);
+// object: work before returning to user mode (kill, suspend, reschedule, deferred work) when thread flags or cpu.pending say so.
+// Interrupts on; may not return.
+void arch_upcall_user_return(struct arch_user_frame* frame);
+
+struct arch_exception_report {
+    uint32_t type;       // ZX_EXCP_*
+    uint32_t synth_code; // page faults: the status of the failed fault
+    uint64_t vector, error_code, cr2;
+};
+// object: an exception from user mode that nothing resolved. May not return (the process is killed), or returns to resume the thread.
+void arch_upcall_user_exception(struct arch_user_frame* frame, const struct arch_exception_report* report);
+
+// syscall: the dispatcher (assembly calls it directly). Returns what goes into rax.
+int64_t arch_upcall_syscall(uint64_t number, struct arch_user_frame* frame);
+
+// sched: a secondary CPU is up, on its idle thread.
+[[noreturn]] void arch_upcall_secondary_main(void);
+
+// platform: an external interrupt line (IOAPIC/MSI vector) fired. Interrupts off.
+void arch_upcall_irq(uint32_t vector);

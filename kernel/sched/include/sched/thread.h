@@ -1,0 +1,127 @@
+// Threads and the one blocking primitive.
+//
+// Parking: a thread that waits puts a `struct waiter` where its waker finds it (under the object's own lock), drops that lock and calls
+// waiter_block(). Exactly one party claims the waiter by compare-and-swap of `result`: a waker (waiter_claim), the deadline, or a kill/suspend.
+//
+//     waiter side                                     waker side (object lock held)
+//       waiter_init(&w)                                 wake_list_begin(&wl)            before taking the lock
+//       lock; list_push_back(&o->waiters, &w.node)      if (wake_list_add(&wl, w, status)) claimed; else w timed out: skip it
+//       unlock                                          list_remove(&w->node) either way
+//       s = waiter_block(&w, deadline, mode)            unlock
+//       lock; if linked, list_remove; unlock            wake_list_flush(&wl)            delivers wake-ups, may reschedule
+//
+// A waiter lives on the waiting thread's stack. The waker may touch it only under the object lock and only before a successful claim; the
+// thread itself stays valid until the flush because preemption is off from begin to flush and threads are freed through an epoch.
+// Unparks may be spurious; waiter_block() loops until the waiter is claimed.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <arch/cpu.h>
+#include <arch/percpu.h>
+#include <arch/thread.h>
+#include <lib/list.h>
+#include <lib/status.h>
+#include <lib/types.h>
+#include <locking/spinlock.h>
+
+struct arch_aspace;
+struct process;
+struct handle_table;
+struct thread_object;
+struct wait_queue;
+
+enum thread_state : uint8_t { THREAD_INITIAL, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_SUSPENDED, THREAD_DEAD };
+
+// Pending bits, tested before sleeping and on every return to user mode. Set atomically by anyone, cleared by the thread itself.
+enum : uint32_t {
+    THREAD_PENDING_KILL = 1u << 0,
+    THREAD_PENDING_SUSPEND = 1u << 1,
+    THREAD_PENDING_EXCEPTION = 1u << 2,
+};
+
+enum wait_mode : uint8_t {
+    WAIT_UNINTERRUPTIBLE, // bounded kernel waits only
+    WAIT_KILLABLE,        // ends early only by kill: STATUS_INTR_KILLED
+    WAIT_INTERRUPTIBLE,   // also by suspend: STATUS_INTR_RETRY; only before any side effect
+};
+
+constexpr size_t THREAD_NAME_MAX = 32;
+
+// Scheduling fields are the scheduler's own (sched_priv.h explains their protection); other layers use only what the comments allow.
+struct thread {
+    struct arch_thread arch;                 // first: assembly relies on it
+    struct arch_aspace* arch_aspace;         // switched to at switch-in; null = kernel. Changed only by the thread itself.
+    struct process* process;                 // null for kernel threads; immutable after creation
+    struct handle_table* handles;            // the current handle table; immutable after start
+    struct thread_object* user;              // the object layer's half; null for kernel threads
+    _Atomic(uint32_t) pending;               // THREAD_PENDING_*
+    _Atomic(uint8_t) state;                  // enum thread_state, written under lock
+    uint8_t blocked_reason;                  // ZX_THREAD_STATE_BLOCKED_* >> 8 while blocked; written by the thread itself
+    uint32_t user_copy_disabled;             // > 0: user copies do not resolve faults; the thread's own
+    uint64_t tid;                            // koid for user threads
+    char name[THREAD_NAME_MAX];
+#include <sched/thread_sched_fields.h>       // the scheduler's fields, one struct member `struct thread_sched sched`
+};
+
+static inline struct thread* thread_current(void) { return arch_current_thread(); }
+
+// ---- creation ----
+// Kernel thread, detached or joined by its creator; NO_MEMORY returns null. Starts ready on thread_start().
+struct thread* kthread_create(const char* name, int (*fn)(void* arg), void* arg, int priority);
+// A user thread's kernel half: `entry` runs first in kernel mode (it ends in arch_enter_user()). The memory comes from sched/hooks.h.
+struct thread* thread_create(const char* name, void (*entry)(void));
+void thread_start(struct thread* t);
+int kthread_join(struct thread* t); // waits for the end, frees it
+[[noreturn]] void thread_exit_current(int code);
+
+// ---- blocking ----
+constexpr int32_t WAITER_PENDING = 1; // any status is <= 0
+
+struct waiter {
+    struct list_node node;      // for the object's list; under the object's lock
+    struct thread* thread;
+    _Atomic(int32_t) result;    // WAITER_PENDING until claimed
+};
+
+void waiter_init(struct waiter* w); // for the current thread
+[[nodiscard]] bool waiter_claim(struct waiter* w, status_t status);
+// Blocks until claimed. Returns the claim's status, or TIMED_OUT, INTR_RETRY, INTR_KILLED (which then are the claim).
+status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason);
+// As waiter_block, but the CPU goes straight to `target` (claimed by the caller, woken by this call) if the hand-off conditions hold (affinity
+// allows this CPU, target off its CPU, priority at least the best ready one's); else target is woken the ordinary way. Preemption must be off
+// with depth 1 from the claim to this call; it is on afterwards.
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason, struct thread* target);
+
+// Wake-ups collected under locks and delivered after them.
+struct wake_list {
+    struct thread* head; // linked through thread.sched; a thread already on some list is covered by that list's flush
+};
+void wake_list_begin(struct wake_list* wl);                                         // disables preemption
+bool wake_list_add(struct wake_list* wl, struct waiter* w, status_t status);         // claims; false = it was claimed already
+void wake_list_flush(struct wake_list* wl);                                          // wakes, enables preemption
+void wake_list_flush_next(struct wake_list* wl); // as flush, but the woken thread becomes this CPU's `next` and does not preempt (plain reply)
+
+// Plain sleep until `deadline_ns`: OK when it passed.
+status_t thread_sleep_until(int64_t deadline_ns, enum wait_mode mode);
+void thread_yield(void);
+
+// ---- kill, suspend ----
+// Sets pending bits, wakes the thread if it waits in a mode they end, sends an IPI if it runs elsewhere.
+void thread_set_pending(struct thread* t, uint32_t bits);
+static inline bool thread_killed(void) { return (atomic_load_explicit(&thread_current()->pending, memory_order_relaxed) & THREAD_PENDING_KILL) != 0; }
+
+// ---- preemption ----
+static inline void preempt_disable(void) { arch_preempt_inc(); }
+void preempt_pending_slow(void);
+static inline void preempt_enable(void) {
+    if (arch_preempt_dec_is_zero()) {
+        preempt_pending_slow();
+    }
+}
+
+// ---- properties ----
+void thread_set_priority(struct thread* t, int priority);      // 0..31
+void thread_set_affinity(struct thread* t, cpu_mask_t mask);    // takes effect before it returns to user mode
+int64_t thread_runtime_ns(struct thread* t);
