@@ -1,0 +1,66 @@
+"""`./jx build`: runs gn (with its include and layer checks) and ninja."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from jx import packages
+from jx.tree import ROOT, out_dir
+
+# Settings of the calling shell that would change what the compiler finds.
+_CLEARED = ("LIBRARY_PATH", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "COMPILER_PATH")
+
+_ENV_PREFIX = re.compile(r"^env(?: -u \w+)+ ")
+
+
+class BuildError(Exception):
+    """gn or ninja failed; they have said why."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--release", dest="variants", action="store_const", const=("release",))
+    group.add_argument("--debug", dest="variants", action="store_const", const=("debug",))
+    parser.add_argument("-j", type=int, metavar="N", dest="jobs", help="parallel jobs")
+    parser.add_argument("targets", nargs="*", help="ninja targets (all by default)")
+    parser.set_defaults(variants=("release", "debug"))
+
+
+def run(args: argparse.Namespace) -> int:
+    packages.ensure("build")
+    for variant in args.variants:
+        try:
+            build(variant, args.targets, jobs=args.jobs)
+        except BuildError as error:
+            print(f"jx: {error}")
+            return 1
+    return 0
+
+
+def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = None) -> Path:
+    """Brings a variant up to date and returns its folder."""
+    out = out_dir(variant)
+    environment = {k: v for k, v in os.environ.items() if k not in _CLEARED}
+    is_debug = "true" if variant == "debug" else "false"
+    generate = ["gn", "gen", str(out), "--check", "--quiet", "--export-compile-commands"]
+    generate.append(f"--args=is_debug={is_debug}")
+    if subprocess.run(generate, cwd=ROOT, env=environment).returncode != 0:
+        raise BuildError(f"gn failed for {variant}")
+    _clean_compile_commands(out / "compile_commands.json")
+    ninja = ["ninja", "-C", str(out), "--quiet"]
+    if jobs is not None:
+        ninja += ["-j", str(jobs)]
+    if subprocess.run(ninja + (targets or []), cwd=ROOT, env=environment).returncode != 0:
+        raise BuildError(f"the {variant} build failed")
+    return out
+
+
+def _clean_compile_commands(path: Path) -> None:
+    """Editors want the compiler as the first word, not the `env` in front of it."""
+    entries = json.loads(path.read_text())
+    for entry in entries:
+        entry["command"] = _ENV_PREFIX.sub("", entry["command"])
+    path.write_text(json.dumps(entries, indent=1))
