@@ -1,8 +1,10 @@
 // Copies between kernel and user memory that survive any pointer. Contract.
 //
-// The limit is the current address space's, checked once per copy; SMAP is opened around the copy only. A fault inside the copy loop
-// resolves through the normal fault path (which may sleep, page in, allocate); when that fails, the copy stops and reports how far it came.
-// With faults disabled (user_copy_faults_disable), a fault is not resolved: the copy stops at once and reports the address.
+// The limit is the current address space's, checked once per copy; SMAP is opened around the copy
+// only. A fault inside the copy loop resolves through the normal fault path (which may sleep, page
+// in, allocate); when that fails, the copy stops and reports how far it came. With faults disabled
+// (user_copy_faults_disable), a fault is not resolved: the copy stops at once and reports the
+// address.
 #pragma once
 
 #include <stddef.h>
@@ -16,18 +18,22 @@
 [[nodiscard]] size_t arch_copy_from_user(void* dst, const void __user* src, size_t size);
 [[nodiscard]] size_t arch_copy_to_user(void __user* dst, const void* src, size_t size);
 
-// The same with faults disabled: on a fault `*fault_va` is the address to resolve (see vm_fault_in()), the return value what is left.
-[[nodiscard]] size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size, vaddr_t* fault_va);
-[[nodiscard]] size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size, vaddr_t* fault_va);
+// The same with faults disabled: on a fault `*fault_va` is the address to resolve (see
+// vm_fault_in()), the return value what is left.
+[[nodiscard]] size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size,
+                                                 vaddr_t* fault_va);
+[[nodiscard]] size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
+                                               vaddr_t* fault_va);
 
-// Loads one aligned 32-bit word with faults disabled (futex compare under a lock). False on a fault.
+// Loads one aligned 32-bit word with faults disabled (futex compare under a lock). False on a
+// fault.
 [[nodiscard]] bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out);
 
 // Typed copies: the types must be equal, the status is INVALID_ARGS for a bad pointer.
-#define copy_from_user(dst, src)                                                                   \
-    ({                                                                                             \
-        static_assert(__builtin_types_compatible_p(typeof(*(dst)), typeof_unqual(*(src))));        \
-        arch_copy_from_user((dst), (src), sizeof(*(dst))) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;  \
+#define copy_from_user(dst, src)                                                                  \
+    ({                                                                                            \
+        static_assert(__builtin_types_compatible_p(typeof(*(dst)), typeof_unqual(*(src))));       \
+        arch_copy_from_user((dst), (src), sizeof(*(dst))) == 0 ? STATUS_OK : STATUS_INVALID_ARGS; \
     })
 #define copy_to_user(dst, src)                                                                     \
     ({                                                                                             \
