@@ -125,7 +125,7 @@ typedef uint32_t zx_thread_state_t;
 #define ZX_THREAD_STATE_NEW       ((zx_thread_state_t)0x0000u)
 #define ZX_THREAD_STATE_RUNNING   ((zx_thread_state_t)0x0001u)
 #define ZX_THREAD_STATE_SUSPENDED ((zx_thread_state_t)0x0002u)
-#define ZX_THREAD_STATE_BLOCKED   ((zx_thread_state_t)0x0003u) // only in the low byte of those below
+#define ZX_THREAD_STATE_BLOCKED   ((zx_thread_state_t)0x0003u) // only in the low byte
 #define ZX_THREAD_STATE_DYING     ((zx_thread_state_t)0x0004u)
 #define ZX_THREAD_STATE_DEAD      ((zx_thread_state_t)0x0005u)
 
