@@ -1,0 +1,60 @@
+"""Tests of symbolize.py, with a fake look-up and with the real one."""
+
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from jx.symbolize import Symbolizer, llvm_lookup
+
+
+class SymbolizeTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.kernel = self.folder / "kernel.elf"
+        self.kernel.touch()
+        self.asked: list[tuple[str, int]] = []
+
+    def _lookup(self, image: Path, address: int) -> list[str]:
+        self.asked.append((image.name, address))
+        return [f"f{address:x} at a.c:1", "(inlined by) g at a.c:2"]
+
+    def _symbolizer(self) -> Symbolizer:
+        return Symbolizer(self.kernel, self.folder, self._lookup)
+
+    def test_bias_and_return_addresses(self) -> None:
+        text = "x\n{{{bt:0:0xffff800000001000}}}\n{{{bt:1:0xffff800000002000}}}\n"
+        text += "{{{bias:0xffff800000000000}}}\n"
+        report = self._symbolizer().report(text)
+        self.assertEqual(self.asked, [("kernel.elf", 0x1000), ("kernel.elf", 0x1FFF)])
+        self.assertIn("#0  0xffff800000001000 f1000 at a.c:1\n    (inlined by) g", report)
+        self.assertTrue(report.startswith("x\n"))
+
+    def test_without_bias_the_address_stays(self) -> None:
+        line = self._symbolizer().line("{{{bt:0:0x1000}}}")
+        self.assertEqual(line, "#0  0x0000000000001000")
+        self.assertEqual(self.asked, [])
+
+    def test_program(self) -> None:
+        (self.folder / "hello").touch()
+        self._symbolizer().line("{{{bt:2:0x1235:bin/hello}}}")
+        self._symbolizer().line("{{{bt:2:0x1235:../gone}}}")
+        self.assertEqual(self.asked, [("hello", 0x1234)])
+
+    @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
+    def test_real_symbolizer(self) -> None:
+        source, image = self.folder / "prog.c", self.folder / "prog"
+        source.write_text("int spot(void) { return 3; }\n")
+        subprocess.run(
+            ["clang-19", "-g", "-shared", "-nostdlib", str(source), "-o", str(image)], check=True
+        )
+        names = subprocess.run(["nm", str(image)], check=True, capture_output=True, text=True)
+        lines = [line.split() for line in names.stdout.splitlines()]
+        address = next(int(line[0], 16) for line in lines if line[-1] == "spot")
+        self.assertRegex(llvm_lookup(image, address)[0], r"^spot at .*prog\.c:1")
+
+
+if __name__ == "__main__":
+    unittest.main()
