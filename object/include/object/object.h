@@ -1,8 +1,9 @@
 // The base of every kernel object: reference count, handle count, koid, signals and observers.
 //
 // Two counts. `refs` keeps the memory; `handles` counts handles in tables and in messages: when it falls to zero, ops->on_zero_handles runs once (the
-// user-visible end: peers are told, children are orphaned). Both saturate by assertion. The last object_unref() queues destruction instead of
-// recursing (kernel stacks are small).
+// user-visible end: peers are told, children are orphaned). Both saturate by assertion. An object_unref() that drops the last reference while
+// another object is being destroyed by the same thread queues behind it instead of recursing (kernel stacks are small), and one that runs with
+// preemption off hands the destruction to a worker. Memory is returned only after an epoch, because handle look-up is lock-free.
 //
 // `lock` points to the lock that protects signals, observers and the type's own state: the object's own, or the one that a pair of peers shares.
 // Object locks are spinlocks, never taken in interrupt context (interrupt-driven signalling comes through deferred work). Wake-ups and port packets
@@ -31,7 +32,8 @@ struct object_ops {
     zx_rights_t default_rights;
     zx_signals_t user_settable;               // signals that object_signal may change besides the user signals
     void (*on_zero_handles)(struct object* o); // no lock held; may sleep
-    void (*destroy)(struct object* o);         // last reference gone; frees the memory; may sleep
+    void (*destroy)(struct object* o);         // last reference gone: releases what the object holds; may sleep
+    void (*free_memory)(struct object* o);     // an epoch later: returns the memory itself; does not sleep
     zx_koid_t (*related_koid)(struct object* o);
     // The peer with a reference, or null; for object_signal_peer.
     struct object* (*peer_ref)(struct object* o);
@@ -46,7 +48,11 @@ struct object {
     _Atomic(uint32_t) refs;
     _Atomic(uint32_t) handles;
     _Atomic(zx_signals_t) signals;  // written under lock, read anywhere
-    struct list observers;          // under lock
+    union {
+        struct list observers;      // under lock, while refs > 0
+        struct object* next_dead;   // destruction queue, refs == 0
+        struct epoch_item epoch;    // after destroy()
+    };
     zx_koid_t koid;                 // immutable
     spinlock_t own_lock;            // unused by peers that share one
 };
@@ -59,6 +65,8 @@ struct object* op_no_peer(struct object* o);
 void object_init(struct object* o, const struct object_ops* ops, spinlock_t* shared_lock, zx_signals_t initial);
 [[nodiscard]] struct object* object_ref(struct object* o);
 void object_unref(struct object* o);
+// For lock-free readers (preemption off): false if the last reference is gone.
+[[nodiscard]] bool object_ref_unless_dead(struct object* o);
 static inline void object_unref_cleanup(struct object** o) {
     if (*o != nullptr) {
         object_unref(*o);
@@ -83,12 +91,12 @@ void object_signal(struct object* o, zx_signals_t clear, zx_signals_t set); // t
 static inline zx_signals_t object_signals(const struct object* o) { return atomic_load_explicit(&o->signals, memory_order_acquire); }
 
 // ---- observers ----
-// An observer is told when one of `watched` becomes asserted, when its handle is closed (on_cancel), or never more after object_remove_observer().
+// An observer is one-shot: it is unlinked, then told once, that one of `watched` is asserted (on_match) or that its handle was closed (on_cancel);
+// never after object_remove_observer() returned.
 struct observer;
 struct observer_ops {
-    // Under the object's lock. True: the observer is removed (one-shot).
-    bool (*on_match)(struct observer* ob, zx_signals_t observed, struct wake_list* wl);
-    // Under the object's lock; the observer has been removed. `handle` was closed or transferred.
+    // Both under the object's lock, the observer already unlinked. on_cancel: its handle was closed or transferred.
+    void (*on_match)(struct observer* ob, zx_signals_t observed, struct wake_list* wl);
     void (*on_cancel)(struct observer* ob, zx_signals_t observed, struct wake_list* wl);
 };
 struct observer {
@@ -97,7 +105,7 @@ struct observer {
     const void* handle;              // identity of the handle entry it was made through, for on_cancel
     zx_signals_t watched;
 };
-// If the signals match already (and `edge` is false), on_match is called at once and a true return means it was not linked.
+// If the signals match already (and `edge` is false), on_match is called at once and the observer is not linked.
 void object_add_observer(struct object* o, struct observer* ob, bool edge, struct wake_list* wl) TA_REQ(o->lock);
 void object_remove_observer(struct object* o, struct observer* ob); // idempotent
 void object_cancel_observers(struct object* o, const void* handle, struct wake_list* wl) TA_REQ(o->lock);

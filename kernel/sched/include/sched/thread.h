@@ -29,6 +29,7 @@
 struct arch_aspace;
 struct process;
 struct handle_table;
+struct object;
 struct thread_object;
 struct wait_queue;
 
@@ -60,6 +61,8 @@ struct thread {
     _Atomic(uint8_t) state;                  // enum thread_state, written under lock
     uint8_t blocked_reason;                  // ZX_THREAD_STATE_BLOCKED_* >> 8 while blocked; written by the thread itself
     uint32_t user_copy_disabled;             // > 0: user copies do not resolve faults; the thread's own
+    struct object* dying;                    // object layer: what waits for the destruction under way; the thread's own
+    bool destroying;                         // object layer: a destruction is under way; the thread's own
     uint64_t tid;                            // koid for user threads
     char name[THREAD_NAME_MAX];
 #include <sched/thread_sched_fields.h>       // the scheduler's fields, one struct member `struct thread_sched sched`

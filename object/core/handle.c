@@ -1,0 +1,468 @@
+// The handle table: see <object/handle.h> for what it guarantees.
+//
+// Layout. An entry is 16 bytes; 256 make a chunk of one page. Chunks hang in a directory that grows by replacement (the old one is freed through an
+// epoch), so an entry's address never changes and a look-up is two dependent loads.
+//
+// Value. 30 bits, `generation << 20 | index`, XOR the table's secret, shifted over the two fixed bits. An entry stores the value it answers to, so a
+// look-up only compares. The generation advances at each release.
+//
+// Look-up protocol (lock-free; preemption off keeps the epoch open):
+//   (1) load entry.object (acquire); null: no handle          remove: (a) under the lock, entry.value := next generation
+//   (2) compare entry.value, read entry.rights                        (b) entry.object := null
+//   (3) check type and rights of the object                           (c) later, publish: value, rights, then object (release)
+//   (4) take a reference unless dead
+//   (5) compare entry.value again (acquire fence before): a different value means (a) happened meanwhile: give the reference back
+// A value repeats only after 1,024 generations of at least FIFO_DEPTH releases each, so (5) cannot be fooled inside one window.
+//
+// Locks: HANDLE_TABLE guards the free FIFO, the growth of the directory and every change of an entry.
+
+#include <object/handle.h>
+
+#include <lib/align.h>
+#include <lib/bits.h>
+#include <object/handle_table.h>
+#include <vm/heap.h>
+
+constexpr uint32_t INDEX_BITS = 20;
+constexpr uint32_t INDEX_MASK = (1u << INDEX_BITS) - 1;
+constexpr uint32_t VALUE_MASK = (1u << 30) - 1;
+constexpr uint32_t CHUNK_ENTRIES = 256;
+constexpr uint32_t DIRECTORY_MAX = HANDLE_TABLE_MAX / CHUNK_ENTRIES;
+constexpr uint32_t DIRECTORY_FIRST = 4;
+// A freed entry waits behind this many others before it is used again.
+constexpr uint32_t FIFO_DEPTH = 4096;
+constexpr uint32_t NO_ENTRY = UINT32_MAX;
+static_assert(HANDLE_TABLE_MAX == 1u << INDEX_BITS);
+static_assert(ZX_HANDLE_FIXED_BITS_MASK == 3);
+
+struct handle_entry {
+    _Atomic(struct object*) object; // null: free or reserved
+    union {
+        _Atomic(zx_rights_t) rights; // while object is set
+        uint32_t next_free;          // while in the FIFO
+    };
+    _Atomic(zx_handle_t) value; // what this entry answers to, or will when it is used next
+};
+static_assert(sizeof(struct handle_entry) == 16);
+
+struct handle_directory {
+    struct epoch_item epoch;
+    uint32_t capacity;
+    struct handle_entry* chunks[];
+};
+
+SLAB_CACHE(table_cache, struct handle_table);
+SLAB_CACHE_SIZED(chunk_cache, "handle_chunk", CHUNK_ENTRIES * sizeof(struct handle_entry), 64);
+
+struct handle_table* handle_table_create(uint32_t secret) {
+    struct handle_table* t = slab_alloc(&table_cache);
+    if (t == nullptr) {
+        return nullptr;
+    }
+    *t = (struct handle_table){
+        .secret = secret & VALUE_MASK, .fifo_head = NO_ENTRY, .fifo_tail = NO_ENTRY};
+    spinlock_init(&t->lock, LOCK_CLASS_HANDLE_TABLE);
+    return t;
+}
+
+static uint32_t value_of(const struct handle_table* t, uint32_t index, uint32_t generation) {
+    return ((((generation << INDEX_BITS) | index) & VALUE_MASK) ^ t->secret) << 2 |
+           ZX_HANDLE_FIXED_BITS_MASK;
+}
+
+static uint32_t index_of(const struct handle_table* t, zx_handle_t value) {
+    return ((value >> 2) ^ t->secret) & INDEX_MASK;
+}
+
+static uint32_t generation_of(const struct handle_table* t, zx_handle_t value) {
+    return ((value >> 2) ^ t->secret) >> INDEX_BITS;
+}
+
+// Null when the index was never handed out. Lock-free.
+static struct handle_entry* entry_at(struct handle_table* t, uint32_t index) {
+    if (index >= atomic_load_explicit(&t->fresh, memory_order_acquire)) {
+        return nullptr;
+    }
+    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_acquire);
+    return &d->chunks[index / CHUNK_ENTRIES][index % CHUNK_ENTRIES];
+}
+
+static struct handle_entry* entry_for(struct handle_table* t, zx_handle_t value) {
+    if ((value & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK) {
+        return nullptr;
+    }
+    return entry_at(t, index_of(t, value));
+}
+
+// ---- look-up ----
+
+static inline status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_obj_type_t type,
+                                 zx_rights_t need, struct object** out, zx_rights_t* rights_out) {
+    struct object* o = atomic_load_explicit(&e->object, memory_order_acquire); // (1)
+    if (unlikely(o == nullptr ||
+                 atomic_load_explicit(&e->value, memory_order_relaxed) != value)) { // (2)
+        return STATUS_BAD_HANDLE;
+    }
+    zx_rights_t rights = atomic_load_explicit(&e->rights, memory_order_relaxed);
+    if (unlikely(type != OBJECT_ANY && o->ops->type != type)) { // (3)
+        return STATUS_WRONG_TYPE;
+    }
+    if (unlikely((rights & need) != need)) {
+        return STATUS_ACCESS_DENIED;
+    }
+    if (unlikely(!object_ref_unless_dead(o))) { // (4)
+        return STATUS_BAD_HANDLE;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    if (unlikely(atomic_load_explicit(&e->value, memory_order_relaxed) != value)) { // (5)
+        *out = o;
+        return STATUS_NEXT; // the caller gives the reference back once preemption is on
+    }
+    *out = o;
+    *rights_out = rights;
+    return STATUS_OK;
+}
+
+static inline status_t table_get(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+                                 zx_rights_t need, struct object** out, zx_rights_t* rights,
+                                 const void** identity) {
+    preempt_disable();
+    struct handle_entry* e = entry_for(t, value);
+    struct object* o = nullptr;
+    status_t status =
+        likely(e != nullptr) ? entry_get(e, value, type, need, &o, rights) : STATUS_BAD_HANDLE;
+    preempt_enable();
+    if (unlikely(status != STATUS_OK)) {
+        if (status == STATUS_NEXT) {
+            object_unref(o);
+            status = STATUS_BAD_HANDLE;
+        }
+        return status;
+    }
+    *out = o;
+    *identity = e;
+    return STATUS_OK;
+}
+
+status_t handle_get(struct handle_table* t, zx_handle_t value, zx_obj_type_t type, zx_rights_t need,
+                    struct object** out) {
+    zx_rights_t rights;
+    const void* identity;
+    return table_get(t, value, type, need, out, &rights, &identity);
+}
+
+status_t handle_get_rights(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+                           zx_rights_t need, struct object** out, zx_rights_t* rights) {
+    const void* identity;
+    return table_get(t, value, type, need, out, rights, &identity);
+}
+
+status_t handle_get_identity(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+                             zx_rights_t need, struct object** out, const void** identity) {
+    zx_rights_t rights;
+    return table_get(t, value, type, need, out, &rights, identity);
+}
+
+bool handle_identity_current(const void* identity, zx_handle_t value) {
+    const struct handle_entry* e = identity;
+    return atomic_load_explicit(&e->object, memory_order_acquire) != nullptr &&
+           atomic_load_explicit(&e->value, memory_order_relaxed) == value;
+}
+
+bool handle_valid(struct handle_table* t, zx_handle_t value) {
+    preempt_disable();
+    struct handle_entry* e = entry_for(t, value);
+    bool valid = e != nullptr && handle_identity_current(e, value);
+    preempt_enable();
+    return valid;
+}
+
+// ---- growth ----
+
+static void free_directory(struct epoch_item* item) {
+    heap_free(container_of(item, struct handle_directory, epoch));
+}
+
+// Makes room for chunk number `chunk`. Called without the lock; a concurrent grower may win, then ours is thrown away.
+static bool grow_directory(struct handle_table* t, uint32_t chunk) {
+    uint32_t capacity = DIRECTORY_FIRST;
+    while (capacity <= chunk) {
+        capacity *= 8;
+    }
+    capacity = min(capacity, DIRECTORY_MAX);
+    struct handle_directory* fresh =
+        heap_alloc_zero(sizeof(*fresh) + capacity * sizeof(fresh->chunks[0]));
+    if (fresh == nullptr) {
+        return false;
+    }
+    fresh->capacity = capacity;
+    spin_acquire(&t->lock);
+    struct handle_directory* old = atomic_load_explicit(&t->directory, memory_order_relaxed);
+    struct handle_directory* loser = old;
+    if (old != nullptr && old->capacity >= capacity) {
+        loser = fresh;
+    } else {
+        for (uint32_t i = 0; old != nullptr && i < old->capacity; i++) {
+            fresh->chunks[i] = old->chunks[i];
+        }
+        atomic_store_explicit(&t->directory, fresh, memory_order_release);
+    }
+    spin_release(&t->lock);
+    if (loser == fresh) {
+        heap_free(fresh);
+    } else if (loser != nullptr) {
+        epoch_defer(&loser->epoch, free_directory);
+    }
+    return true;
+}
+
+static bool grow_chunk(struct handle_table* t, uint32_t chunk) {
+    struct handle_entry* entries = slab_alloc(&chunk_cache);
+    if (entries == nullptr) {
+        return false;
+    }
+    spin_acquire(&t->lock);
+    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
+    if (d->chunks[chunk] == nullptr) {
+        d->chunks[chunk] = entries;
+        entries = nullptr;
+    }
+    spin_release(&t->lock);
+    if (entries != nullptr) {
+        slab_free(&chunk_cache, entries);
+    }
+    return true;
+}
+
+// ---- insertion ----
+
+enum reserve_step { RESERVED, NEED_DIRECTORY, NEED_CHUNK, FULL };
+
+static enum reserve_step reserve_locked(struct handle_table* t, uint32_t* index) TA_REQ(t->lock) {
+    uint32_t fresh = atomic_load_explicit(&t->fresh, memory_order_relaxed);
+    bool full = fresh == HANDLE_TABLE_MAX;
+    if (t->fifo_count > FIFO_DEPTH || (full && t->fifo_count > 0)) {
+        *index = t->fifo_head;
+        t->fifo_head = entry_at(t, *index)->next_free;
+        t->fifo_count--;
+        return RESERVED;
+    }
+    if (full) {
+        return FULL;
+    }
+    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
+    uint32_t chunk = fresh / CHUNK_ENTRIES;
+    if (d == nullptr || chunk >= d->capacity) {
+        return NEED_DIRECTORY;
+    }
+    if (d->chunks[chunk] == nullptr) {
+        return NEED_CHUNK;
+    }
+    struct handle_entry* e = &d->chunks[chunk][fresh % CHUNK_ENTRIES];
+    atomic_store_explicit(&e->object, nullptr, memory_order_relaxed);
+    atomic_store_explicit(&e->value, value_of(t, fresh, 0), memory_order_relaxed);
+    atomic_store_explicit(&t->fresh, fresh + 1, memory_order_release);
+    *index = fresh;
+    return RESERVED;
+}
+
+status_t handle_reserve(struct handle_table* t, struct handle_slot* out) {
+    for (;;) {
+        spin_acquire(&t->lock);
+        uint32_t index;
+        enum reserve_step step = reserve_locked(t, &index);
+        uint32_t chunk = atomic_load_explicit(&t->fresh, memory_order_relaxed) / CHUNK_ENTRIES;
+        if (step == RESERVED) {
+            *out = (struct handle_slot){
+                .value = atomic_load_explicit(&entry_at(t, index)->value, memory_order_relaxed),
+                .index = index};
+        }
+        spin_release(&t->lock);
+        if (likely(step == RESERVED)) {
+            return STATUS_OK;
+        }
+        if (step == FULL || (step == NEED_DIRECTORY && !grow_directory(t, chunk)) ||
+            (step == NEED_CHUNK && !grow_chunk(t, chunk))) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+}
+
+void handle_publish(struct handle_table* t, struct handle_slot* slot, struct handle* h) {
+    struct handle_entry* e = entry_at(t, slot->index);
+    atomic_store_explicit(&e->rights, h->rights, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&e->object, h->object, memory_order_release);
+    h->object = nullptr;
+}
+
+static void release_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
+    TA_REQ(t->lock) {
+    zx_handle_t value = atomic_load_explicit(&e->value, memory_order_relaxed);
+    atomic_store_explicit(&e->value, value_of(t, index, generation_of(t, value) + 1),
+                          memory_order_release); // (a)
+    atomic_store_explicit(&e->object, nullptr, memory_order_release); // (b)
+    e->next_free = NO_ENTRY;
+    if (t->fifo_count == 0) {
+        t->fifo_head = index;
+    } else {
+        entry_at(t, t->fifo_tail)->next_free = index;
+    }
+    t->fifo_tail = index;
+    t->fifo_count++;
+}
+
+void handle_unreserve(struct handle_table* t, struct handle_slot* slot) {
+    spin_acquire(&t->lock);
+    release_locked(t, entry_at(t, slot->index), slot->index);
+    spin_release(&t->lock);
+}
+
+// ---- removal ----
+
+// Tells the observers that were made through this entry that it is gone.
+static void cancel_observers(struct object* o, const struct handle_entry* e) {
+    if (!o->ops->waitable) {
+        return;
+    }
+    struct wake_list wl;
+    wake_list_begin(&wl);
+    spin_acquire(object_lock(o));
+    if (!list_empty(&o->observers)) {
+        object_cancel_observers(o, e, &wl);
+    }
+    spin_release(object_lock(o));
+    wake_list_flush(&wl);
+}
+
+static struct handle take_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
+    TA_REQ(t->lock) {
+    struct handle h = {.object = atomic_load_explicit(&e->object, memory_order_relaxed),
+                       .rights = atomic_load_explicit(&e->rights, memory_order_relaxed)};
+    if (h.object != nullptr) {
+        release_locked(t, e, index);
+        atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
+    }
+    return h;
+}
+
+static inline status_t remove_checked(struct handle_table* t, zx_handle_t value, zx_rights_t need,
+                                      bool keep_when_denied, struct handle* out) {
+    struct handle_entry* e = entry_for(t, value);
+    if (unlikely(e == nullptr)) {
+        return STATUS_BAD_HANDLE;
+    }
+    struct handle h = {};
+    bool denied = false;
+    spin_acquire(&t->lock);
+    if (likely(atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
+        denied = (atomic_load_explicit(&e->rights, memory_order_relaxed) & need) != need;
+        if (!denied || !keep_when_denied) {
+            h = take_locked(t, e, index_of(t, value));
+        }
+    }
+    spin_release(&t->lock);
+    if (h.object == nullptr) {
+        return denied ? STATUS_ACCESS_DENIED : STATUS_BAD_HANDLE;
+    }
+    cancel_observers(h.object, e);
+    *out = h;
+    return STATUS_OK;
+}
+
+status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle* out) {
+    preempt_disable(); // the directory may be replaced and freed
+    struct handle_entry* e = entry_for(t, value);
+    preempt_enable();
+    if (e == nullptr) {
+        return STATUS_BAD_HANDLE;
+    }
+    return remove_checked(t, value, 0, false, out);
+}
+
+status_t handle_close(struct handle_table* t, zx_handle_t value) {
+    if (value == ZX_HANDLE_INVALID) {
+        return STATUS_OK;
+    }
+    struct handle h = {};
+    TRY(handle_remove(t, value, &h));
+    handle_discard(&h);
+    return STATUS_OK;
+}
+
+// ---- handles outside a table ----
+
+struct handle handle_make(struct object* o_ref, zx_rights_t rights) {
+    object_handle_added(o_ref);
+    return (struct handle){.object = o_ref, .rights = rights};
+}
+
+void handle_discard(struct handle* h) {
+    struct object* o = object_move(&h->object);
+    object_handle_removed(o);
+    object_unref(o);
+}
+
+// ---- whole table ----
+
+uint32_t handle_table_count(const struct handle_table* t) {
+    return atomic_load_explicit(&t->count, memory_order_relaxed);
+}
+
+bool handle_table_next(struct handle_table* t, uint32_t* cursor, struct handle_info* out) {
+    for (;;) {
+        preempt_disable();
+        struct handle_entry* e = entry_at(t, *cursor);
+        if (e == nullptr) {
+            preempt_enable();
+            return false;
+        }
+        (*cursor)++;
+        struct object* o = nullptr;
+        zx_handle_t value = atomic_load_explicit(&e->value, memory_order_acquire);
+        zx_rights_t rights;
+        status_t status = entry_get(e, value, OBJECT_ANY, 0, &o, &rights);
+        preempt_enable();
+        if (status == STATUS_OK) {
+            *out = (struct handle_info){.object = o, .value = value, .rights = rights};
+            return true;
+        }
+        if (o != nullptr) {
+            object_unref(o);
+        }
+    }
+}
+
+void handle_table_close_all(struct handle_table* t) {
+    uint32_t fresh = atomic_load_explicit(&t->fresh, memory_order_acquire);
+    for (uint32_t i = 0; i < fresh; i++) {
+        preempt_disable();
+        struct handle_entry* e = entry_at(t, i);
+        preempt_enable();
+        if (atomic_load_explicit(&e->object, memory_order_relaxed) == nullptr) {
+            continue;
+        }
+        spin_acquire(&t->lock);
+        struct handle h = take_locked(t, e, i);
+        spin_release(&t->lock);
+        if (h.object != nullptr) {
+            cancel_observers(h.object, e);
+            handle_discard(&h);
+        }
+    }
+}
+
+static void free_table(struct epoch_item* item) {
+    struct handle_table* t = container_of(item, struct handle_table, epoch);
+    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
+    for (uint32_t i = 0; d != nullptr && i < d->capacity && d->chunks[i] != nullptr; i++) {
+        slab_free(&chunk_cache, d->chunks[i]);
+    }
+    heap_free(d);
+    slab_free(&table_cache, t);
+}
+
+void handle_table_destroy(struct handle_table* t) {
+    DEBUG_ASSERT(handle_table_count(t) == 0);
+    epoch_defer(&t->epoch, free_table);
+}
