@@ -163,16 +163,20 @@ status_t handle_get_identity(struct handle_table* t, zx_handle_t value, zx_obj_t
     return table_get(t, value, type, need, out, &rights, identity);
 }
 
-bool handle_identity_current(const void* identity, zx_handle_t value) {
-    const struct handle_entry* e = identity;
+static inline bool entry_answers(const struct handle_entry* e, zx_handle_t value) {
     return atomic_load_explicit(&e->object, memory_order_acquire) != nullptr &&
            atomic_load_explicit(&e->value, memory_order_relaxed) == value;
+}
+
+bool handle_identity_current(const void* identity, zx_handle_t value) {
+    atomic_thread_fence(memory_order_seq_cst); // see cancel_observers()
+    return entry_answers(identity, value);
 }
 
 bool handle_valid(struct handle_table* t, zx_handle_t value) {
     preempt_disable();
     struct handle_entry* e = entry_for(t, value);
-    bool valid = e != nullptr && handle_identity_current(e, value);
+    bool valid = e != nullptr && entry_answers(e, value);
     preempt_enable();
     return valid;
 }
@@ -322,15 +326,16 @@ void handle_unreserve(struct handle_table* t, struct handle_slot* slot) {
 
 // Tells the observers that were made through this entry that it is gone.
 static void cancel_observers(struct object* o, const struct handle_entry* e) {
-    if (!o->ops->waitable) {
+    // Against handle_identity_current(): clear the entry, fence, look at the list here; link the observer, fence, look at the entry there. One of the
+    // two sees the other.
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!o->ops->waitable || list_empty(&o->observers)) {
         return;
     }
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(o));
-    if (!list_empty(&o->observers)) {
-        object_cancel_observers(o, e, &wl);
-    }
+    object_cancel_observers(o, e, &wl);
     spin_release(object_lock(o));
     wake_list_flush(&wl);
 }
@@ -346,38 +351,25 @@ static struct handle take_locked(struct handle_table* t, struct handle_entry* e,
     return h;
 }
 
-static inline status_t remove_checked(struct handle_table* t, zx_handle_t value, zx_rights_t need,
-                                      bool keep_when_denied, struct handle* out) {
+status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle* out) {
+    preempt_disable(); // the directory may be replaced and freed; the entry stays
     struct handle_entry* e = entry_for(t, value);
+    preempt_enable();
     if (unlikely(e == nullptr)) {
         return STATUS_BAD_HANDLE;
     }
     struct handle h = {};
-    bool denied = false;
     spin_acquire(&t->lock);
     if (likely(atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
-        denied = (atomic_load_explicit(&e->rights, memory_order_relaxed) & need) != need;
-        if (!denied || !keep_when_denied) {
-            h = take_locked(t, e, index_of(t, value));
-        }
+        h = take_locked(t, e, index_of(t, value));
     }
     spin_release(&t->lock);
-    if (h.object == nullptr) {
-        return denied ? STATUS_ACCESS_DENIED : STATUS_BAD_HANDLE;
+    if (unlikely(h.object == nullptr)) {
+        return STATUS_BAD_HANDLE;
     }
     cancel_observers(h.object, e);
     *out = h;
     return STATUS_OK;
-}
-
-status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle* out) {
-    preempt_disable(); // the directory may be replaced and freed
-    struct handle_entry* e = entry_for(t, value);
-    preempt_enable();
-    if (e == nullptr) {
-        return STATUS_BAD_HANDLE;
-    }
-    return remove_checked(t, value, 0, false, out);
 }
 
 status_t handle_close(struct handle_table* t, zx_handle_t value) {

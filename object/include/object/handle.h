@@ -41,7 +41,7 @@ status_t handle_get_rights(struct handle_table* t, zx_handle_t value, zx_obj_typ
 // Also an identity of the entry that observers keep (for CANCELED on close); valid while compared under the object's lock.
 status_t handle_get_identity(struct handle_table* t, zx_handle_t value, zx_obj_type_t type, zx_rights_t need, struct object** out, const void** identity);
 // Whether that entry still answers to `value`. A waiter asks after linking its observer, under the object's lock: a close clears the entry before it
-// takes that lock to cancel observers, so either this sees the close or the close sees the observer.
+// looks for observers to cancel, so either this sees the close or the close sees the observer.
 bool handle_identity_current(const void* identity, zx_handle_t value);
 bool handle_valid(struct handle_table* t, zx_handle_t value);
 

@@ -92,10 +92,11 @@ void waiter_init(struct waiter* w); // for the current thread
 [[nodiscard]] bool waiter_claim(struct waiter* w, status_t status);
 // Blocks until claimed. Returns the claim's status, or TIMED_OUT, INTR_RETRY, INTR_KILLED (which then are the claim).
 status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason);
-// As waiter_block, but the CPU goes straight to `target` (claimed by the caller, woken by this call) if the hand-off conditions hold (affinity
-// allows this CPU, target off its CPU, priority at least the best ready one's); else target is woken the ordinary way. Preemption must be off
-// with depth 1 from the claim to this call; it is on afterwards.
-status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason, struct thread* target);
+struct wake_list;
+// Delivers `wl` (which wake_list_begin() opened) and blocks. If it holds exactly one thread and the hand-off conditions hold (affinity allows this CPU,
+// the target is off its CPU, its priority is at least the best ready one's), the CPU goes straight to that thread, which inherits the rest of the
+// slice; else everything is woken the ordinary way first. Preemption is on again afterwards.
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason, struct wake_list* wl);
 
 // Wake-ups collected under locks and delivered after them.
 struct wake_list {
