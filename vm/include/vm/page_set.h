@@ -1,0 +1,151 @@
+// A page set: the pages behind one or more VMOs, and the mappings that show them.
+//
+// struct vmo is what user mode names (koid, name, children); struct page_set is what holds memory.
+// A SLICE or REFERENCE child is another vmo on the SAME page set; a SNAPSHOT is a new page set
+// whose tree shares its root with the parent's. There are no hidden parents and no clone chains.
+//
+// Kinds
+//   ANON        an absent slot reads as zero, unless there is a backing
+//   PAGER       an absent slot must be asked of the source; may be the backing of others, has none
+//   itself CONTIGUOUS  physically contiguous RAM, every slot filled at creation and for good
+//   PHYSICAL    device registers or a fixed range: no tree, no struct page, `phys_base` says it all
+//
+// A slot's value, seen through a set (page_set_look_locked):
+//   own page                       -> that page; writable in place iff the whole path and the page
+//   are this set's alone own zero marker                -> zero absent, ANON, no backing or
+//   at/after backing_limit -> zero absent, ANON, below the limit  -> what the backing has at index
+//   + backing_off; never writable in place absent, PAGER                  -> missing: ask the
+//   source
+//
+// Locks: `lock` (sleeping). Class PAGE_SET for everything except kind PAGER, which is class
+// PAGE_SET_ROOT, so that a clone's lock may be held when its backing's is taken, never the other
+// way round. Two locks of one class are taken in address order. Under it: page-table locks, PMM,
+// slab. Never under it: the aspace lock, user copies that may fault, waiting. Allocation never
+// blocks in this kernel, so it is allowed under the lock.
+//
+// Invariants (cited as PS1.. in the code)
+//   PS1  A translation for slot i of a mapping of this set shows the page that slot i has now, or
+//   the zero page if it reads as zero. Whoever changes
+//        what a slot shows removes the old translations first (page_set_unmap_range_locked), and
+//        nobody can put them back: faults need the lock.
+//   PS2  A translation is writable only if the slot is an own page, private to this set. Making it
+//   shared write-protects first. PS3  A mapping is in `mappings` (own coordinates), and in the
+//   backing's `clone_mappings` (backing coordinates) if there is a backing, from before
+//        its first translation until after its last. Geometry and permissions change only with the
+//        aspace lock AND this lock held, so holding either is enough to read them.
+//   PS4  backing_limit never grows; slots at or above it read as zero once absent. size shrinking
+//   lowers it. PS5  Pins: a pinned page is an own page, private, and stays in its slot. pin_count
+//   is the sum of pins over the set; nonzero forbids snapshots
+//        and shrinking over them.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <lib/compiler.h>
+#include <lib/rbtree.h>
+#include <lib/status.h>
+#include <lib/types.h>
+#include <locking/mutex.h>
+#include <sched/deferred.h>
+#include <vm/page.h>
+#include <vm/page_tree.h>
+
+struct mapping;
+struct page_request;
+struct page_source;
+
+enum page_set_kind : uint8_t {
+    PAGE_SET_ANON,
+    PAGE_SET_PAGER,
+    PAGE_SET_CONTIGUOUS,
+    PAGE_SET_PHYSICAL
+};
+
+enum discard_state : uint8_t {
+    DISCARD_NEVER,    // not discardable
+    DISCARD_UNLOCKED, // reclaim may take the pages
+    DISCARD_LOCKED,
+    DISCARD_GONE, // reclaim took them: TRY_LOCK fails, LOCK reports it
+};
+
+// Everything that page_set.lock guards.
+struct page_set_state {
+    struct page_tree tree;
+    uint64_t size;          // bytes, page multiple: of VMOs that are not slices
+    uint64_t content_size;  // bytes <= size: the stream size, shared by references
+    uint64_t backing_limit; // pages, own coordinates (PS4)
+    uint64_t pin_count;
+    uint64_t lock_count;          // discardable: LOCKs outstanding
+    struct rbtree mappings;       // struct mapping.set_node
+    struct rbtree clone_mappings; // struct mapping.backing_node; kind PAGER only
+    uint32_t mapping_count;
+    uint32_t cache_policy; // ZX_CACHE_POLICY_*
+    enum discard_state discard;
+    bool zero_mapped; // some translation may show the zero page (sticky)
+    bool always_need; // hint: not to be reclaimed
+};
+
+struct page_set {
+    mutex_t lock;
+    _Atomic(uint32_t) refs;     // VMOs, clones (of a backing), work in flight
+    enum page_set_kind kind;    // immutable
+    uint64_t backing_off;       // pages: index here + backing_off = index there; immutable
+    struct page_set* backing;   // kind PAGER, with a reference; immutable
+    struct page_source* source; // kind PAGER, with a reference; immutable
+    paddr_t phys_base;          // CONTIGUOUS, PHYSICAL; immutable
+    struct work free_work;      // big trees are freed by a worker
+    struct page_set_state guarded_;
+};
+
+static inline struct page_set_state* page_set_state(struct page_set* set) TA_REQ(set->lock) {
+    return &set->guarded_;
+}
+
+// ---- life ----
+// refs = 1, empty tree. Null: no memory.
+[[nodiscard]] struct page_set* page_set_create(enum page_set_kind kind, uint64_t size);
+[[nodiscard]] struct page_set* page_set_ref(struct page_set* set);
+void page_set_unref(struct page_set* set);
+
+// ---- one slot ----
+enum page_access : uint32_t {
+    PAGE_LOOK = 0,        // what is there: zero stays zero
+    PAGE_WRITE = 1u << 0, // an own, private page, copied or allocated if need be
+};
+
+struct page_view {
+    paddr_t paddr;     // the page; the zero page if `zero`
+    struct page* page; // null for PHYSICAL and for zero
+    bool zero;
+    bool writable; // may be mapped writable now (PS2)
+    bool replaced; // the slot showed something else before this call, which may still be mapped by
+                   // the caller's own mapping
+};
+
+// Finds or makes the page of slot `index` (< size). Translations of other mappings that become
+// wrong are removed, those of `skip` (the mapping that faults, or null) only if `skip` may have one
+// (`skip_present`). SHOULD_WAIT: `request` is armed, drop every lock and page_source_wait().
+// NO_MEMORY, or the source's failure. `request` may be null: then a missing page is NOT_FOUND and
+// nothing is asked.
+status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
+                             struct page_request* request, struct page_view* out) TA_REQ(set->lock);
+
+// ---- ranges of slots ----
+// Removes all translations that show [index, index + count), clones' included.
+void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count)
+    TA_REQ(set->lock);
+// Makes the range read as zero (whole pages). BAD_STATE if one is pinned.
+status_t page_set_zero_locked(struct page_set* set, uint64_t index, uint64_t count)
+    TA_REQ(set->lock);
+status_t page_set_resize_locked(struct page_set* set, uint64_t new_size) TA_REQ(set->lock);
+
+// ---- pager side (kind PAGER) ----
+// Moves pages of `from` (ANON, index from_index) into absent slots, in batches; pages already there
+// stay, the surplus is dropped. Completes the requests it covers. No lock held.
+status_t page_set_supply(struct page_set* set, uint64_t index, uint64_t count,
+                         struct page_set* from, uint64_t from_index);
+
+// ---- mapping registration (PS3) ----
+void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);
+void page_set_remove_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);
