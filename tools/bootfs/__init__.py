@@ -1,0 +1,1 @@
+"""Bootfs, the read-only archive in the boot image: manifests, packing, listing."""

@@ -1,0 +1,1 @@
+"""The boot image container: packing and reading."""
