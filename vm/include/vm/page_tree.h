@@ -14,19 +14,18 @@
 // reference; else the caller copies it into a fresh page and replaces it.
 //
 // Caller's duties:
-//   - Every function on a tree is called under the lock of the page set that owns it. Trees that
-//   share nodes have different locks: only
-//     the counts are touched by both (decrement: release; test for one: acquire).
-//   - Nothing here allocates. Edits take nodes from a reserve filled beforehand, without locks. An
-//   edit that finds too few changes nothing
-//     and returns NO_MEMORY; page_tree_nodes_*() says how many it needs, exactly or as an upper
-//     bound.
-//   - No page lies at or above the page set's size. Shrinking is page_tree_remove_range().
-//   - What an edit drops goes into a `page_garbage`. **Before** a call that drops pages, every
-//   translation of this page set to them must be
-//     gone from all TLBs (tlb_gather_commit() under the page set's lock): the drop gives up this
-//     tree's reference, and another tree's owner may free the page at once.
-//   - After unlocking, page_garbage_dispose().
+// - Every function on a tree is called under the lock of the page set that owns it. Trees that
+//   share nodes have different locks: only the counts are touched by both (decrement: release;
+//   test for one: acquire).
+// - Nothing here allocates. Edits take nodes from a reserve filled beforehand, without locks. An
+//   edit that finds too few changes nothing and returns NO_MEMORY; page_tree_nodes_*() says how
+//   many it needs, exactly or as an upper bound.
+// - No page lies at or above the page set's size. Shrinking is page_tree_remove_range().
+// - What an edit drops goes into a `page_garbage`. BEFORE a call that drops pages, every
+//   translation of this page set to them must be gone from all TLBs (tlb_gather_commit() under the
+//   page set's lock): the drop gives up this tree's reference, and another tree's owner may free
+//   the page at once.
+// - After unlocking, page_garbage_dispose().
 //
 // A page in a tree is in state PAGE_VMO and has refs = the number of leaf slots (and roots) that
 // hold it; insert takes over the caller's one.
@@ -150,6 +149,8 @@ bool page_tree_next_page(const struct page_tree* t, uint64_t first, uint64_t end
 // for a range edit or a snapshot.
 uint32_t page_tree_nodes_set(const struct page_tree* t, uint64_t index);
 uint32_t page_tree_nodes_range(const struct page_tree* t, uint64_t first, uint64_t count);
+uint32_t page_tree_nodes_snapshot(const struct page_tree* src, uint64_t src_count, uint64_t first,
+                                  uint64_t count);
 
 // Stores `slot` (page, zero or absent) at `index`, whatever was there. A page's reference moves
 // into the tree. The replaced page: with `old` null the tree's reference is dropped into `g`; else,

@@ -1,7 +1,7 @@
 // Assertions state what the kernel itself guarantees; user input never reaches one.
 //
 // ASSERT stays in release builds: it guards memory safety. DEBUG_ASSERT is for checks that cost too much for that.
-// KERNEL_DEBUG is 1 or 0, set by the build.
+// JX_DEBUG is 1 or 0, set by the build.
 #pragma once
 
 #include <lib/compiler.h>
@@ -11,7 +11,7 @@
 // The caller's panic with a formatted reason; see <debug/panic.h> for what it does.
 [[noreturn]] COLD __attribute__((format(printf, 1, 2))) void panic(const char* format, ...);
 
-constexpr bool kernel_debug = KERNEL_DEBUG;
+constexpr bool kernel_debug = JX_DEBUG;
 
 #define ASSERT(x)                                                                                  \
     do {                                                                                           \
