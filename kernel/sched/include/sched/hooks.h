@@ -1,4 +1,5 @@
-// What the scheduler needs from the layers above; declared here, defined by vm and object, bound at link time.
+// What the scheduler needs from the layers above; declared here, defined by vm and object, bound at
+// link time.
 #pragma once
 
 #include <lib/types.h>
@@ -11,5 +12,6 @@ void sched_hook_stack_free(vaddr_t top);
 // vm: zeroed memory for a struct thread, and its return (called after an epoch).
 struct thread* sched_hook_thread_alloc(void);
 void sched_hook_thread_free(struct thread* t);
-// object: the last thing a user thread's kernel half does, off its CPU: drops the reference that the running thread held.
+// object: the last thing a user thread's kernel half does, off its CPU: drops the reference that
+// the running thread held.
 void sched_hook_thread_reaped(struct thread* t);

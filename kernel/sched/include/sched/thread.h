@@ -1,18 +1,20 @@
 // Threads and the one blocking primitive.
 //
-// Parking: a thread that waits puts a `struct waiter` where its waker finds it (under the object's own lock), drops that lock and calls
-// waiter_block(). Exactly one party claims the waiter by compare-and-swap of `result`: a waker (waiter_claim), the deadline, or a kill/suspend.
+// Parking: a thread that waits puts a `struct waiter` where its waker finds it (under the object's
+// own lock), drops that lock and calls waiter_block(). Exactly one party claims the waiter by
+// compare-and-swap of `result`: a waker (waiter_claim), the deadline, or a kill/suspend.
 //
 //     waiter side                                     waker side (object lock held)
-//       waiter_init(&w)                                 wake_list_begin(&wl)            before taking the lock
-//       lock; list_push_back(&o->waiters, &w.node)      if (wake_list_add(&wl, w, status)) claimed; else w timed out: skip it
-//       unlock                                          list_remove(&w->node) either way
-//       s = waiter_block(&w, deadline, mode)            unlock
-//       lock; if linked, list_remove; unlock            wake_list_flush(&wl)            delivers wake-ups, may reschedule
+//       waiter_init(&w)                                 wake_list_begin(&wl)            before
+//       taking the lock lock; list_push_back(&o->waiters, &w.node)      if (wake_list_add(&wl, w,
+//       status)) claimed; else w timed out: skip it unlock list_remove(&w->node) either way s =
+//       waiter_block(&w, deadline, mode)            unlock lock; if linked, list_remove; unlock
+//       wake_list_flush(&wl)            delivers wake-ups, may reschedule
 //
-// A waiter lives on the waiting thread's stack. The waker may touch it only under the object lock and only before a successful claim; the
-// thread itself stays valid until the flush because preemption is off from begin to flush and threads are freed through an epoch.
-// Unparks may be spurious; waiter_block() loops until the waiter is claimed.
+// A waiter lives on the waiting thread's stack. The waker may touch it only under the object lock
+// and only before a successful claim; the thread itself stays valid until the flush because
+// preemption is off from begin to flush and threads are freed through an epoch. Unparks may be
+// spurious; waiter_block() loops until the waiter is claimed.
 #pragma once
 
 #include <stdatomic.h>
@@ -21,10 +23,12 @@
 #include <arch/cpu.h>
 #include <arch/percpu.h>
 #include <arch/thread.h>
+#include <lib/assert.h>
 #include <lib/list.h>
 #include <lib/status.h>
 #include <lib/types.h>
-#include <locking/spinlock.h>
+#include <locking/preempt.h>
+#include <sched/thread_sched.h>
 
 struct arch_aspace;
 struct process;
@@ -33,9 +37,17 @@ struct object;
 struct thread_object;
 struct wait_queue;
 
-enum thread_state : uint8_t { THREAD_INITIAL, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_SUSPENDED, THREAD_DEAD };
+enum thread_state : uint8_t {
+    THREAD_INITIAL,
+    THREAD_READY,
+    THREAD_RUNNING,
+    THREAD_BLOCKED,
+    THREAD_SUSPENDED,
+    THREAD_DEAD
+};
 
-// Pending bits, tested before sleeping and on every return to user mode. Set atomically by anyone, cleared by the thread itself.
+// Pending bits, tested before sleeping and on every return to user mode. Set atomically by anyone,
+// cleared by the thread itself.
 enum : uint32_t {
     THREAD_PENDING_KILL = 1u << 0,
     THREAD_PENDING_SUSPEND = 1u << 1,
@@ -50,82 +62,133 @@ enum wait_mode : uint8_t {
 
 constexpr size_t THREAD_NAME_MAX = 32;
 
-// Scheduling fields are the scheduler's own (sched_priv.h explains their protection); other layers use only what the comments allow.
+// The kernel half of a thread. Other layers use only what the comments allow.
 struct thread {
-    struct arch_thread arch;                 // first: assembly relies on it
-    struct arch_aspace* arch_aspace;         // switched to at switch-in; null = kernel. Changed only by the thread itself.
-    struct process* process;                 // null for kernel threads; immutable after creation
-    struct handle_table* handles;            // the current handle table; immutable after start
-    struct thread_object* user;              // the object layer's half; null for kernel threads
-    _Atomic(uint32_t) pending;               // THREAD_PENDING_*
-    _Atomic(uint8_t) state;                  // enum thread_state, written under lock
-    uint8_t blocked_reason;                  // ZX_THREAD_STATE_BLOCKED_* >> 8 while blocked; written by the thread itself
-    uint32_t user_copy_disabled;             // > 0: user copies do not resolve faults; the thread's own
-    struct object* dying;                    // object layer: what waits for the destruction under way; the thread's own
-    bool destroying;                         // object layer: a destruction is under way; the thread's own
-    uint64_t tid;                            // koid for user threads
+    struct arch_thread arch; // first: assembly relies on it
+    struct arch_aspace*
+        arch_aspace; // switched to at switch-in; null = kernel. Changed only by the thread itself.
+    struct process* process;      // null for kernel threads; immutable after creation
+    struct handle_table* handles; // the current handle table; immutable after start
+    struct thread_object* user;   // the object layer's half; null for kernel threads
+    _Atomic(uint32_t) pending;    // THREAD_PENDING_*
+    _Atomic(uint8_t) state;       // enum thread_state, written under lock
+    uint8_t blocked_reason; // ZX_THREAD_STATE_BLOCKED_* >> 8 while blocked; written by the thread
+                            // itself
+    struct object*
+        dying;       // object layer: what waits for the destruction under way; the thread's own
+    bool destroying; // object layer: a destruction is under way; the thread's own
+    uint64_t tid;    // koid for user threads
     char name[THREAD_NAME_MAX];
-#include <sched/thread_sched_fields.h>       // the scheduler's fields, one struct member `struct thread_sched sched`
+    struct thread_sched sched; // the scheduler's
 };
 
-static inline struct thread* thread_current(void) { return arch_current_thread(); }
+static inline struct thread* thread_current(void) {
+    return arch_current_thread();
+}
 
 // ---- creation ----
-// Kernel thread, detached or joined by its creator; NO_MEMORY returns null. Starts ready on thread_start().
-struct thread* kthread_create(const char* name, int (*fn)(void* arg), void* arg, int priority);
-// A user thread's kernel half: `entry` runs first in kernel mode (it ends in arch_enter_user()). The memory comes from sched/hooks.h.
-struct thread* thread_create(const char* name, void (*entry)(void));
+// Kernel thread. NO_MEMORY returns null. Runs from thread_start() on. The creator must
+// kthread_join() or kthread_detach() it, whether started or not.
+[[nodiscard]] struct thread* kthread_create(const char* name, int (*fn)(void* arg), void* arg,
+                                            int priority);
 void thread_start(struct thread* t);
-int kthread_join(struct thread* t); // waits for the end, frees it
+int kthread_join(struct thread* t);    // waits for the end, gives the memory back; the exit code
+void kthread_detach(struct thread* t); // the memory goes when the thread has ended
+// A user thread's kernel half: `entry` runs first, in kernel mode with preemption and interrupts on
+// (it ends in arch_enter_user()). The memory comes from sched/hooks.h. When the thread has ended
+// and is off its CPU, sched_hook_thread_reaped() is told; after that, or if it was never started,
+// the owner calls thread_free().
+[[nodiscard]] struct thread* thread_create(const char* name, void (*entry)(void));
+void thread_free(struct thread* t);
 [[noreturn]] void thread_exit_current(int code);
 
 // ---- blocking ----
 constexpr int32_t WAITER_PENDING = 1; // any status is <= 0
 
 struct waiter {
-    struct list_node node;      // for the object's list; under the object's lock
+    struct list_node node; // for the object's list; under the object's lock
     struct thread* thread;
-    _Atomic(int32_t) result;    // WAITER_PENDING until claimed
+    _Atomic(int32_t) result; // WAITER_PENDING until claimed
 };
 
-void waiter_init(struct waiter* w); // for the current thread
-[[nodiscard]] bool waiter_claim(struct waiter* w, status_t status);
-// Blocks until claimed. Returns the claim's status, or TIMED_OUT, INTR_RETRY, INTR_KILLED (which then are the claim).
+// For the current thread.
+static inline void waiter_init(struct waiter* w) {
+    *w = (struct waiter){.thread = thread_current(), .result = WAITER_PENDING};
+}
+// True: the caller is the one who decides the outcome and must now wake the thread (wake lists do
+// both).
+[[nodiscard]] static inline bool waiter_claim(struct waiter* w, status_t status) {
+    int32_t pending = WAITER_PENDING;
+    return atomic_compare_exchange_strong_explicit(&w->result, &pending, (int32_t)status,
+                                                   memory_order_seq_cst, memory_order_relaxed);
+}
+// Blocks until claimed. Returns the claim's status, or TIMED_OUT, INTR_RETRY, INTR_KILLED (which
+// then are the claim).
 status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason);
 struct wake_list;
-// Delivers `wl` (which wake_list_begin() opened) and blocks. If it holds exactly one thread and the hand-off conditions hold (affinity allows this CPU,
-// the target is off its CPU, its priority is at least the best ready one's), the CPU goes straight to that thread, which inherits the rest of the
+// Delivers `wl` (which wake_list_begin() opened) and blocks. If it holds exactly one thread and the
+// hand-off conditions hold (affinity allows this CPU, the target is off its CPU, its priority is at
+// least the best ready one's), the CPU goes straight to that thread, which inherits the rest of the
 // slice; else everything is woken the ordinary way first. Preemption is on again afterwards.
-status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason, struct wake_list* wl);
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
+                              uint8_t reason, struct wake_list* wl);
 
-// Wake-ups collected under locks and delivered after them.
+// Wake-ups collected under locks and delivered after them, in order. A thread already on some list
+// is covered by that list's flush.
 struct wake_list {
-    struct thread* head; // linked through thread.sched; a thread already on some list is covered by that list's flush
+    struct thread* head; // linked through thread.sched.wake_next
+    struct thread* tail;
 };
-void wake_list_begin(struct wake_list* wl);                                         // disables preemption
-bool wake_list_add(struct wake_list* wl, struct waiter* w, status_t status);         // claims; false = it was claimed already
-void wake_list_flush(struct wake_list* wl);                                          // wakes, enables preemption
-void wake_list_flush_next(struct wake_list* wl); // as flush, but the woken thread becomes this CPU's `next` and does not preempt (plain reply)
+// Disables preemption: the threads on the list stay valid until the flush.
+static inline void wake_list_begin(struct wake_list* wl) {
+    preempt_disable();
+    wl->head = wl->tail = nullptr;
+}
+void wake_list_append(struct wake_list* wl, struct thread* t);
+// Claims and appends; false: it was claimed already.
+[[nodiscard]] static inline bool wake_list_add(struct wake_list* wl, struct waiter* w,
+                                               status_t status) {
+    struct thread* t = w->thread; // w is gone once it is claimed
+    if (!waiter_claim(w, status)) {
+        return false;
+    }
+    wake_list_append(wl, t);
+    return true;
+}
+void wake_list_flush_slow(struct wake_list* wl);
+// Wakes, enables preemption.
+static inline void wake_list_flush(struct wake_list* wl) {
+    if (wl->head != nullptr) {
+        wake_list_flush_slow(wl);
+    }
+    preempt_enable();
+}
+// As flush, but if it is one thread it becomes this CPU's `next` and does not preempt (plain
+// reply): it runs when the caller blocks.
+void wake_list_flush_next(struct wake_list* wl);
 
 // Plain sleep until `deadline_ns`: OK when it passed.
 status_t thread_sleep_until(int64_t deadline_ns, enum wait_mode mode);
 void thread_yield(void);
 
 // ---- kill, suspend ----
-// Sets pending bits, wakes the thread if it waits in a mode they end, sends an IPI if it runs elsewhere.
+// Sets pending bits, wakes the thread if it waits in a mode they end, sends an IPI if it runs
+// elsewhere.
 void thread_set_pending(struct thread* t, uint32_t bits);
-static inline bool thread_killed(void) { return (atomic_load_explicit(&thread_current()->pending, memory_order_relaxed) & THREAD_PENDING_KILL) != 0; }
-
-// ---- preemption ----
-static inline void preempt_disable(void) { arch_preempt_inc(); }
-void preempt_pending_slow(void);
-static inline void preempt_enable(void) {
-    if (arch_preempt_dec_is_zero()) {
-        preempt_pending_slow();
-    }
+static inline bool thread_killed(void) {
+    return (atomic_load_explicit(&thread_current()->pending, memory_order_relaxed) &
+            THREAD_PENDING_KILL) != 0;
 }
 
 // ---- properties ----
-void thread_set_priority(struct thread* t, int priority);      // 0..31
-void thread_set_affinity(struct thread* t, cpu_mask_t mask);    // takes effect before it returns to user mode
+void thread_set_priority(struct thread* t, int priority); // 0..31
+void thread_set_affinity(struct thread* t,
+                         cpu_mask_t mask); // takes effect before it returns to user mode
 int64_t thread_runtime_ns(struct thread* t);
+constexpr int PRIORITY_MAX = 31;
+constexpr int PRIORITY_DEFAULT = 16;
+constexpr int PRIORITY_FIXED_MIN = 24; // from here up: fixed priority, above everything fair
+
+// ---- for kernel commands and tests ----
+void thread_dump_all(void);            // one line per thread to the console
+uint64_t sched_context_switches(void); // of all CPUs

@@ -1,21 +1,46 @@
-// Wait queues: an ordered list of waiting threads with an optional owner. Waiters are ordered by priority, then arrival. While a queue has an
-// owner, the owner inherits the best waiter's priority, through chains of owned queues (futexes, mutexes).
+// Wait queues: an ordered list of waiting threads with an optional owner. Waiters are ordered by
+// priority, then arrival. While a queue has an owner, the owner inherits the best waiter's
+// priority, through chains of owned queues (futexes, mutexes).
+//
+// Locks: q->lock guards the queue. While it has an owner, the list and `owner` are also under the
+// scheduler's one priority lock, which the functions here take; so only owned, contended queues pay
+// for inheritance. A thread that is boosted while it waits in a queue without owner keeps its place
+// there.
+//
+// Lifetime: a queue must outlive every thread that is inside wait_block() on it (or was moved to it
+// by a requeue): a waiter that times out or is killed takes q->lock once more on its way out.
 #pragma once
 
+#include <lib/list.h>
+#include <locking/spinlock.h>
 #include <sched/thread.h>
 
 struct wait_queue {
-    spinlock_t lock;         // class WAIT_QUEUE
-    struct list waiters;     // by priority
-    struct thread* owner;    // under lock; not counted: owners are cleared when a thread ends
-    struct list_node owned;  // in the owner's list of owned queues
+    spinlock_t lock;               // class WAIT_QUEUE
+    struct list waiters;           // struct queue_waiter.w.node, best first
+    _Atomic(struct thread*) owner; // not counted: cleared when that thread ends
+    struct list_node owned;        // in the owner's list of owned queues; under the priority lock
 };
 
 void wait_queue_init(struct wait_queue* q);
-// THE blocking primitive: the caller holds q->lock (interrupts off: `state` from spin_acquire_irq), which is released while blocked and not taken again.
-status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) TA_REL(q->lock);
-// Under q->lock: dequeues up to `max`, claims them with `status` and adds them to the list. Returns how many.
-uint32_t wait_queue_wake(struct wait_queue* q, struct wake_list* wl, uint32_t max, status_t status) TA_REQ(q->lock);
-void wait_queue_set_owner(struct wait_queue* q, struct thread* owner) TA_REQ(q->lock);
+static inline bool wait_queue_empty(struct wait_queue* q) TA_REQ(q->lock) {
+    return list_empty(&q->waiters);
+}
+
+// THE blocking primitive: the caller holds q->lock (interrupts off: `state` from spin_acquire_irq),
+// which is released while blocked and not taken again.
+status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
+                    enum wait_mode mode, uint8_t reason) TA_REL(q->lock);
+// Under q->lock: dequeues up to `max`, claims them with `status` and adds them to the list. Returns
+// how many. `wl` is open (wake_list_begin).
+uint32_t wait_queue_wake(struct wait_queue* q, struct wake_list* wl, uint32_t max, status_t status)
+    TA_REQ(q->lock);
+// As wake of one, and says which thread it was (valid until the flush); null if nobody waits.
+struct thread* wait_queue_wake_one(struct wait_queue* q, struct wake_list* wl, status_t status)
+    TA_REQ(q->lock);
+// Null: no owner. The queue's waiters lend their priority to `owner` until the next call or its
+// end. False: `owner` has ended already (no owner set).
+bool wait_queue_set_owner(struct wait_queue* q, struct thread* owner) TA_REQ(q->lock);
 // Moves up to `max` waiters (futex requeue); both locks held in address order.
-uint32_t wait_queue_requeue(struct wait_queue* from, struct wait_queue* to, uint32_t max) TA_REQ(from->lock, to->lock);
+uint32_t wait_queue_requeue(struct wait_queue* from, struct wait_queue* to, uint32_t max)
+    TA_REQ(from->lock, to->lock);
