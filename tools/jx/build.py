@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from jx import packages
@@ -17,7 +18,7 @@ _ENV_PREFIX = re.compile(r"^env(?: -u \w+)+ ")
 
 
 class BuildError(Exception):
-    """gn or ninja failed; they have said why."""
+    """gn or ninja failed. ninja has said why; what gn said is in the message."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             build(variant, args.targets, jobs=args.jobs)
         except BuildError as error:
-            print(f"jx: {error}")
+            print(f"jx: {error}", file=sys.stderr)
             return 1
     return 0
 
@@ -45,10 +46,11 @@ def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = 
     out = out_dir(variant)
     environment = {k: v for k, v in os.environ.items() if k not in _CLEARED}
     is_debug = "true" if variant == "debug" else "false"
-    generate = ["gn", "gen", str(out), "--check", "--quiet", "--export-compile-commands"]
+    generate = ["gn", "gen", str(out), "--check", "--export-compile-commands"]
     generate.append(f"--args=is_debug={is_debug}")
-    if subprocess.run(generate, cwd=ROOT, env=environment).returncode != 0:
-        raise BuildError(f"gn failed for {variant}")
+    answer = subprocess.run(generate, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if answer.returncode != 0:
+        raise BuildError(f"gn failed for {variant}:\n{answer.stdout}{answer.stderr}".rstrip())
     _clean_compile_commands(out / "compile_commands.json")
     ninja = ["ninja", "-C", str(out), "--quiet"]
     if jobs is not None:

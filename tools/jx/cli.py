@@ -1,15 +1,18 @@
 """The command line of `./jx`: which subcommands there are."""
 
 import argparse
+import os
 import sys
 from types import ModuleType
 
-from jx import build
+from jx import build, run, test
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
 _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "build": (build, "build everything (release and debug)"),
+    "run": (run, "boot, to the prompt or to run commands"),
+    "test": (test, "run the tests"),
 }
 
 
@@ -32,3 +35,7 @@ def main(argv: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever reads us has seen enough (`./jx test --list | head`); nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

@@ -1,0 +1,138 @@
+"""A machine with this terminal as its console."""
+
+import os
+import sys
+import termios
+import time
+import tty
+from contextlib import contextmanager
+from collections.abc import Iterator
+
+from jx.guest import Ended, Guest, Input
+from jx.image import BootImage
+from jx.machine import Settings
+from jx.markers import Marker
+from jx.script import symbolizer
+
+_ESCAPE = 0x01  # Ctrl-A, as in QEMU
+_END_OF_INPUT = b"\x04"
+_QUIET_S = 3600.0
+
+
+class Keyboard:
+    """What the user types: passes it on, except for Ctrl-A x, which ends the machine."""
+
+    def __init__(self) -> None:
+        self._escaped = False
+        self.quit = False
+
+    def feed(self, data: bytes) -> bytes:
+        out = bytearray()
+        for byte in data:
+            if self._escaped:
+                self._escaped = False
+                if byte in b"xX":
+                    self.quit = True
+                    break
+                out.append(byte)
+            elif byte == _ESCAPE:
+                self._escaped = True
+            else:
+                out.append(byte)
+        return bytes(out)
+
+
+@contextmanager
+def _raw_terminal(fd: int) -> Iterator[None]:
+    """Every key reaches the guest; the terminal is as before afterwards, whatever happens."""
+    if not os.isatty(fd):
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def run(settings: Settings) -> int:
+    """Boots to the prompt. 0 after a power-off or Ctrl-A x, 70 after a panic, 69 otherwise."""
+    stdin = sys.stdin.fileno()
+    if os.isatty(stdin):
+        print("jx: Ctrl-A x ends the machine", file=sys.stderr, flush=True)
+    raw = os.isatty(sys.stdout.fileno())
+    with BootImage(settings) as files, Guest(settings, files, raw=raw) as guest:
+        with _raw_terminal(stdin):
+            end = _Console(guest, settings, stdin).follow()
+    if end is None or end.how in ("power-off", "clean"):
+        return 0
+    print(f"jx: the machine ended: {' '.join(end).strip()}", file=sys.stderr)
+    return 70 if end.how == "panic" else 69
+
+
+class _Console:
+    """Moves bytes both ways until the machine ends (or the user ends it: None)."""
+
+    def __init__(self, guest: Guest, settings: Settings, stdin: int) -> None:
+        self._guest = guest
+        self._stdin = stdin
+        self._is_terminal = os.isatty(stdin)
+        self._keyboard = Keyboard()
+        self._symbolizer = symbolizer(settings)
+        self._in_panic = False
+        self._line = b""
+        # Keys may be typed at once; a file or pipe waits for the prompt, so that nothing of it is
+        # lost while the guest sets up its serial port.
+        self._listening = self._is_terminal
+
+    def follow(self) -> Ended | None:
+        while not self._keyboard.quit:
+            also = self._stdin if self._listening else None
+            event = self._guest.next(time.monotonic() + _QUIET_S, also)
+            if isinstance(event, Ended):
+                self._write(b"", flush=True)
+                return event
+            if isinstance(event, bytes):
+                self._write(event)
+            elif isinstance(event, Marker):
+                self._marker(event)
+            elif isinstance(event, Input):
+                self._input()
+        return None
+
+    def _input(self) -> None:
+        data = os.read(self._stdin, 4096)
+        if not data:
+            self._listening = False
+            self._guest.send(_END_OF_INPUT)
+        elif self._is_terminal:
+            self._guest.send(self._keyboard.feed(data))
+        else:
+            self._guest.send(data)
+
+    def _marker(self, marker: Marker) -> None:
+        if marker.word == "ready":
+            self._listening = True
+        elif marker.word == "panic":
+            self._in_panic = True
+            self._write(f"kernel panic: {marker.rest}\r\n".encode())
+        elif marker.word in ("test", "tests", "bench", "value"):
+            self._write(f"{marker.rest}\r\n".encode())
+
+    def _write(self, data: bytes, *, flush: bool = False) -> None:
+        """Text as it comes; the lines of a panic report with their symbols."""
+        if self._in_panic:
+            *lines, self._line = (self._line + data).split(b"\n")
+            if flush and self._line:
+                lines.append(self._line)
+            for line in lines:
+                text = self._symbolizer.line(line.decode("utf-8", "replace").rstrip("\r"))
+                _write_all(text.replace("\n", "\r\n").encode() + b"\r\n")
+        elif data:
+            _write_all(data)
+
+
+def _write_all(data: bytes) -> None:
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]

@@ -1,0 +1,108 @@
+"""`./jx run`: boots Jacinth, to its prompt or to run the commands given with -c.
+
+The exit code is that of the last command; 127 if there is no such command, 124 after --timeout, 70
+after a kernel panic, 69 if the machine ended before it was done.
+"""
+
+import argparse
+import os
+import sys
+
+from jx import build, interactive, machine, packages
+from jx.guest import Event, GuestError
+from jx.image import ImageError
+from jx.machine import Settings
+from jx.markers import Marker
+from jx.script import ScriptResult, run_script
+
+EXIT_ENDED_EARLY = 69
+EXIT_PANIC = 70
+EXIT_TIMEOUT = 124
+
+_DEFAULT_TIMEOUT_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", dest="commands", action="append", metavar="COMMAND",
+        help="run this command and power off (may be repeated)",
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS",
+        help="limit for everything that -c runs (60)",
+    )
+    machine.add_arguments(parser)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"not a positive number of seconds: {text!r}")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = machine.from_arguments(args)
+    packages.ensure("run")
+    try:
+        build.build(settings.variant, ["boot_files"])
+        if args.commands is None:
+            return interactive.run(settings)
+        return run_commands(settings, args.commands, args.timeout)
+    except (build.BuildError, ImageError, GuestError) as error:
+        print(f"jx: {error}", file=sys.stderr)
+        return 1
+
+
+def run_commands(settings: Settings, commands: list[str], seconds: float) -> int:
+    result = run_script(settings, commands, seconds, _show)
+    if settings.verbose and result.debug_log:
+        print(f"jx: the kernel's log:\n{result.debug_log}", file=sys.stderr)
+    return verdict(result, commands, seconds)
+
+
+def _show(event: Event, running: int | None) -> None:
+    """Passes on what commands write, and says in words what markers inside it mean."""
+    if running is None:
+        return
+    if isinstance(event, bytes):
+        data = event
+    elif isinstance(event, Marker) and event.word in ("test", "tests", "bench", "value"):
+        data = f"{event.rest}\n".encode()
+    else:
+        return
+    os.write(sys.stdout.fileno(), data)
+
+
+def verdict(result: ScriptResult, commands: list[str], seconds: float) -> int:
+    """The exit code, after saying on stderr what went wrong."""
+    if result.panicked:
+        print(result.panic or "jx: the kernel panicked without a report", file=sys.stderr)
+        return EXIT_PANIC
+    running = result.running()
+    where = f"while `{running.command}` ran" if running is not None else "with no command running"
+    if result.timed_out:
+        print(f"jx: time limit of {seconds:g} s reached {where}", file=sys.stderr)
+        _show_log(result)
+        return EXIT_TIMEOUT
+    if not result.complete(len(commands)):
+        assert result.end is not None
+        print(f"jx: the machine ended early {where}: {' '.join(result.end)}", file=sys.stderr)
+        _show_log(result)
+        return EXIT_ENDED_EARLY
+    last = result.commands[-1].code if result.commands else 0
+    return 0 if last is None else shell_code(last)
+
+
+def _show_log(result: ScriptResult) -> None:
+    """If not even the first command began, the kernel's log says more than we can."""
+    if not result.commands and result.debug_log:
+        print(f"jx: the kernel's log:\n{result.debug_log}", file=sys.stderr)
+
+
+def shell_code(code: int) -> int:
+    """An exit code that a shell can carry; what does not fit (a killed program) is never 0."""
+    return code if 0 <= code <= 255 else (code % 256 or 1)

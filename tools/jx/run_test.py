@@ -1,0 +1,83 @@
+"""Tests of what `./jx run` makes of how a machine went."""
+
+import contextlib
+import io
+import unittest
+
+from jx import cli, run
+from jx.guest import Ended
+from jx.interactive import Keyboard
+from jx.script import CommandResult, ScriptResult
+
+_OFF = Ended("power-off")
+
+
+def _verdict(result: ScriptResult, count: int = 1) -> tuple[int, str]:
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        code = run.verdict(result, ["x"] * count, 60)
+    return code, errors.getvalue()
+
+
+def _commands(*codes: int | None) -> list[CommandResult]:
+    return [CommandResult(f"c{i}", b"", code) for i, code in enumerate(codes)]
+
+
+class VerdictTest(unittest.TestCase):
+    def test_the_last_command_counts(self) -> None:
+        result = ScriptResult(_commands(3, 127), end=_OFF, done=True)
+        self.assertEqual(_verdict(result, 2), (127, ""))
+
+    def test_codes_that_no_shell_can_carry(self) -> None:
+        for code, want in ((-1024, 1), (-1028, 252), (256, 1), (300, 44), (255, 255)):
+            self.assertEqual(run.shell_code(code), want)
+
+    def test_a_command_that_switches_the_power_off(self) -> None:
+        self.assertEqual(_verdict(ScriptResult(_commands(0, None), end=_OFF), 2)[0], 0)
+        code, text = _verdict(ScriptResult(_commands(None), end=_OFF), 2)
+        self.assertEqual(code, 69)
+        self.assertIn("c0", text)
+
+    def test_panic(self) -> None:
+        result = ScriptResult(_commands(None), end=Ended("panic"), panic="kernel panic: x")
+        self.assertEqual(_verdict(result), (70, "kernel panic: x\n"))
+        self.assertEqual(_verdict(ScriptResult(end=Ended("panic")))[0], 70)
+
+    def test_timeout_names_the_command(self) -> None:
+        code, text = _verdict(ScriptResult(_commands(0, None)))
+        self.assertEqual(code, 124)
+        self.assertIn("c1", text)
+
+    def test_early_end(self) -> None:
+        code, text = _verdict(ScriptResult(end=Ended("silent", "no byte"), debug_log="boot log"))
+        self.assertEqual(code, 69)
+        self.assertIn("no byte", text)
+        self.assertIn("boot log", text)
+
+
+class ArgumentsTest(unittest.TestCase):
+    def test_commands_and_timeout(self) -> None:
+        parser = cli.make_parser()
+        args = parser.parse_args(["run", "-c", "hello a b", "-c", "ps", "--timeout", "2.5"])
+        self.assertEqual((args.commands, args.timeout), (["hello a b", "ps"], 2.5))
+        self.assertEqual(parser.parse_args(["run"]).timeout, 60.0)
+        for words in (["run", "--timeout", "0"], ["run", "--timeout", "x"], ["nothing"]):
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+                parser.parse_args(words)
+
+    def test_test_flags(self) -> None:
+        args = cli.make_parser().parse_args(["test", "--kind", "host", "--kind", "user", "vmo"])
+        self.assertEqual((args.kinds, args.patterns), (["host", "user"], ["vmo"]))
+
+
+class KeyboardTest(unittest.TestCase):
+    def test_escape(self) -> None:
+        keyboard = Keyboard()
+        self.assertEqual(keyboard.feed(b"ab\x01\x01c\x01"), b"ab\x01c")
+        self.assertFalse(keyboard.quit)
+        self.assertEqual(keyboard.feed(b"xmore"), b"")
+        self.assertTrue(keyboard.quit)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,1 @@
+"""`./jx test`: one module per kind of test, and what they share."""
