@@ -118,6 +118,7 @@ struct handoff {
     uint64_t direct_map_base;  // physical p is at direct_map_base + p, if memory[] says p is RAM
     uint64_t direct_map_bytes; // end of the highest RAM in the direct map, from 0
     uint64_t window_table;     // physical address of the page table of the early window
+    uint64_t boot_canary;      // stack protector value while the boot stack is in use
 
     struct handoff_span taken[HANDOFF_TAKEN_COUNT];
     uint64_t zbi_length_bytes; // exact, where taken[ZBI].length is whole pages
@@ -143,8 +144,9 @@ static_assert(sizeof(struct handoff_span) == 16);
 static_assert(sizeof(struct handoff_uart) == 16);
 static_assert(sizeof(struct handoff_framebuffer) == 32);
 static_assert(offsetof(struct handoff, kernel_vaddr) == 40);
-static_assert(offsetof(struct handoff, taken) == 88);
-static_assert(offsetof(struct handoff, acpi_rsdp) == 176);
-static_assert(offsetof(struct handoff, entropy) == 256);
-static_assert(offsetof(struct handoff, memory) == 328);
-static_assert(sizeof(struct handoff) == 328 + 24 * HANDOFF_MAX_MEMORY + HANDOFF_MAX_CMDLINE);
+static_assert(offsetof(struct handoff, boot_canary) == 88);
+static_assert(offsetof(struct handoff, taken) == 96);
+static_assert(offsetof(struct handoff, acpi_rsdp) == 184);
+static_assert(offsetof(struct handoff, entropy) == 264);
+static_assert(offsetof(struct handoff, memory) == 336);
+static_assert(sizeof(struct handoff) == 336 + 24 * HANDOFF_MAX_MEMORY + HANDOFF_MAX_CMDLINE);
