@@ -55,7 +55,9 @@ def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = 
     ninja = ["ninja", "-C", str(out), "--quiet"]
     if jobs is not None:
         ninja += ["-j", str(jobs)]
-    if subprocess.run(ninja + (targets or []), cwd=ROOT, env=environment).returncode != 0:
+    # Its progress is not our output: `./jx run -c` prints what the program printed and no more.
+    done = subprocess.run(ninja + (targets or []), cwd=ROOT, env=environment, stdout=sys.stderr)
+    if done.returncode != 0:
         raise BuildError(f"the {variant} build failed")
     return out
 

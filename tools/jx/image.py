@@ -67,15 +67,16 @@ class BootImage:
 
     def _zbi(self, out: Path, folder: Path) -> Path:
         """The image as built, or a new one if there is something to add."""
-        adds = [f"{boot}={host}" for host, boot in self._settings.adds]
+        adds = [f"{host}={boot}" for host, boot in self._settings.adds]
         if self._commands is not None:
             run_list = folder / "run"
             run_list.write_text("".join(f"{command}\n" for command in self._commands))
-            adds.append(f"{_RUN_LIST}={run_list}")
+            adds.append(f"{run_list}={_RUN_LIST}")
         if not adds:
             return out / "system.zbi"
         zbi = folder / "system.zbi"
-        words: list[str | Path] = ["--manifest", out / "system.manifest", "--output", zbi]
+        # What is added may take the place of what is there: one's own `bin/hello`.
+        words: list[str | Path] = ["--manifest", "system.manifest", "--output", zbi, "--replace"]
         for add in adds:
             words += ["--add", add]
         _run_tool(ROOT / "tools/zbi/pack.py", *words, cwd=out)
