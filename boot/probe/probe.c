@@ -136,8 +136,12 @@ static void check_contents(const struct handoff* h) {
         const uint64_t* zbi = (const uint64_t*)(DIRECT_MAP_BASE + h->taken[HANDOFF_TAKEN_ZBI].base);
         report("zbi_words", zbi[0], zbi[h->zbi_length_bytes / 8 - 1], h->zbi_length_bytes);
     }
-    const uint64_t* rsdp = arch_window_scratch((paddr_t){h->acpi_rsdp}, 36);
-    check(rsdp != nullptr && rsdp[0] == 0x20525450'20445352u, "no RSDP", h->acpi_rsdp, 0);
+    const void* rsdp = arch_window_scratch((paddr_t){h->acpi_rsdp}, 36); // 16-byte aligned at best
+    uint64_t signature = 0;
+    if (rsdp != nullptr) {
+        __builtin_memcpy(&signature, rsdp, sizeof(signature));
+    }
+    check(signature == 0x20525450'20445352u, "no RSDP", h->acpi_rsdp, signature);
     arch_window_scratch_drop();
 }
 
