@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = None) -> Path:
     """Brings a variant up to date and returns its folder."""
     out = out_dir(variant)
-    environment = {k: v for k, v in os.environ.items() if k not in _CLEARED}
+    environment = clean_environment()
     is_debug = "true" if variant == "debug" else "false"
     generate = ["gn", "gen", str(out), "--check", "--export-compile-commands"]
     generate.append(f"--args=is_debug={is_debug}")
@@ -60,6 +60,11 @@ def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = 
     if done.returncode != 0:
         raise BuildError(f"the {variant} build failed")
     return out
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what would change the compiler's search paths."""
+    return {name: value for name, value in os.environ.items() if name not in _CLEARED}
 
 
 def _clean_compile_commands(path: Path) -> None:

@@ -50,7 +50,7 @@ class SymbolizeTest(unittest.TestCase):
         subprocess.run(
             ["clang-19", "-g", "-shared", "-nostdlib", str(source), "-o", str(image)], check=True
         )
-        names = subprocess.run(["nm", str(image)], check=True, capture_output=True, text=True)
+        names = subprocess.run(["llvm-nm-19", str(image)], check=True, capture_output=True, text=True)
         lines = [line.split() for line in names.stdout.splitlines()]
         address = next(int(line[0], 16) for line in lines if line[-1] == "spot")
         self.assertRegex(llvm_lookup(image, address)[0], r"^spot at .*prog\.c:1")

@@ -1,0 +1,1 @@
+"""The parts of `./jx check`: each has `check()`, which gives one message per thing that is wrong."""

@@ -1,0 +1,44 @@
+"""Tests of the checks that need no build."""
+
+import unittest
+
+from jx.checks import opt_outs, types
+
+
+class OptOutsTest(unittest.TestCase):
+    def test_reasons(self) -> None:
+        text = (
+            "#define TA_OFF __attribute__((no_thread_safety_analysis))\n"
+            "void a(void) TA_OFF { }\n"
+            "// The caller is alone.\n"
+            "void b(void) TA_OFF { }\n"
+            "\n"
+            "void c(int x,\n"
+            "       int y) TA_OFF;  // why\n"
+            "// Not about d.\n"
+            "int z;\n"
+            "void d(void) __attribute__((no_thread_safety_analysis));\n"
+            "// A long\n"
+            "void e(int x,\n"
+            "       int y) TA_OFF;\n"
+            "// TA_OFF in prose\n"
+        )
+        want = [(2, False), (4, True), (7, True), (10, False), (13, True)]
+        self.assertEqual(opt_outs.uses(text), want)
+
+
+class TypesTest(unittest.TestCase):
+    def test_untyped(self) -> None:
+        source = (
+            "class A:\n"
+            "    def a(self, x: int) -> None: ...\n"
+            "    def b(self, x) -> None: ...\n"
+            "def c(*args: int, **kw) -> None: ...\n"
+            "def d(): ...\n"
+            "async def e(x: int) -> int: return x\n"
+        )
+        self.assertEqual(sorted(types.untyped(source)), [(3, "b"), (4, "c"), (5, "d")])
+
+
+if __name__ == "__main__":
+    unittest.main()
