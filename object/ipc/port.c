@@ -321,17 +321,26 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     wake_list_begin(&wl);
     spin_acquire(object_lock(o));
     spin_acquire(&p->lock);
-    list_push_back(&port_state(p)->pending, &a->port_node);
+    bool port_closed = port_state(p)->closed;
+    if (!port_closed) {
+        list_push_back(&port_state(p)->pending, &a->port_node);
+    }
     spin_release(&p->lock);
-    object_add_observer(o, &a->observer, (options & ZX_WAIT_ASYNC_EDGE) != 0, &wl);
-    // `a` may be gone already if it matched at once; the target tells whether the handle still stands.
-    if (unlikely(!handle_identity_current(target->identity, target->value))) {
-        object_cancel_observers(o, target->identity, &wl);
-        closed = true;
+    if (!port_closed) {
+        object_add_observer(o, &a->observer, (options & ZX_WAIT_ASYNC_EDGE) != 0, &wl);
+        // `a` may be gone already if it matched at once; the target tells whether the handle still stands.
+        if (unlikely(!handle_identity_current(target->identity, target->value))) {
+            object_cancel_observers(o, target->identity, &wl);
+            closed = true;
+        }
     }
     spin_release(object_lock(o));
     wake_list_flush(&wl);
-    return closed ? STATUS_BAD_HANDLE : STATUS_OK;
+    if (port_closed) {
+        async_wait_release(&a->packet);
+        object_unref(&p->base);
+    }
+    return closed || port_closed ? STATUS_BAD_HANDLE : STATUS_OK;
 }
 
 // Drops the waits of this port on object `o` that the filter names.

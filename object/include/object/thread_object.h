@@ -1,0 +1,41 @@
+// Threads as user mode sees them. The scheduler's struct thread is the other half: it exists from creation until the thread has run its course (or the object
+// dies unstarted); a running thread keeps its object alive.
+//
+//      NEW --start--> RUNNING --exit, kill--> DEAD (TERMINATED)
+#pragma once
+
+#include <zircon/syscalls/object.h>
+
+#include <object/channel.h>
+#include <object/object.h>
+#include <object/process.h>
+
+struct thread_object;
+
+status_t thread_object_create(struct process* p, const char* name, size_t name_len, struct thread_object** out);
+[[nodiscard]] struct thread_object* thread_from_object(struct object* o);
+struct object* thread_object_base(struct thread_object* t);
+struct process* thread_object_process(struct thread_object* t);
+static inline struct thread_object* thread_object_current(void) { return thread_current()->user; }
+
+// zx_thread_start. BAD_STATE; INVALID_ARGS: the entry is no user address.
+status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1, uintptr_t arg2);
+// For process_start.
+status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1, uintptr_t arg2);
+[[noreturn]] void thread_object_exit_current(void);
+
+void thread_object_set_name(struct thread_object* t, const char* name, size_t len);
+void thread_object_get_name(struct thread_object* t, char out[ZX_MAX_NAME_LEN]);
+void thread_object_get_info(struct thread_object* t, zx_info_thread_t* out);
+int64_t thread_object_runtime_ns(struct thread_object* t);
+// BAD_STATE when it has ended.
+status_t thread_object_set_priority(struct thread_object* t, int priority);
+status_t thread_object_set_affinity(struct thread_object* t, cpu_mask_t mask);
+
+// The current thread's interrupted channel call.
+struct channel_waiter* thread_object_call(struct thread_object* t);
+
+// Under the process's lock.
+struct thread_object* thread_object_from_link(struct list_node* process_link);
+void thread_object_kill_locked(struct list_node* process_link); // marks a started one for death
+int64_t thread_object_runtime_locked(struct list_node* process_link);

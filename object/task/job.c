@@ -1,0 +1,414 @@
+// Jobs. See <object/job.h>.
+
+#include <object/job.h>
+
+#include <debug/init.h>
+#include <lib/string.h>
+#include <locking/mutex.h>
+#include <object/process.h>
+#include <vm/heap.h>
+
+enum job_phase : uint8_t { JOB_READY, JOB_KILLING, JOB_DEAD };
+
+// All members but `base` and the immutable ones [i] are guarded by tree_lock.
+struct job {
+    struct object base;
+    struct job* parent;        // [i] with a reference; null: the root
+    uint32_t height;           // [i] levels that may hang below
+    struct list_node sibling;  // in parent's jobs, until DEAD
+    struct list jobs;          // struct job; those that job_kill() has reached are at the end
+    struct list processes;     // links of struct process, likewise
+    uint32_t job_count, process_count;
+    bool kill_seen;            // the parent's job_kill() has reached this one
+    enum job_phase phase;
+    bool kill_on_oom;
+    int64_t retcode;
+    struct job_policy policy;
+    char name[ZX_MAX_NAME_LEN];
+};
+
+SLAB_CACHE(job_cache, struct job);
+
+static mutex_t tree_lock = MUTEX_INIT(LOCK_CLASS_JOB_TREE);
+static struct job* root; // set once at boot
+
+static struct job* job_of(struct object* o) { return container_of(o, struct job, base); }
+static struct job* job_of_sibling(struct list_node* n) { return container_of(n, struct job, sibling); }
+
+// ---- life ----
+
+// Ends the job if nothing is left in it and nothing can come: links it out and says whether it did, so that the caller can go on with the parent.
+static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
+    bool wanted = j->phase == JOB_KILLING || (j->phase == JOB_READY && handles_gone);
+    if (!wanted || j->job_count != 0 || j->process_count != 0) {
+        return false;
+    }
+    j->phase = JOB_DEAD;
+    if (j->parent != nullptr) {
+        list_remove(&j->sibling);
+        if (--j->parent->job_count == 0) {
+            object_signal(&j->parent->base, 0, ZX_JOB_NO_JOBS);
+        }
+    }
+    object_signal(&j->base, 0, ZX_JOB_TERMINATED);
+    return true;
+}
+
+static bool handles_gone(struct job* j) {
+    return atomic_load_explicit(&j->base.handles, memory_order_acquire) == 0;
+}
+
+// After something left `j`: ends it and, upwards, whoever waited only for it. The references upwards keep all of them alive meanwhile.
+static void end_upwards_locked(struct job* j) TA_REQ(tree_lock) {
+    while (j != nullptr && j != root && try_end_locked(j, handles_gone(j))) {
+        j = j->parent;
+    }
+}
+
+static void job_on_zero_handles(struct object* o) {
+    MUTEX_GUARD(&tree_lock);
+    end_upwards_locked(job_of(o));
+}
+
+static void job_destroy(struct object* o) {
+    struct job* j = job_of(o);
+    if (j->phase != JOB_DEAD && j->parent != nullptr) {
+        // Never had a handle, or lost it while it still had children that are gone by now.
+        MUTEX_GUARD(&tree_lock);
+        if (j->phase != JOB_DEAD) {
+            list_remove(&j->sibling);
+            if (--j->parent->job_count == 0) {
+                object_signal(&j->parent->base, 0, ZX_JOB_NO_JOBS);
+            }
+            end_upwards_locked(j->parent);
+        }
+    }
+    if (j->parent != nullptr) {
+        object_unref(&j->parent->base);
+    }
+}
+
+static void job_free_memory(struct object* o) { slab_free(&job_cache, job_of(o)); }
+
+static zx_koid_t job_related_koid(struct object* o) {
+    struct job* j = job_of(o);
+    return j->parent != nullptr ? j->parent->base.koid : 0;
+}
+
+static const struct object_ops job_ops = {
+    .type = ZX_OBJ_TYPE_JOB,
+    .name = "job",
+    .default_rights = ZX_DEFAULT_JOB_RIGHTS,
+    .waitable = true,
+    .on_zero_handles = job_on_zero_handles,
+    .destroy = job_destroy,
+    .free_memory = job_free_memory,
+    .related_koid = job_related_koid,
+    .peer_ref = op_no_peer,
+};
+OBJECT_TYPE(job_ops);
+
+static struct job* job_new(void) {
+    struct job* j = slab_alloc_zero(&job_cache);
+    if (j == nullptr) {
+        return nullptr;
+    }
+    object_init(&j->base, &job_ops, nullptr, ZX_JOB_NO_JOBS | ZX_JOB_NO_PROCESSES);
+    list_init(&j->jobs);
+    list_init(&j->processes);
+    return j;
+}
+
+status_t job_create(struct job* parent, struct job** out) {
+    if (parent->height == 0) {
+        return STATUS_OUT_OF_RANGE;
+    }
+    OBJECT_REF fresh = nullptr;
+    struct job* j = job_new();
+    if (j == nullptr) {
+        return STATUS_NO_MEMORY;
+    }
+    fresh = &j->base;
+    j->height = parent->height - 1;
+    MUTEX_GUARD(&tree_lock);
+    if (parent->phase != JOB_READY) {
+        j->phase = JOB_DEAD; // it never entered the tree
+        return STATUS_BAD_STATE;
+    }
+    j->policy = parent->policy;
+    j->parent = job_of(object_ref(&parent->base));
+    list_push_front(&parent->jobs, &j->sibling);
+    if (parent->job_count++ == 0) {
+        object_signal(&parent->base, ZX_JOB_NO_JOBS, 0);
+    }
+    *out = job_of(object_move(&fresh));
+    return STATUS_OK;
+}
+
+struct job* job_root(void) { return root; }
+struct job* job_from_object(struct object* o) { return o->ops == &job_ops ? job_of(o) : nullptr; }
+struct object* job_object(struct job* j) { return &j->base; }
+
+static void make_root(void) {
+    root = job_new();
+    ASSERT(root != nullptr);
+    root->height = JOB_MAX_HEIGHT;
+    policy_init(&root->policy);
+    memcpy(root->name, "root", sizeof("root"));
+}
+INIT_HOOK(INIT_OBJECTS, make_root);
+
+// ---- processes ----
+
+status_t job_enter(struct job* j, struct list_node* link, struct job_policy* policy) {
+    MUTEX_GUARD(&tree_lock);
+    if (j->phase != JOB_READY) {
+        return STATUS_BAD_STATE;
+    }
+    *policy = j->policy;
+    list_push_front(&j->processes, link);
+    if (j->process_count++ == 0) {
+        object_signal(&j->base, ZX_JOB_NO_PROCESSES, 0);
+    }
+    return STATUS_OK;
+}
+
+void job_leave(struct job* j, struct list_node* link) {
+    MUTEX_GUARD(&tree_lock);
+    list_remove(link);
+    if (--j->process_count == 0) {
+        object_signal(&j->base, 0, ZX_JOB_NO_PROCESSES);
+    }
+    end_upwards_locked(j);
+}
+
+// ---- killing ----
+
+// The next process or job below `j` that job_kill() has not reached, with a reference. Those reached move to the end, so this is O(1). One whose
+// last reference is just going needs no killing.
+static struct object* next_victim_locked(struct job* j) TA_REQ(tree_lock) {
+    struct list_node* n;
+    while ((n = list_first(&j->processes)) != nullptr &&
+           process_kill_mark(process_from_job_link(n))) {
+        list_remove(n);
+        list_push_back(&j->processes, n);
+        struct object* o = process_object(process_from_job_link(n));
+        if (object_ref_unless_dead(o)) {
+            return o;
+        }
+    }
+    while ((n = list_first(&j->jobs)) != nullptr && !job_of_sibling(n)->kill_seen) {
+        struct job* child = job_of_sibling(n);
+        child->kill_seen = true;
+        list_remove(n);
+        list_push_back(&j->jobs, n);
+        if (object_ref_unless_dead(&child->base)) {
+            return &child->base;
+        }
+    }
+    return nullptr;
+}
+
+// One job's own processes die here; jobs below are left in the kill list of the caller, which works them off one by one: no recursion over the tree.
+static void kill_one(struct job* j, int64_t retcode, struct job* pending[], size_t* count) {
+    for (;;) {
+        struct object* victim;
+        {
+            MUTEX_GUARD(&tree_lock);
+            victim = next_victim_locked(j);
+        }
+        if (victim == nullptr) {
+            return;
+        }
+        struct process* p = process_from_object(victim);
+        if (p != nullptr) {
+            process_kill(p, retcode);
+            object_unref(victim);
+        } else {
+            // Depth first: at most one job per level of the tree waits here.
+            pending[(*count)++] = job_of(victim);
+            return;
+        }
+    }
+}
+
+static bool begin_kill(struct job* j, int64_t retcode) {
+    MUTEX_GUARD(&tree_lock);
+    if (j->phase != JOB_READY) {
+        return false;
+    }
+    j->phase = JOB_KILLING;
+    j->retcode = retcode;
+    return true;
+}
+
+static void finish_kill(struct job* j) {
+    MUTEX_GUARD(&tree_lock);
+    end_upwards_locked(j);
+}
+
+void job_kill(struct job* j, int64_t retcode) {
+    if (!begin_kill(j, retcode)) {
+        return;
+    }
+    struct job* stack[JOB_MAX_HEIGHT + 1];
+    size_t depth = 0;
+    stack[depth++] = job_of(object_ref(&j->base));
+    while (depth > 0) {
+        struct job* top = stack[depth - 1];
+        size_t before = depth;
+        kill_one(top, retcode, stack, &depth);
+        if (depth > before) {
+            if (!begin_kill(stack[depth - 1], retcode)) {
+                object_unref(&stack[--depth]->base);
+            }
+        } else {
+            finish_kill(top);
+            object_unref(&top->base);
+            depth--;
+        }
+    }
+}
+
+status_t job_set_critical(struct job* j, struct process* p, bool only_nonzero) {
+    {
+        MUTEX_GUARD(&tree_lock);
+        struct job* above = process_job(p);
+        while (above != nullptr && above != j) {
+            above = above->parent;
+        }
+        if (above == nullptr) {
+            return STATUS_INVALID_ARGS;
+        }
+    }
+    return process_set_critical(p, j, only_nonzero);
+}
+
+// ---- properties and enumeration ----
+
+status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t* entries,
+                        uint32_t count) {
+    MUTEX_GUARD(&tree_lock);
+    if (j->job_count != 0 || j->process_count != 0) {
+        return STATUS_BAD_STATE;
+    }
+    struct job_policy changed = j->policy; // all entries or none
+    for (uint32_t i = 0; i < count; i++) {
+        const zx_policy_basic_v2_t* e = &entries[i];
+        if (e->flags != ZX_POL_OVERRIDE_ALLOW && e->flags != ZX_POL_OVERRIDE_DENY) {
+            return STATUS_INVALID_ARGS;
+        }
+        TRY(policy_apply(&changed, e->condition, e->action, e->flags == ZX_POL_OVERRIDE_DENY,
+                         absolute));
+    }
+    j->policy = changed;
+    return STATUS_OK;
+}
+
+void job_set_kill_on_oom(struct job* j, bool value) {
+    MUTEX_GUARD(&tree_lock);
+    j->kill_on_oom = value;
+}
+
+void job_set_name(struct job* j, const char* name, size_t len) {
+    MUTEX_GUARD(&tree_lock);
+    memset(j->name, 0, sizeof(j->name));
+    memcpy(j->name, name, min(len, sizeof(j->name) - 1));
+}
+
+void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]) {
+    MUTEX_GUARD(&tree_lock);
+    memcpy(out, j->name, ZX_MAX_NAME_LEN);
+}
+
+void job_get_info(struct job* j, zx_info_job_t* out) {
+    MUTEX_GUARD(&tree_lock);
+    *out = (zx_info_job_t){.return_code = j->retcode,
+                           .exited = j->phase == JOB_DEAD,
+                           .kill_on_oom = j->kill_on_oom};
+}
+
+size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, size_t* avail) {
+    size_t n = 0;
+    MUTEX_GUARD(&tree_lock);
+    struct list* l = jobs ? &j->jobs : &j->processes;
+    list_for_each(node, l) {
+        if (n == max) {
+            break;
+        }
+        out[n++] = jobs ? job_of_sibling(node)->base.koid
+                        : process_object(process_from_job_link(node))->koid;
+    }
+    *avail = jobs ? j->job_count : j->process_count;
+    return n;
+}
+
+struct object* job_find_child(struct job* j, zx_koid_t koid) {
+    MUTEX_GUARD(&tree_lock);
+    list_for_each(n, &j->jobs) {
+        struct object* o = &job_of_sibling(n)->base;
+        if (o->koid == koid) {
+            return object_ref_unless_dead(o) ? o : nullptr;
+        }
+    }
+    list_for_each(n, &j->processes) {
+        struct object* o = process_object(process_from_job_link(n));
+        if (o->koid == koid) {
+            return object_ref_unless_dead(o) ? o : nullptr;
+        }
+    }
+    return nullptr;
+}
+
+// ---- the whole tree ----
+
+// The job after `j` in depth-first order.
+static struct job* next_job_locked(struct job* j) TA_REQ(tree_lock) {
+    struct list_node* n = list_first(&j->jobs);
+    while (n == nullptr && j != root) {
+        n = list_next(&j->parent->jobs, &j->sibling);
+        j = j->parent;
+    }
+    return n != nullptr ? job_of_sibling(n) : nullptr;
+}
+
+// The process with the smallest koid above `*after`, with a reference; moves `*after` there.
+static struct process* next_process_locked(zx_koid_t* after) TA_REQ(tree_lock) {
+    for (;;) {
+        struct process* best = nullptr;
+        zx_koid_t best_koid = UINT64_MAX;
+        for (struct job* j = root; j != nullptr; j = next_job_locked(j)) {
+            list_for_each(n, &j->processes) {
+                struct process* p = process_from_job_link(n);
+                zx_koid_t koid = process_object(p)->koid;
+                if (koid > *after && koid < best_koid) {
+                    best = p;
+                    best_koid = koid;
+                }
+            }
+        }
+        *after = best_koid;
+        if (best == nullptr || object_ref_unless_dead(process_object(best))) {
+            return best;
+        }
+    }
+}
+
+void job_each_process(bool (*fn)(struct process* p, void* arg), void* arg) {
+    zx_koid_t after = 0;
+    for (;;) {
+        struct process* p;
+        {
+            MUTEX_GUARD(&tree_lock);
+            p = next_process_locked(&after);
+        }
+        if (p == nullptr) {
+            return;
+        }
+        bool more = fn(p, arg);
+        object_unref(process_object(p));
+        if (!more) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,280 @@
+// Thread objects. See <object/thread_object.h>.
+//
+// `kernel` (the scheduler's half) may be used while the process's lock is held and the thread is linked in its process: an ending thread unlinks
+// itself before it goes, and an unstarted one is unlinked before its half is discarded.
+//
+// References of a started thread: one is held by the kernel half and dropped by the reaper (sched_hook_thread_reaped), when the thread is off its
+// CPU for good. The object keeps its process until it is destroyed.
+
+#include <object/thread_object.h>
+
+#include <lib/string.h>
+#include <locking/mutex.h>
+#include <object/crash.h>
+#include <sched/hooks.h>
+#include <vm/aspace.h>
+#include <vm/heap.h>
+
+enum thread_phase : uint8_t { THREAD_PHASE_NEW, THREAD_PHASE_RUNNING, THREAD_PHASE_DEAD };
+
+struct thread_object {
+    struct object base;
+    struct process* process;       // immutable, with a reference
+    struct thread* kernel;         // see above
+    struct list_node process_link; // under the process's lock
+    enum thread_phase phase;       // under the process's lock
+    int64_t ended_runtime_ns;      // under the process's lock; valid when DEAD
+    struct channel_waiter call;    // the thread's own
+    vaddr_t entry, stack;          // set before the start, then the thread's own
+    uintptr_t arg1, arg2;
+    char name[ZX_MAX_NAME_LEN];    // under the object's lock
+};
+
+SLAB_CACHE(thread_object_cache, struct thread_object);
+
+static struct thread_object* thread_of(struct object* o) {
+    return container_of(o, struct thread_object, base);
+}
+
+struct thread_object* thread_object_from_link(struct list_node* link) {
+    return container_of(link, struct thread_object, process_link);
+}
+
+// ---- life ----
+
+static void thread_object_destroy(struct object* o) {
+    struct thread_object* t = thread_of(o);
+    if (t->phase == THREAD_PHASE_NEW) {
+        {
+            MUTEX_GUARD(process_lock(t->process));
+            process_remove_thread_locked(t->process, &t->process_link);
+        }
+        thread_discard(t->kernel);
+    }
+    object_unref(process_object(t->process));
+}
+
+static void thread_object_free_memory(struct object* o) {
+    slab_free(&thread_object_cache, thread_of(o));
+}
+
+static zx_koid_t thread_related_koid(struct object* o) {
+    return process_object(thread_of(o)->process)->koid;
+}
+
+static const struct object_ops thread_ops = {
+    .type = ZX_OBJ_TYPE_THREAD,
+    .name = "thread",
+    .default_rights = ZX_DEFAULT_THREAD_RIGHTS,
+    .waitable = true,
+    .on_zero_handles = op_none,
+    .destroy = thread_object_destroy,
+    .free_memory = thread_object_free_memory,
+    .related_koid = thread_related_koid,
+    .peer_ref = op_no_peer,
+};
+OBJECT_TYPE(thread_ops);
+
+// The first thing a user thread runs, in the kernel.
+static void user_thread_entry(void) {
+    struct thread_object* t = thread_object_current();
+    aspace_activate(process_aspace(t->process));
+    if (thread_killed()) {
+        thread_object_exit_current();
+    }
+    arch_enter_user(t->entry, t->stack, t->arg1, t->arg2);
+}
+
+status_t thread_object_create(struct process* p, const char* name, size_t name_len,
+                              struct thread_object** out) {
+    struct thread_object* t = slab_alloc_zero(&thread_object_cache);
+    if (t == nullptr) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(t->name, name, min(name_len, sizeof(t->name) - 1));
+    t->kernel = thread_create(t->name, user_thread_entry);
+    if (t->kernel == nullptr || !arch_thread_alloc_fpu(&t->kernel->arch)) {
+        if (t->kernel != nullptr) {
+            thread_discard(t->kernel);
+        }
+        slab_free(&thread_object_cache, t);
+        return STATUS_NO_MEMORY;
+    }
+    object_init(&t->base, &thread_ops, nullptr, 0);
+    (void)object_ref(process_object(p));
+    t->process = p;
+    t->kernel->process = p;
+    t->kernel->handles = process_handles(p);
+    t->kernel->user = t;
+    t->kernel->tid = t->base.koid;
+    *out = t;
+    MUTEX_GUARD(process_lock(p));
+    process_add_thread_locked(p, &t->process_link);
+    return STATUS_OK;
+}
+
+struct thread_object* thread_from_object(struct object* o) {
+    return o->ops == &thread_ops ? thread_of(o) : nullptr;
+}
+
+struct object* thread_object_base(struct thread_object* t) { return &t->base; }
+struct process* thread_object_process(struct thread_object* t) { return t->process; }
+struct channel_waiter* thread_object_call(struct thread_object* t) { return &t->call; }
+
+// ---- start ----
+
+struct start_args {
+    struct thread_object* thread;
+    vaddr_t entry, stack;
+    uintptr_t arg1, arg2;
+};
+
+// Under the process's lock.
+static status_t commit_start(void* arg) {
+    struct start_args* a = arg;
+    struct thread_object* t = a->thread;
+    if (t->phase != THREAD_PHASE_NEW) {
+        return STATUS_BAD_STATE;
+    }
+    t->entry = a->entry;
+    t->stack = a->stack;
+    t->arg1 = a->arg1;
+    t->arg2 = a->arg2;
+    t->phase = THREAD_PHASE_RUNNING;
+    t->kernel->arch.vdso_base = aspace_vdso_base(process_aspace(t->process));
+    (void)object_ref(&t->base); // the kernel half's, see the reaper
+    object_signal(&t->base, 0, ZX_THREAD_RUNNING);
+    thread_start(t->kernel);
+    return STATUS_OK;
+}
+
+static status_t start(struct thread_object* t, bool first, vaddr_t entry, vaddr_t stack,
+                      uintptr_t arg1, uintptr_t arg2) {
+    if (entry < ASPACE_BASE || entry >= ASPACE_END) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct start_args a = {t, entry, stack, arg1, arg2};
+    return process_begin_thread(t->process, first, commit_start, &a);
+}
+
+status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
+                             uintptr_t arg2) {
+    return start(t, false, entry, stack, arg1, arg2);
+}
+
+status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
+                                   uintptr_t arg1, uintptr_t arg2) {
+    return start(t, true, entry, stack, arg1, arg2);
+}
+
+// ---- end ----
+
+static void unlink_ended(struct thread_object* t) {
+    MUTEX_GUARD(process_lock(t->process));
+    process_remove_thread_locked(t->process, &t->process_link);
+    t->ended_runtime_ns = thread_runtime_ns(t->kernel);
+    t->phase = THREAD_PHASE_DEAD;
+}
+
+void thread_object_exit_current(void) {
+    struct thread_object* t = thread_object_current();
+    channel_call_abandon(&t->call);
+    unlink_ended(t);
+    object_signal(&t->base, ZX_THREAD_RUNNING, ZX_THREAD_TERMINATED);
+    process_end_thread(t->process);
+    thread_exit_current(0);
+}
+
+void sched_hook_thread_reaped(struct thread* kernel) {
+    if (kernel->user != nullptr) {
+        object_unref(&kernel->user->base);
+    }
+}
+
+void thread_object_kill_locked(struct list_node* process_link) {
+    struct thread_object* t = thread_object_from_link(process_link);
+    if (t->phase == THREAD_PHASE_RUNNING) {
+        thread_set_pending(t->kernel, THREAD_PENDING_KILL);
+    }
+}
+
+void arch_upcall_user_return(struct arch_user_frame* frame) {
+    (void)frame;
+    if (thread_killed()) {
+        thread_object_exit_current();
+    }
+}
+
+void arch_upcall_user_exception(struct arch_user_frame* frame,
+                                const struct arch_exception_report* report) {
+    crash_report(frame, report);
+    process_kill(process_current(), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    thread_object_exit_current();
+}
+
+// ---- properties ----
+
+void thread_object_set_name(struct thread_object* t, const char* name, size_t len) {
+    spin_acquire(object_lock(&t->base));
+    memset(t->name, 0, sizeof(t->name));
+    memcpy(t->name, name, min(len, sizeof(t->name) - 1));
+    spin_release(object_lock(&t->base));
+}
+
+void thread_object_get_name(struct thread_object* t, char out[ZX_MAX_NAME_LEN]) {
+    spin_acquire(object_lock(&t->base));
+    memcpy(out, t->name, ZX_MAX_NAME_LEN);
+    spin_release(object_lock(&t->base));
+}
+
+static void fill_info(struct thread_object* t, zx_info_thread_t* out) {
+    *out = (zx_info_thread_t){.state = ZX_THREAD_STATE_NEW};
+    if (t->phase == THREAD_PHASE_DEAD) {
+        out->state = ZX_THREAD_STATE_DEAD;
+    } else if (t->phase == THREAD_PHASE_RUNNING) {
+        struct thread* k = t->kernel;
+        bool blocked = atomic_load_explicit(&k->state, memory_order_relaxed) == THREAD_BLOCKED;
+        out->state = ZX_THREAD_STATE_RUNNING;
+        if (thread_pending(k, THREAD_PENDING_KILL)) {
+            out->state = ZX_THREAD_STATE_DYING;
+        } else if (blocked) {
+            out->state = ZX_THREAD_STATE_BLOCKED | ((uint32_t)k->blocked_reason << 8);
+        }
+    }
+    if (t->phase != THREAD_PHASE_DEAD) {
+        out->cpu_affinity_mask.mask[0] = thread_affinity(t->kernel);
+    }
+}
+
+void thread_object_get_info(struct thread_object* t, zx_info_thread_t* out) {
+    MUTEX_GUARD(process_lock(t->process));
+    fill_info(t, out);
+}
+
+int64_t thread_object_runtime_locked(struct list_node* process_link) {
+    struct thread_object* t = thread_object_from_link(process_link);
+    return t->phase == THREAD_PHASE_DEAD ? t->ended_runtime_ns : thread_runtime_ns(t->kernel);
+}
+
+int64_t thread_object_runtime_ns(struct thread_object* t) {
+    MUTEX_GUARD(process_lock(t->process));
+    return thread_object_runtime_locked(&t->process_link);
+}
+
+status_t thread_object_set_priority(struct thread_object* t, int priority) {
+    MUTEX_GUARD(process_lock(t->process));
+    if (t->phase == THREAD_PHASE_DEAD) {
+        return STATUS_BAD_STATE;
+    }
+    thread_set_priority(t->kernel, priority);
+    return STATUS_OK;
+}
+
+status_t thread_object_set_affinity(struct thread_object* t, cpu_mask_t mask) {
+    MUTEX_GUARD(process_lock(t->process));
+    if (t->phase == THREAD_PHASE_DEAD) {
+        return STATUS_BAD_STATE;
+    }
+    thread_set_affinity(t->kernel, mask);
+    return STATUS_OK;
+}
