@@ -1,20 +1,25 @@
 // The handle table: see <object/handle.h> for what it guarantees.
 //
-// Layout. An entry is 16 bytes; 256 make a chunk of one page. Chunks hang in a directory that grows by replacement (the old one is freed through an
-// epoch), so an entry's address never changes and a look-up is two dependent loads.
+// Layout. An entry is 16 bytes; 256 make a chunk of one page. Chunks hang in a directory that grows
+// by replacement (the old one is freed through an epoch), so an entry's address never changes and a
+// look-up is two dependent loads.
 //
-// Value. 30 bits, `generation << 20 | index`, XOR the table's secret, shifted over the two fixed bits. An entry stores the value it answers to, so a
-// look-up only compares. The generation advances at each release.
+// Value. 30 bits, `generation << 20 | index`, XOR the table's secret, shifted over the two fixed
+// bits. An entry stores the value it answers to, so a look-up only compares. The generation
+// advances at each release.
 //
 // Look-up protocol (lock-free; preemption off keeps the epoch open):
-//   (1) load entry.object (acquire); null: no handle          remove: (a) under the lock, entry.value := next generation
-//   (2) compare entry.value, read entry.rights                        (b) entry.object := null
-//   (3) check type and rights of the object                           (c) later, publish: value, rights, then object (release)
-//   (4) take a reference unless dead
-//   (5) compare entry.value again (acquire fence before): a different value means (a) happened meanwhile: give the reference back
-// A value repeats only after 1,024 generations of at least FIFO_DEPTH releases each, so (5) cannot be fooled inside one window.
+//   (1) load entry.object (acquire); null: no handle          remove: (a) under the lock,
+//   entry.value := next generation (2) compare entry.value, read entry.rights (b) entry.object :=
+//   null (3) check type and rights of the object                           (c) later, publish:
+//   value, rights, then object (release) (4) take a reference unless dead (5) compare entry.value
+//   again (acquire fence before): a different value means (a) happened meanwhile: give the
+//   reference back
+// A value repeats only after 1,024 generations of at least FIFO_DEPTH releases each, so (5) cannot
+// be fooled inside one window.
 //
-// Locks: HANDLE_TABLE guards the free FIFO, the growth of the directory and every change of an entry.
+// Locks: HANDLE_TABLE guards the free FIFO, the growth of the directory and every change of an
+// entry.
 
 #include <object/handle.h>
 
@@ -187,7 +192,8 @@ static void free_directory(struct epoch_item* item) {
     heap_free(container_of(item, struct handle_directory, epoch));
 }
 
-// Makes room for chunk number `chunk`. Called without the lock; a concurrent grower may win, then ours is thrown away.
+// Makes room for chunk number `chunk`. Called without the lock; a concurrent grower may win, then
+// ours is thrown away.
 static bool grow_directory(struct handle_table* t, uint32_t chunk) {
     uint32_t capacity = DIRECTORY_FIRST;
     while (capacity <= chunk) {
@@ -304,7 +310,7 @@ static void release_locked(struct handle_table* t, struct handle_entry* e, uint3
     TA_REQ(t->lock) {
     zx_handle_t value = atomic_load_explicit(&e->value, memory_order_relaxed);
     atomic_store_explicit(&e->value, value_of(t, index, generation_of(t, value) + 1),
-                          memory_order_release); // (a)
+                          memory_order_release);                      // (a)
     atomic_store_explicit(&e->object, nullptr, memory_order_release); // (b)
     e->next_free = NO_ENTRY;
     if (t->fifo_count == 0) {
@@ -326,8 +332,8 @@ void handle_unreserve(struct handle_table* t, struct handle_slot* slot) {
 
 // Tells the observers that were made through this entry that it is gone.
 static void cancel_observers(struct object* o, const struct handle_entry* e) {
-    // Against handle_identity_current(): clear the entry, fence, look at the list here; link the observer, fence, look at the entry there. One of the
-    // two sees the other.
+    // Against handle_identity_current(): clear the entry, fence, look at the list here; link the
+    // observer, fence, look at the entry there. One of the two sees the other.
     atomic_thread_fence(memory_order_seq_cst);
     if (!o->ops->waitable || list_empty(&o->observers)) {
         return;

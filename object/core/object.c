@@ -1,8 +1,10 @@
 // The life of an object: references, handles, destruction.
 //
-// Destruction runs in the thread that drops the last reference, one object at a time: destroy() may drop other references, which queue in
-// thread.dying and are taken in turn. A thread that may not sleep there (preemption off, or no thread at all yet) leaves the object to a worker.
-// After destroy() the memory waits for an epoch: a lock-free handle look-up may still be reading `ops` and `refs`.
+// Destruction runs in the thread that drops the last reference, one object at a time: destroy() may
+// drop other references, which queue in thread.dying and are taken in turn. A thread that may not
+// sleep there (preemption off, or no thread at all yet) leaves the object to a worker. After
+// destroy() the memory waits for an epoch: a lock-free handle look-up may still be reading `ops`
+// and `refs`.
 
 #include <object/object.h>
 
@@ -15,14 +17,18 @@ constexpr size_t TYPE_LIMIT = 64; // ABI upper bound of object types
 static struct {
     _Atomic(zx_koid_t) next_koid;
     _Atomic(int64_t) live[TYPE_LIMIT];
-    struct work work;               // runs drain_orphans()
+    struct work work;                // runs drain_orphans()
     _Atomic(struct object*) orphans; // lock-free stack of dead objects that a worker destroys
     _Atomic(bool) work_queued;
 } objects = {.next_koid = KOID_FIRST};
 
 void op_none(struct object*) {}
-zx_koid_t op_no_related(struct object*) { return 0; }
-struct object* op_no_peer(struct object*) { return nullptr; }
+zx_koid_t op_no_related(struct object*) {
+    return 0;
+}
+struct object* op_no_peer(struct object*) {
+    return nullptr;
+}
 
 zx_koid_t koid_new(void) {
     return atomic_fetch_add_explicit(&objects.next_koid, 1, memory_order_relaxed);

@@ -1,9 +1,10 @@
 // Signals and observers.
 //
-// `signals` changes only under the object's lock, and the walk over the observers happens in the same critical section, so no wake-up is lost: an
-// observer is either linked before the change (and told by the walk) or looks at the changed signals when it is added.
-// A level observer that is linked did not match when it was added, nor at any change since; so only newly asserted signals can match, and edge
-// observers need nothing else.
+// `signals` changes only under the object's lock, and the walk over the observers happens in the
+// same critical section, so no wake-up is lost: an observer is either linked before the change (and
+// told by the walk) or looks at the changed signals when it is added. A level observer that is
+// linked did not match when it was added, nor at any change since; so only newly asserted signals
+// can match, and edge observers need nothing else.
 
 #include <object/object.h>
 

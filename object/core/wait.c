@@ -1,9 +1,12 @@
 // object_wait_one and object_wait_many. See <object/wait.h>.
 //
-// Each target gets an observer that points to the one waiter of the thread; the first match or cancellation claims it. The others may match as well:
-// they record what they saw, their claim fails. Observers are removed before the call returns, so they may live on this thread's stack.
+// Each target gets an observer that points to the one waiter of the thread; the first match or
+// cancellation claims it. The others may match as well: they record what they saw, their claim
+// fails. Observers are removed before the call returns, so they may live on this thread's stack.
 
 #include <object/wait.h>
+
+#include <zircon/syscalls/object.h>
 
 #include <vm/heap.h>
 
@@ -20,13 +23,13 @@ static struct wait_observer* wait_observer_of(struct observer* ob) {
 static void wait_matched(struct observer* ob, zx_signals_t observed, struct wake_list* wl) {
     struct wait_observer* w = wait_observer_of(ob);
     w->observed |= observed;
-    wake_list_add(wl, w->waiter, STATUS_OK);
+    (void)wake_list_add(wl, w->waiter, STATUS_OK);
 }
 
 static void wait_canceled(struct observer* ob, zx_signals_t observed, struct wake_list* wl) {
     struct wait_observer* w = wait_observer_of(ob);
     w->observed |= observed;
-    wake_list_add(wl, w->waiter, STATUS_CANCELED);
+    (void)wake_list_add(wl, w->waiter, STATUS_CANCELED);
 }
 
 static const struct observer_ops wait_observer_ops = {.on_match = wait_matched,
@@ -41,8 +44,8 @@ status_t wait_target_get(struct handle_table* t, zx_handle_t value, zx_signals_t
         object_unref(o);
         return STATUS_NOT_SUPPORTED;
     }
-    *out = (struct wait_target){
-        .object = o, .identity = identity, .value = value, .signals = signals};
+    *out =
+        (struct wait_target){.object = o, .identity = identity, .value = value, .signals = signals};
     return STATUS_OK;
 }
 
@@ -103,7 +106,8 @@ static status_t wait_many_with(struct wait_target* targets, size_t count, int64_
     UNINITIALIZED struct waiter waiter;
     waiter_init(&waiter);
     size_t begun = 0;
-    while (begun < count && atomic_load_explicit(&waiter.result, memory_order_relaxed) == WAITER_PENDING) {
+    while (begun < count &&
+           atomic_load_explicit(&waiter.result, memory_order_relaxed) == WAITER_PENDING) {
         begin(&targets[begun], &observers[begun], &waiter);
         begun++;
     }

@@ -1,20 +1,25 @@
 // Channels. See <object/channel.h> for the ways a message can take.
 //
-// Both ends live in one allocation and share its lock, which protects queues, waiters and the ends' signals. The pair is freed when both ends' memory
-// is released. An end is `closed` once its last handle is gone: nothing is queued for it any more and its peer has PEER_CLOSED.
+// Both ends live in one allocation and share its lock, which protects queues, waiters and the ends'
+// signals. The pair is freed when both ends' memory is released. An end is `closed` once its last
+// handle is gone: nothing is queued for it any more and its peer has PEER_CLOSED.
 //
 // Invariants, under the lock:
 //   (I1) READABLE is asserted on an end exactly while its queue is not empty.
-//   (I2) PEER_CLOSED and WRITABLE on an end are exclusive; PEER_CLOSED exactly when the peer is closed.
-//   (I3) a waiter in `readers` implies an empty queue.
-//   (I4) transaction ids of the waiters in `callers` are distinct.
-// A waiter that timed out stays linked until its thread takes the lock; whoever meets it there fails to claim it and passes it over.
+//   (I2) PEER_CLOSED and WRITABLE on an end are exclusive; PEER_CLOSED exactly when the peer is
+//   closed. (I3) a waiter in `readers` implies an empty queue. (I4) transaction ids of the waiters
+//   in `callers` are distinct.
+// A waiter that timed out stays linked until its thread takes the lock; whoever meets it there
+// fails to claim it and passes it over.
 
 #include <object/channel.h>
 
+#include <zircon/syscalls/object.h>
+
 #include <vm/heap.h>
 
-// Messages one end may have waiting; beyond it the writer is told NO_RESOURCES, so that nobody can fill the kernel with messages.
+// Messages one end may have waiting; beyond it the writer is told NO_RESOURCES, so that nobody can
+// fill the kernel with messages.
 constexpr uint32_t QUEUE_LIMIT = 3500;
 constexpr zx_txid_t TXID_FIRST = 0x80000000u;
 
@@ -47,17 +52,32 @@ static inline struct channel_state* channel_state(struct channel* c) TA_REQ(c->b
 }
 
 static struct channel_pair* pair_of(struct channel* c) {
-    return (struct channel_pair*)(void*)((char*)(c - c->second) - offsetof(struct channel_pair, end));
+    return (struct channel_pair*)(void*)((char*)(c - c->second) -
+                                         offsetof(struct channel_pair, end));
 }
 
-static struct channel* peer_of(struct channel* c) { return &pair_of(c)->end[!c->second]; }
+static struct channel* peer_of(struct channel* c) {
+    return &pair_of(c)->end[!c->second];
+}
+
+// The lock of one end is the lock of the other, which the analysis cannot know.
+static inline void peer_lock_held(struct channel* peer) TA_ASSERT(peer->base.lock) {
+    DEBUG_ASSERT(spin_held(peer->base.lock));
+}
+
+static inline bool peer_closed_locked(struct channel* c) TA_REQ(c->base.lock) {
+    struct channel* peer = peer_of(c);
+    peer_lock_held(peer);
+    return channel_state(peer)->closed;
+}
 
 // ---- life ----
 
 static void wake_all(struct list* waiters, status_t status, struct wake_list* wl) {
     struct list_node* n;
     while ((n = list_pop_front(waiters)) != nullptr) {
-        wake_list_add(wl, container_of(n, struct waiter, node), status);
+        // One that was claimed already has timed out.
+        (void)wake_list_add(wl, container_of(n, struct waiter, node), status);
     }
 }
 
@@ -70,8 +90,8 @@ static void channel_on_zero_handles(struct object* o) {
     spin_acquire(object_lock(&c->base));
     struct channel_state* mine = channel_state(c);
     struct channel* peer = peer_of(c);
-    // Outside the analysis' view: the peer's lock is this very lock.
-    struct channel_state* theirs = &peer->guarded_;
+    peer_lock_held(peer);
+    struct channel_state* theirs = channel_state(peer);
     mine->closed = true;
     list_splice_back(&dropped, &mine->queue);
     mine->queued = 0;
@@ -101,7 +121,8 @@ static zx_koid_t channel_related_koid(struct object* o) {
 static struct object* channel_peer_ref(struct object* o) {
     struct channel* peer = peer_of(container_of(o, struct channel, base));
     spin_acquire(object_lock(o));
-    bool alive = !peer->guarded_.closed && object_ref_unless_dead(&peer->base);
+    peer_lock_held(peer);
+    bool alive = !channel_state(peer)->closed && object_ref_unless_dead(&peer->base);
     spin_release(object_lock(o));
     return alive ? &peer->base : nullptr;
 }
@@ -150,7 +171,9 @@ struct channel* channel_from_object(struct object* o) {
     return o->ops == &channel_ops ? container_of(o, struct channel, base) : nullptr;
 }
 
-struct object* channel_object(struct channel* c) { return &c->base; }
+struct object* channel_object(struct channel* c) {
+    return &c->base;
+}
 
 // ---- delivery ----
 
@@ -161,7 +184,8 @@ static bool hand_over(struct channel_waiter* w, struct message* m, struct wake_l
     return wake_list_add(wl, &w->waiter, STATUS_OK);
 }
 
-// A call that was interrupted is still under way: its answer is left with the waiter, where call_interrupted() or the resumed call finds it.
+// A call that was interrupted is still under way: its answer is left with the waiter, where
+// call_interrupted() or the resumed call finds it.
 static bool hand_over_interrupted(struct channel_waiter* w) {
     int32_t interrupted = STATUS_INTR_RETRY;
     return atomic_compare_exchange_strong_explicit(&w->waiter.result, &interrupted, STATUS_OK,
@@ -202,7 +226,8 @@ static bool feed_reader(struct channel_state* to, struct message* m, struct wake
 static status_t deliver_locked(struct channel* c, struct message* m, struct wake_list* wl)
     TA_REQ(c->base.lock) {
     struct channel* peer = peer_of(c);
-    struct channel_state* to = &peer->guarded_; // the same lock
+    peer_lock_held(peer);
+    struct channel_state* to = channel_state(peer);
     if (unlikely(to->closed)) {
         return STATUS_PEER_CLOSED;
     }
@@ -248,7 +273,7 @@ status_t channel_read(struct channel* c, uint32_t max_bytes, uint32_t max_handle
     spin_acquire(object_lock(&c->base));
     struct channel_state* s = channel_state(c);
     if (s->queued == 0) {
-        status = peer_of(c)->guarded_.closed ? STATUS_PEER_CLOSED : STATUS_SHOULD_WAIT;
+        status = peer_closed_locked(c) ? STATUS_PEER_CLOSED : STATUS_SHOULD_WAIT;
         *bytes = *handles = 0;
     } else {
         m = container_of(list_first(&s->queue), struct message, node);
@@ -316,8 +341,8 @@ static zx_txid_t txid_new_locked(struct channel* c) TA_REQ(c->base.lock) {
     }
 }
 
-// The call was interrupted. Unless its answer came in the meantime it stays under way: armed again, so that an answer that arrives while the thread
-// is away is claimed for it.
+// The call was interrupted. Unless its answer came in the meantime it stays under way: armed again,
+// so that an answer that arrives while the thread is away is claimed for it.
 static status_t call_interrupted(struct channel* c, struct channel_waiter* w) {
     spin_acquire(object_lock(&c->base));
     status_t result = (status_t)atomic_load_explicit(&w->waiter.result, memory_order_acquire);
@@ -368,7 +393,8 @@ status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
     return call_finish(w, status, reply);
 }
 
-status_t channel_call_resume(struct channel_waiter* w, int64_t deadline_ns, struct message** reply) {
+status_t channel_call_resume(struct channel_waiter* w, int64_t deadline_ns,
+                             struct message** reply) {
     if (w->channel == nullptr) {
         return STATUS_BAD_STATE;
     }
@@ -402,7 +428,7 @@ static status_t next_locked(struct channel* c, struct channel_waiter* w, struct 
         *next = pop_locked(c);
         return STATUS_OK;
     }
-    if (peer_of(c)->guarded_.closed) {
+    if (peer_closed_locked(c)) {
         return STATUS_PEER_CLOSED;
     }
     list_push_back(&s->readers, &w->waiter.node);

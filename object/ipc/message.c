@@ -196,4 +196,6 @@ zx_txid_t message_txid(const struct message* m) {
     return txid;
 }
 
-void message_set_txid(struct message* m, zx_txid_t txid) { memcpy(m->data, &txid, sizeof(txid)); }
+void message_set_txid(struct message* m, zx_txid_t txid) {
+    memcpy(m->data, &txid, sizeof(txid));
+}

@@ -1,9 +1,10 @@
 // Ports. See <object/port.h>.
 //
-// Lock order: the lock of an observed object, then the port's. A pending asynchronous wait (struct async_wait) is linked in its object's observers
-// (under the object's lock) and in its port's `pending` (under the port's). Whoever unlinks it from the object owns it and unlinks it from the port as
-// well; until then it keeps its port alive by a reference. Its object is alive while it is linked there, because closing the handle that it was
-// made through unlinks it first.
+// Lock order: the lock of an observed object, then the port's. A pending asynchronous wait (struct
+// async_wait) is linked in its object's observers (under the object's lock) and in its port's
+// `pending` (under the port's). Whoever unlinks it from the object owns it and unlinks it from the
+// port as well; until then it keeps its port alive by a reference. Its object is alive while it is
+// linked there, because closing the handle that it was made through unlinks it first.
 //
 //      object_wait_async          signal (on_match)             port_wait
 //   [free] ---------> [pending] ---------------> [queued] ---------------> [free]
@@ -11,6 +12,8 @@
 //                        +-----------------------------------------------------------+
 
 #include <object/port.h>
+
+#include <zircon/syscalls/object.h>
 
 #include <arch/cpu.h>
 #include <object/wait.h>
@@ -45,8 +48,8 @@ struct async_wait {
     struct observer observer;   // in the object's list
     struct list_node port_node; // in the port's `pending`; under the port's lock
     struct port_packet packet;
-    struct port* port;          // a reference while pending
-    struct object* object;      // valid while pending
+    struct port* port;     // a reference while pending
+    struct object* object; // valid while pending
     uint32_t options;
 };
 
@@ -54,7 +57,9 @@ SLAB_CACHE(port_cache, struct port);
 SLAB_CACHE(user_packet_cache, struct user_packet);
 SLAB_CACHE(async_wait_cache, struct async_wait);
 
-static inline struct port_state* port_state(struct port* p) TA_REQ(p->lock) { return &p->guarded_; }
+static inline struct port_state* port_state(struct port* p) TA_REQ(p->lock) {
+    return &p->guarded_;
+}
 
 // ---- life ----
 
@@ -80,10 +85,12 @@ static struct object* first_pending(struct port* p) {
 }
 
 typedef bool (*async_filter)(const struct async_wait* a, const void* identity, uint64_t key);
-static size_t remove_pending(struct port* p, struct object* o, async_filter filter, const void* identity,
-                             uint64_t key);
+static size_t remove_pending(struct port* p, struct object* o, async_filter filter,
+                             const void* identity, uint64_t key);
 
-static bool filter_all(const struct async_wait*, const void*, uint64_t) { return true; }
+static bool filter_all(const struct async_wait*, const void*, uint64_t) {
+    return true;
+}
 static bool filter_key(const struct async_wait* a, const void*, uint64_t key) {
     return a->packet.packet.key == key;
 }
@@ -146,8 +153,12 @@ struct port* port_from_object(struct object* o) {
     return o->ops == &port_ops ? container_of(o, struct port, base) : nullptr;
 }
 
-struct object* port_object(struct port* p) { return &p->base; }
-uint32_t port_options(const struct port* p) { return p->options; }
+struct object* port_object(struct port* p) {
+    return &p->base;
+}
+uint32_t port_options(const struct port* p) {
+    return p->options;
+}
 
 // ---- queueing ----
 
@@ -160,7 +171,8 @@ static void queue_locked(struct port* p, struct port_packet* packet, struct wake
     struct port_state* s = port_state(p);
     struct list_node* n;
     while ((n = list_pop_front(&s->waiters)) != nullptr) {
-        struct port_waiter* w = container_of(container_of(n, struct waiter, node), struct port_waiter, waiter);
+        struct port_waiter* w =
+            container_of(container_of(n, struct waiter, node), struct port_waiter, waiter);
         w->packet = packet;
         if (wake_list_add(wl, &w->waiter, STATUS_OK)) {
             return;
@@ -263,7 +275,8 @@ static void async_wait_release(struct port_packet* packet) {
     slab_free(&async_wait_cache, container_of(packet, struct async_wait, packet));
 }
 
-// The wait is no longer linked to its object: unlinks it from its port. The port's reference passes to the caller.
+// The wait is no longer linked to its object: unlinks it from its port. The port's reference passes
+// to the caller.
 static struct port* unlink_from_port(struct async_wait* a) {
     struct port* p = a->port;
     spin_acquire(&p->lock);
@@ -328,7 +341,8 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     spin_release(&p->lock);
     if (!port_closed) {
         object_add_observer(o, &a->observer, (options & ZX_WAIT_ASYNC_EDGE) != 0, &wl);
-        // `a` may be gone already if it matched at once; the target tells whether the handle still stands.
+        // `a` may be gone already if it matched at once; the target tells whether the handle still
+        // stands.
         if (unlikely(!handle_identity_current(target->identity, target->value))) {
             object_cancel_observers(o, target->identity, &wl);
             closed = true;

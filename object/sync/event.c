@@ -10,7 +10,9 @@ struct event {
 
 SLAB_CACHE(event_cache, struct event);
 
-static void event_free_memory(struct object* o) { slab_free(&event_cache, o); }
+static void event_free_memory(struct object* o) {
+    slab_free(&event_cache, o);
+}
 
 static const struct object_ops event_ops = {
     .type = ZX_OBJ_TYPE_EVENT,

@@ -1,4 +1,5 @@
-// Eventpairs: two ends in one allocation that share a lock. An end is `closed` once its last handle is gone; its peer then has PEER_CLOSED.
+// Eventpairs: two ends in one allocation that share a lock. An end is `closed` once its last handle
+// is gone; its peer then has PEER_CLOSED.
 
 #include <object/event.h>
 
@@ -35,7 +36,7 @@ static void eventpair_on_zero_handles(struct object* o) {
     struct eventpair_end* peer = peer_of(e);
     struct wake_list wl;
     wake_list_begin(&wl);
-    spin_acquire(object_lock(&peer->base)); // the lock of both
+    spin_acquire(object_lock(&peer->base)); // also this end's lock
     e->closed = true;
     if (!peer->closed) {
         object_signal_locked(&peer->base, 0, ZX_EVENTPAIR_PEER_CLOSED, &wl);
@@ -51,7 +52,9 @@ static void eventpair_free_memory(struct object* o) {
     }
 }
 
-static zx_koid_t eventpair_related_koid(struct object* o) { return peer_of(end_of(o))->base.koid; }
+static zx_koid_t eventpair_related_koid(struct object* o) {
+    return peer_of(end_of(o))->base.koid;
+}
 
 static struct object* eventpair_peer_ref(struct object* o) {
     struct eventpair_end* peer = peer_of(end_of(o));

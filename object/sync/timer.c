@@ -1,7 +1,8 @@
 // Timer objects over kernel timers.
 //
-// The kernel timer's callback runs as deferred work and takes the object's lock, so arming and disarming happen outside it. Two threads that set one
-// timer at the same time may leave the kernel timer armed for the other's deadline; the callback therefore asks the state, which changes under
+// The kernel timer's callback runs as deferred work and takes the object's lock, so arming and
+// disarming happen outside it. Two threads that set one timer at the same time may leave the kernel
+// timer armed for the other's deadline; the callback therefore asks the state, which changes under
 // the lock, and arms again when it came too early.
 
 #include <object/timer_object.h>
@@ -10,7 +11,7 @@
 #include <vm/heap.h>
 
 // What the object's lock protects.
-struct timer_state {
+struct timer_object_state {
     int64_t deadline_ns, slack_ns;
     bool armed;
 };
@@ -20,12 +21,13 @@ struct timer_object {
     struct timer timer;
     enum timer_slack mode; // immutable
     zx_clock_t clock;      // immutable
-    struct timer_state guarded_;
+    struct timer_object_state guarded_;
 };
 
 SLAB_CACHE(timer_cache, struct timer_object);
 
-static inline struct timer_state* timer_state(struct timer_object* t) TA_REQ(t->base.lock) {
+static inline struct timer_object_state* timer_object_state(struct timer_object* t)
+    TA_REQ(t->base.lock) {
     return &t->guarded_;
 }
 
@@ -35,7 +37,7 @@ static void timer_fired(struct timer* timer, int64_t now_ns) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&t->base));
-    struct timer_state* s = timer_state(t);
+    struct timer_object_state* s = timer_object_state(t);
     if (s->armed) {
         // With slack the kernel timer may fire up to slack_ns early.
         if (now_ns >= s->deadline_ns - s->slack_ns) {
@@ -95,7 +97,9 @@ struct timer_object* timer_from_object(struct object* o) {
     return o->ops == &timer_ops ? container_of(o, struct timer_object, base) : nullptr;
 }
 
-struct object* timer_object_base(struct timer_object* t) { return &t->base; }
+struct object* timer_object_base(struct timer_object* t) {
+    return &t->base;
+}
 
 void timer_object_set(struct timer_object* t, int64_t deadline_ns, int64_t slack_ns) {
     bool now = deadline_ns <= 0 || deadline_ns <= clock_monotonic_ns();
@@ -103,7 +107,7 @@ void timer_object_set(struct timer_object* t, int64_t deadline_ns, int64_t slack
     wake_list_begin(&wl);
     spin_acquire(object_lock(&t->base));
     object_signal_locked(&t->base, ZX_TIMER_SIGNALED, 0, &wl);
-    *timer_state(t) = (struct timer_state){
+    *timer_object_state(t) = (struct timer_object_state){
         .deadline_ns = now ? 0 : deadline_ns, .slack_ns = slack_ns, .armed = !now};
     if (now) {
         object_signal_locked(&t->base, 0, ZX_TIMER_SIGNALED, &wl);
@@ -119,7 +123,7 @@ void timer_object_set(struct timer_object* t, int64_t deadline_ns, int64_t slack
 
 void timer_object_cancel(struct timer_object* t) {
     spin_acquire(object_lock(&t->base));
-    *timer_state(t) = (struct timer_state){};
+    *timer_object_state(t) = (struct timer_object_state){};
     object_signal_locked(&t->base, ZX_TIMER_SIGNALED, 0, nullptr); // clearing wakes nobody
     spin_release(object_lock(&t->base));
     timer_cancel(&t->timer);
@@ -127,7 +131,7 @@ void timer_object_cancel(struct timer_object* t) {
 
 void timer_object_info(struct timer_object* t, zx_info_timer_t* out) {
     spin_acquire(object_lock(&t->base));
-    struct timer_state s = *timer_state(t);
+    struct timer_object_state s = *timer_object_state(t);
     spin_release(object_lock(&t->base));
     *out = (zx_info_timer_t){.options = t->mode,
                              .clock_id = t->clock,

@@ -13,13 +13,13 @@ enum job_phase : uint8_t { JOB_READY, JOB_KILLING, JOB_DEAD };
 // All members but `base` and the immutable ones [i] are guarded by tree_lock.
 struct job {
     struct object base;
-    struct job* parent;        // [i] with a reference; null: the root
-    uint32_t height;           // [i] levels that may hang below
-    struct list_node sibling;  // in parent's jobs, until DEAD
-    struct list jobs;          // struct job; those that job_kill() has reached are at the end
-    struct list processes;     // links of struct process, likewise
+    struct job* parent;       // [i] with a reference; null: the root
+    uint32_t height;          // [i] levels that may hang below
+    struct list_node sibling; // in parent's jobs, until DEAD
+    struct list jobs;         // struct job; those that job_kill() has reached are at the end
+    struct list processes;    // links of struct process, likewise
     uint32_t job_count, process_count;
-    bool kill_seen;            // the parent's job_kill() has reached this one
+    bool kill_seen; // the parent's job_kill() has reached this one
     enum job_phase phase;
     bool kill_on_oom;
     int64_t retcode;
@@ -32,12 +32,17 @@ SLAB_CACHE(job_cache, struct job);
 static mutex_t tree_lock = MUTEX_INIT(LOCK_CLASS_JOB_TREE);
 static struct job* root; // set once at boot
 
-static struct job* job_of(struct object* o) { return container_of(o, struct job, base); }
-static struct job* job_of_sibling(struct list_node* n) { return container_of(n, struct job, sibling); }
+static struct job* job_of(struct object* o) {
+    return container_of(o, struct job, base);
+}
+static struct job* job_of_sibling(struct list_node* n) {
+    return container_of(n, struct job, sibling);
+}
 
 // ---- life ----
 
-// Ends the job if nothing is left in it and nothing can come: links it out and says whether it did, so that the caller can go on with the parent.
+// Ends the job if nothing is left in it and nothing can come: links it out and says whether it did,
+// so that the caller can go on with the parent.
 static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
     bool wanted = j->phase == JOB_KILLING || (j->phase == JOB_READY && handles_gone);
     if (!wanted || j->job_count != 0 || j->process_count != 0) {
@@ -58,7 +63,8 @@ static bool handles_gone(struct job* j) {
     return atomic_load_explicit(&j->base.handles, memory_order_acquire) == 0;
 }
 
-// After something left `j`: ends it and, upwards, whoever waited only for it. The references upwards keep all of them alive meanwhile.
+// After something left `j`: ends it and, upwards, whoever waited only for it. The references
+// upwards keep all of them alive meanwhile.
 static void end_upwards_locked(struct job* j) TA_REQ(tree_lock) {
     while (j != nullptr && j != root && try_end_locked(j, handles_gone(j))) {
         j = j->parent;
@@ -88,7 +94,9 @@ static void job_destroy(struct object* o) {
     }
 }
 
-static void job_free_memory(struct object* o) { slab_free(&job_cache, job_of(o)); }
+static void job_free_memory(struct object* o) {
+    slab_free(&job_cache, job_of(o));
+}
 
 static zx_koid_t job_related_koid(struct object* o) {
     struct job* j = job_of(o);
@@ -145,9 +153,15 @@ status_t job_create(struct job* parent, struct job** out) {
     return STATUS_OK;
 }
 
-struct job* job_root(void) { return root; }
-struct job* job_from_object(struct object* o) { return o->ops == &job_ops ? job_of(o) : nullptr; }
-struct object* job_object(struct job* j) { return &j->base; }
+struct job* job_root(void) {
+    return root;
+}
+struct job* job_from_object(struct object* o) {
+    return o->ops == &job_ops ? job_of(o) : nullptr;
+}
+struct object* job_object(struct job* j) {
+    return &j->base;
+}
 
 static void make_root(void) {
     root = job_new();
@@ -184,8 +198,9 @@ void job_leave(struct job* j, struct list_node* link) {
 
 // ---- killing ----
 
-// The next process or job below `j` that job_kill() has not reached, with a reference. Those reached move to the end, so this is O(1). One whose
-// last reference is just going needs no killing.
+// The next process or job below `j` that job_kill() has not reached, with a reference. Those
+// reached move to the end, so this is O(1). One whose last reference is just going needs no
+// killing.
 static struct object* next_victim_locked(struct job* j) TA_REQ(tree_lock) {
     struct list_node* n;
     while ((n = list_first(&j->processes)) != nullptr &&
@@ -209,7 +224,8 @@ static struct object* next_victim_locked(struct job* j) TA_REQ(tree_lock) {
     return nullptr;
 }
 
-// One job's own processes die here; jobs below are left in the kill list of the caller, which works them off one by one: no recursion over the tree.
+// One job's own processes die here; jobs below are left in the kill list of the caller, which works
+// them off one by one: no recursion over the tree.
 static void kill_one(struct job* j, int64_t retcode, struct job* pending[], size_t* count) {
     for (;;) {
         struct object* victim;
@@ -323,9 +339,8 @@ void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]) {
 
 void job_get_info(struct job* j, zx_info_job_t* out) {
     MUTEX_GUARD(&tree_lock);
-    *out = (zx_info_job_t){.return_code = j->retcode,
-                           .exited = j->phase == JOB_DEAD,
-                           .kill_on_oom = j->kill_on_oom};
+    *out = (zx_info_job_t){
+        .return_code = j->retcode, .exited = j->phase == JOB_DEAD, .kill_on_oom = j->kill_on_oom};
 }
 
 size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, size_t* avail) {

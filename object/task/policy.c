@@ -8,7 +8,9 @@
 #include <object/crash.h>
 #include <object/process.h>
 
-void policy_init(struct job_policy* p) { *p = (struct job_policy){}; }
+void policy_init(struct job_policy* p) {
+    *p = (struct job_policy){};
+}
 
 static bool is_new(uint32_t condition) {
     return (condition >= ZX_POL_NEW_VMO && condition <= ZX_POL_NEW_PAGER) ||

@@ -1,10 +1,11 @@
 // Processes. See <object/process.h> for the states.
 //
-// Who keeps whom: handles and threads (each thread object) keep the process; the process keeps its job, its address space and its handle table. The job
-// knows it weakly, through `job_link`, from creation to DEAD. A running thread keeps its own object, hence the process.
+// Who keeps whom: handles and threads (each thread object) keep the process; the process keeps its
+// job, its address space and its handle table. The job knows it weakly, through `job_link`, from
+// creation to DEAD. A running thread keeps its own object, hence the process.
 //
-// finish() runs exactly once, in the thread that makes the process DYING while no thread is live, or in the last live thread's exit. It sleeps and runs
-// with no lock held.
+// finish() runs exactly once, in the thread that makes the process DYING while no thread is live,
+// or in the last live thread's exit. It sleeps and runs with no lock held.
 
 #include <object/process.h>
 
@@ -24,9 +25,9 @@ enum process_phase : uint8_t { PROCESS_INITIAL, PROCESS_RUNNING, PROCESS_DYING, 
 // What process.lock guards.
 struct process_state {
     enum process_phase phase;
-    struct list threads;     // links of struct thread_object, started or not, until they end
+    struct list threads; // links of struct thread_object, started or not, until they end
     uint32_t thread_count;
-    uint32_t live;           // threads started and not yet ended
+    uint32_t live; // threads started and not yet ended
     int64_t retcode;
     int64_t start_ns;
     int64_t ended_runtime_ns; // of threads that have ended
@@ -54,7 +55,9 @@ static inline struct process_state* process_state(struct process* p) TA_REQ(p->l
     return &p->guarded_;
 }
 
-static struct process* process_of(struct object* o) { return container_of(o, struct process, base); }
+static struct process* process_of(struct object* o) {
+    return container_of(o, struct process, base);
+}
 
 // ---- the end ----
 
@@ -134,8 +137,12 @@ static void process_destroy(struct object* o) {
     object_unref(job_object(p->job));
 }
 
-static void process_free_memory(struct object* o) { slab_free(&process_cache, process_of(o)); }
-static zx_koid_t process_related_koid(struct object* o) { return job_object(process_of(o)->job)->koid; }
+static void process_free_memory(struct object* o) {
+    slab_free(&process_cache, process_of(o));
+}
+static zx_koid_t process_related_koid(struct object* o) {
+    return job_object(process_of(o)->job)->koid;
+}
 
 static const struct object_ops process_ops = {
     .type = ZX_OBJ_TYPE_PROCESS,
@@ -205,11 +212,21 @@ struct process* process_from_object(struct object* o) {
     return o->ops == &process_ops ? process_of(o) : nullptr;
 }
 
-struct object* process_object(struct process* p) { return &p->base; }
-struct aspace* process_aspace(struct process* p) { return p->aspace; }
-struct handle_table* process_handles(struct process* p) { return p->table; }
-struct job* process_job(struct process* p) { return p->job; }
-const struct job_policy* process_policy(const struct process* p) { return &p->policy; }
+struct object* process_object(struct process* p) {
+    return &p->base;
+}
+struct aspace* process_aspace(struct process* p) {
+    return p->aspace;
+}
+struct handle_table* process_handles(struct process* p) {
+    return p->table;
+}
+struct job* process_job(struct process* p) {
+    return p->job;
+}
+const struct job_policy* process_policy(const struct process* p) {
+    return &p->policy;
+}
 
 struct process* process_from_job_link(struct list_node* link) {
     return container_of(link, struct process, job_link);
@@ -223,15 +240,24 @@ bool process_kill_mark(struct process* p) {
 
 // ---- threads ----
 
-mutex_t* process_lock(struct process* p) { return &p->lock; }
+mutex_t* process_lock(struct process* p) {
+    return &p->lock;
+}
+
+// Other files know the lock as process_lock(p); the analysis does not see that it is this one.
+static inline void process_lock_held(struct process* p) TA_ASSERT(p->lock) {
+    DEBUG_ASSERT(mutex_held(&p->lock));
+}
 
 void process_add_thread_locked(struct process* p, struct list_node* link) {
+    process_lock_held(p);
     struct process_state* s = process_state(p);
     list_push_back(&s->threads, link);
     s->thread_count++;
 }
 
 void process_remove_thread_locked(struct process* p, struct list_node* link) {
+    process_lock_held(p);
     list_remove(link);
     process_state(p)->thread_count--;
 }
@@ -327,8 +353,12 @@ void process_set_debug_addr(struct process* p, uintptr_t addr, bool break_on_loa
     atomic_store(break_on_load ? &p->break_on_load : &p->debug_addr, addr);
 }
 
-uintptr_t process_debug_addr(struct process* p) { return atomic_load(&p->debug_addr); }
-uintptr_t process_break_on_load(struct process* p) { return atomic_load(&p->break_on_load); }
+uintptr_t process_debug_addr(struct process* p) {
+    return atomic_load(&p->debug_addr);
+}
+uintptr_t process_break_on_load(struct process* p) {
+    return atomic_load(&p->break_on_load);
+}
 
 void process_get_info(struct process* p, zx_info_process_t* out) {
     MUTEX_GUARD(&p->lock);

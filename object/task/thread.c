@@ -1,10 +1,10 @@
 // Thread objects. See <object/thread_object.h>.
 //
-// `kernel` (the scheduler's half) may be used while the process's lock is held and the thread is linked in its process: an ending thread unlinks
-// itself before it goes, and an unstarted one is unlinked before its half is discarded.
+// `kernel`, the scheduler's half, is freed with the object.
 //
-// References of a started thread: one is held by the kernel half and dropped by the reaper (sched_hook_thread_reaped), when the thread is off its
-// CPU for good. The object keeps its process until it is destroyed.
+// References of a started thread: one is held by the kernel half and dropped by the reaper
+// (sched_hook_thread_reaped), when the thread is off its CPU for good. The object keeps its process
+// until it is destroyed.
 
 #include <object/thread_object.h>
 
@@ -20,14 +20,14 @@ enum thread_phase : uint8_t { THREAD_PHASE_NEW, THREAD_PHASE_RUNNING, THREAD_PHA
 struct thread_object {
     struct object base;
     struct process* process;       // immutable, with a reference
-    struct thread* kernel;         // see above
+    struct thread* kernel;         // immutable
     struct list_node process_link; // under the process's lock
     enum thread_phase phase;       // under the process's lock
     int64_t ended_runtime_ns;      // under the process's lock; valid when DEAD
     struct channel_waiter call;    // the thread's own
     vaddr_t entry, stack;          // set before the start, then the thread's own
     uintptr_t arg1, arg2;
-    char name[ZX_MAX_NAME_LEN];    // under the object's lock
+    char name[ZX_MAX_NAME_LEN]; // under the object's lock
 };
 
 SLAB_CACHE(thread_object_cache, struct thread_object);
@@ -45,12 +45,10 @@ struct thread_object* thread_object_from_link(struct list_node* link) {
 static void thread_object_destroy(struct object* o) {
     struct thread_object* t = thread_of(o);
     if (t->phase == THREAD_PHASE_NEW) {
-        {
-            MUTEX_GUARD(process_lock(t->process));
-            process_remove_thread_locked(t->process, &t->process_link);
-        }
-        thread_discard(t->kernel);
+        MUTEX_GUARD(process_lock(t->process));
+        process_remove_thread_locked(t->process, &t->process_link);
     }
+    thread_free(t->kernel);
     object_unref(process_object(t->process));
 }
 
@@ -95,7 +93,7 @@ status_t thread_object_create(struct process* p, const char* name, size_t name_l
     t->kernel = thread_create(t->name, user_thread_entry);
     if (t->kernel == nullptr || !arch_thread_alloc_fpu(&t->kernel->arch)) {
         if (t->kernel != nullptr) {
-            thread_discard(t->kernel);
+            thread_free(t->kernel);
         }
         slab_free(&thread_object_cache, t);
         return STATUS_NO_MEMORY;
@@ -117,9 +115,15 @@ struct thread_object* thread_from_object(struct object* o) {
     return o->ops == &thread_ops ? thread_of(o) : nullptr;
 }
 
-struct object* thread_object_base(struct thread_object* t) { return &t->base; }
-struct process* thread_object_process(struct thread_object* t) { return t->process; }
-struct channel_waiter* thread_object_call(struct thread_object* t) { return &t->call; }
+struct object* thread_object_base(struct thread_object* t) {
+    return &t->base;
+}
+struct process* thread_object_process(struct thread_object* t) {
+    return t->process;
+}
+struct channel_waiter* thread_object_call(struct thread_object* t) {
+    return &t->call;
+}
 
 // ---- start ----
 
@@ -128,6 +132,12 @@ struct start_args {
     vaddr_t entry, stack;
     uintptr_t arg1, arg2;
 };
+
+// Without a vDSO in its address space a thread cannot make system calls.
+static uint64_t vdso_base_of(struct process* p) {
+    uint64_t base = atomic_load_explicit(&process_aspace(p)->vdso_base, memory_order_acquire);
+    return base != 0 ? base : VDSO_BASE_NONE;
+}
 
 // Under the process's lock.
 static status_t commit_start(void* arg) {
@@ -141,7 +151,7 @@ static status_t commit_start(void* arg) {
     t->arg1 = a->arg1;
     t->arg2 = a->arg2;
     t->phase = THREAD_PHASE_RUNNING;
-    t->kernel->arch.vdso_base = aspace_vdso_base(process_aspace(t->process));
+    t->kernel->arch.vdso_base = vdso_base_of(t->process);
     (void)object_ref(&t->base); // the kernel half's, see the reaper
     object_signal(&t->base, 0, ZX_THREAD_RUNNING);
     thread_start(t->kernel);
@@ -235,14 +245,14 @@ static void fill_info(struct thread_object* t, zx_info_thread_t* out) {
         struct thread* k = t->kernel;
         bool blocked = atomic_load_explicit(&k->state, memory_order_relaxed) == THREAD_BLOCKED;
         out->state = ZX_THREAD_STATE_RUNNING;
-        if (thread_pending(k, THREAD_PENDING_KILL)) {
+        if ((atomic_load_explicit(&k->pending, memory_order_relaxed) & THREAD_PENDING_KILL) != 0) {
             out->state = ZX_THREAD_STATE_DYING;
         } else if (blocked) {
             out->state = ZX_THREAD_STATE_BLOCKED | ((uint32_t)k->blocked_reason << 8);
         }
     }
     if (t->phase != THREAD_PHASE_DEAD) {
-        out->cpu_affinity_mask.mask[0] = thread_affinity(t->kernel);
+        out->cpu_affinity_mask.mask[0] = t->kernel->sched.affinity;
     }
 }
 

@@ -1,5 +1,5 @@
-// Crash reports: what a user thread was doing when an exception ended its process. Printed to the console and the log: reason, registers, backtrace with
-// module offsets.
+// Crash reports: what a user thread was doing when an exception ended its process. Printed to the
+// console and the log: reason, registers, backtrace with module offsets.
 #pragma once
 
 #include <arch/upcalls.h>

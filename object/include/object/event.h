@@ -1,4 +1,5 @@
-// Events and eventpairs: nothing but signals. SIGNALED and the user signals are set by user code; an eventpair's end also tells when its peer is gone.
+// Events and eventpairs: nothing but signals. SIGNALED and the user signals are set by user code;
+// an eventpair's end also tells when its peer is gone.
 #pragma once
 
 #include <object/object.h>

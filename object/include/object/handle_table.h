@@ -1,4 +1,5 @@
-// The handle table as a whole: life, iteration. What look-ups and insertions need is in <object/handle.h>.
+// The handle table as a whole: life, iteration. What look-ups and insertions need is in
+// <object/handle.h>.
 #pragma once
 
 #include <stdatomic.h>
@@ -16,8 +17,8 @@ struct handle_table {
     _Atomic(uint32_t) fresh;                     // entries ever handed out; grows under lock
     uint32_t secret;                             // immutable
     spinlock_t lock;
-    uint32_t fifo_head, fifo_tail, fifo_count;   // freed entries, oldest first; under lock
-    _Atomic(uint32_t) count;                     // live handles
+    uint32_t fifo_head, fifo_tail, fifo_count; // freed entries, oldest first; under lock
+    _Atomic(uint32_t) count;                   // live handles
     struct epoch_item epoch;
 };
 
@@ -35,5 +36,7 @@ struct handle_info {
     zx_handle_t value;
     zx_rights_t rights;
 };
-// Iterates from *cursor = 0; not a snapshot: what is opened or closed meanwhile may or may not appear. False at the end.
-[[nodiscard]] bool handle_table_next(struct handle_table* t, uint32_t* cursor, struct handle_info* out);
+// Iterates from *cursor = 0; not a snapshot: what is opened or closed meanwhile may or may not
+// appear. False at the end.
+[[nodiscard]] bool handle_table_next(struct handle_table* t, uint32_t* cursor,
+                                     struct handle_info* out);

@@ -1,6 +1,7 @@
 // Jobs: the tree that groups processes, kills them together and restricts what they may do.
 //
-// A child keeps its parent alive; a parent knows its children weakly. The whole tree is guarded by one mutex (JOB_TREE).
+// A child keeps its parent alive; a parent knows its children weakly. The whole tree is guarded by
+// one mutex (JOB_TREE).
 //
 //      READY --job_kill--> KILLING --last child gone--> DEAD (TERMINATED)
 //        +--last handle and last child gone----------------^
@@ -16,14 +17,16 @@ struct process;
 
 constexpr uint32_t JOB_MAX_HEIGHT = 32;
 
-struct job* job_root(void); // no reference
+struct job* job_root(void);                                // no reference
 status_t job_create(struct job* parent, struct job** out); // OUT_OF_RANGE, BAD_STATE, NO_MEMORY
 [[nodiscard]] struct job* job_from_object(struct object* o);
 struct object* job_object(struct job* j);
 // Kills all processes and jobs below; returns at once.
 void job_kill(struct job* j, int64_t retcode);
-status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t* entries, uint32_t count); // BAD_STATE: has children
-status_t job_set_critical(struct job* j, struct process* p, bool only_nonzero); // ALREADY_BOUND, INVALID_ARGS (not below the job)
+status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t* entries,
+                        uint32_t count); // BAD_STATE: has children
+status_t job_set_critical(struct job* j, struct process* p,
+                          bool only_nonzero); // ALREADY_BOUND, INVALID_ARGS (not below the job)
 void job_set_kill_on_oom(struct job* j, bool value);
 void job_set_name(struct job* j, const char* name, size_t len);
 void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]);
@@ -34,8 +37,10 @@ size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, siz
 // A child job or process by koid, with a reference; null: none.
 struct object* job_find_child(struct job* j, zx_koid_t koid);
 
-// For processes. Enter: BAD_STATE when the job is dying. The policy is copied out under the same lock.
+// For processes. Enter: BAD_STATE when the job is dying. The policy is copied out under the same
+// lock.
 status_t job_enter(struct job* j, struct list_node* link, struct job_policy* policy);
 void job_leave(struct job* j, struct list_node* link);
-// Walks all processes of the system, each with a reference during the call; false from fn ends the walk. For `k ps` and the out-of-memory policy.
+// Walks all processes of the system, each with a reference during the call; false from fn ends the
+// walk. For `k ps` and the out-of-memory policy.
 void job_each_process(bool (*fn)(struct process* p, void* arg), void* arg);

@@ -1,7 +1,8 @@
 // A message on its way through a channel: bytes and the handles that move with it.
 //
-// One allocation holds the header, the handles and the first bytes; bytes that do not fit one page continue in further pages, so that a message never
-// needs contiguous memory beyond a page. A message belongs to exactly one place at a time: the writer that fills it, a queue, the reader.
+// One allocation holds the header, the handles and the first bytes; bytes that do not fit one page
+// continue in further pages, so that a message never needs contiguous memory beyond a page. A
+// message belongs to exactly one place at a time: the writer that fills it, a queue, the reader.
 #pragma once
 
 #include <zircon/types.h>
@@ -19,9 +20,10 @@ struct message_part {
 };
 
 struct message {
-    struct list_node node;     // in a channel's queue; under the channel's lock
-    uint32_t bytes, handles;   // counts; immutable once filled (handles falls to 0 when they are taken)
-    uint32_t first_bytes;      // bytes held by `data`
+    struct list_node node; // in a channel's queue; under the channel's lock
+    uint32_t bytes,
+        handles;          // counts; immutable once filled (handles falls to 0 when they are taken)
+    uint32_t first_bytes; // bytes held by `data`
     struct message_part* rest; // null: all bytes are in `data`
     struct handle* handle;     // [handles], behind `data`
     alignas(16) uint8_t data[];
@@ -34,11 +36,15 @@ void message_free(struct message* m);
 // Frees all messages of a list.
 void message_free_all(struct list* messages);
 
-// Copies all bytes from one user buffer, or gathers them from an array of `count` channel iovecs. INVALID_ARGS: bad pointer.
+// Copies all bytes from one user buffer, or gathers them from an array of `count` channel iovecs.
+// INVALID_ARGS: bad pointer.
 status_t message_fill(struct message* m, const void __user* bytes);
-status_t message_gather(struct message* m, const zx_channel_iovec_t __user* vectors, uint32_t count);
-// The sum of the vectors' sizes: INVALID_ARGS for a bad pointer or a non-zero reserved field, OUT_OF_RANGE above MESSAGE_MAX_BYTES or too many vectors.
-status_t message_gather_size(const zx_channel_iovec_t __user* vectors, uint32_t count, uint32_t* bytes);
+status_t message_gather(struct message* m, const zx_channel_iovec_t __user* vectors,
+                        uint32_t count);
+// The sum of the vectors' sizes: INVALID_ARGS for a bad pointer or a non-zero reserved field,
+// OUT_OF_RANGE above MESSAGE_MAX_BYTES or too many vectors.
+status_t message_gather_size(const zx_channel_iovec_t __user* vectors, uint32_t count,
+                             uint32_t* bytes);
 // Copies all bytes out.
 status_t message_drain(const struct message* m, void __user* bytes);
 // From kernel memory, for messages the kernel writes itself.

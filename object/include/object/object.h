@@ -1,13 +1,16 @@
 // The base of every kernel object: reference count, handle count, koid, signals and observers.
 //
-// Two counts. `refs` keeps the memory; `handles` counts handles in tables and in messages: when it falls to zero, ops->on_zero_handles runs once (the
-// user-visible end: peers are told, children are orphaned). Both saturate by assertion. An object_unref() that drops the last reference while
-// another object is being destroyed by the same thread queues behind it instead of recursing (kernel stacks are small), and one that runs with
-// preemption off hands the destruction to a worker. Memory is returned only after an epoch, because handle look-up is lock-free.
+// Two counts. `refs` keeps the memory; `handles` counts handles in tables and in messages: when it
+// falls to zero, ops->on_zero_handles runs once (the user-visible end: peers are told, children are
+// orphaned). Both saturate by assertion. An object_unref() that drops the last reference while
+// another object is being destroyed by the same thread queues behind it instead of recursing
+// (kernel stacks are small), and one that runs with preemption off hands the destruction to a
+// worker. Memory is returned only after an epoch, because handle look-up is lock-free.
 //
-// `lock` points to the lock that protects signals, observers and the type's own state: the object's own, or the one that a pair of peers shares.
-// Object locks are spinlocks, never taken in interrupt context (interrupt-driven signalling comes through deferred work). Wake-ups and port packets
-// that a signal change causes are collected under the lock and delivered after it (struct wake_list).
+// `lock` points to the lock that protects signals, observers and the type's own state: the object's
+// own, or the one that a pair of peers shares. Object locks are spinlocks, never taken in interrupt
+// context (interrupt-driven signalling comes through deferred work). Wake-ups and port packets that
+// a signal change causes are collected under the lock and delivered after it (struct wake_list).
 #pragma once
 
 #include <stdatomic.h>
@@ -25,36 +28,41 @@
 
 struct object;
 
-// Every slot is mandatory (use the op_* defaults below where a type has nothing to do); a boot-time walk of the table asserts it.
+// Every slot is mandatory (use the op_* defaults below where a type has nothing to do); a boot-time
+// walk of the table asserts it.
 struct object_ops {
     zx_obj_type_t type;
     const char* name;
     zx_rights_t default_rights;
-    zx_signals_t user_settable;               // signals that object_signal may change besides the user signals
+    zx_signals_t user_settable; // signals that object_signal may change besides the user signals
     void (*on_zero_handles)(struct object* o); // no lock held; may sleep
-    void (*destroy)(struct object* o);         // last reference gone: releases what the object holds; may sleep
-    void (*free_memory)(struct object* o);     // an epoch later: returns the memory itself; does not sleep
+    void (*destroy)(
+        struct object* o); // last reference gone: releases what the object holds; may sleep
+    void (*free_memory)(
+        struct object* o); // an epoch later: returns the memory itself; does not sleep
     zx_koid_t (*related_koid)(struct object* o);
     // The peer with a reference, or null; for object_signal_peer.
     struct object* (*peer_ref)(struct object* o);
     // NOT_SUPPORTED unless the type's handles can be waited on.
     bool waitable;
 };
-#define OBJECT_TYPE(ops_) static const struct object_ops* const CAT(object_type_, __COUNTER__) __attribute__((used, section(".object_ops"))) = &(ops_)
+#define OBJECT_TYPE(ops_)                                                \
+    static const struct object_ops* const CAT(object_type_, __COUNTER__) \
+        __attribute__((used, section(".object_ops"))) = &(ops_)
 
 struct object {
-    const struct object_ops* ops;   // immutable
-    spinlock_t* lock;               // immutable
+    const struct object_ops* ops; // immutable
+    spinlock_t* lock;             // immutable
     _Atomic(uint32_t) refs;
     _Atomic(uint32_t) handles;
-    _Atomic(zx_signals_t) signals;  // written under lock, read anywhere
+    _Atomic(zx_signals_t) signals; // written under lock, read anywhere
     union {
-        struct list observers;      // under lock, while refs > 0
-        struct object* next_dead;   // destruction queue, refs == 0
-        struct epoch_item epoch;    // after destroy()
+        struct list observers;    // under lock, while refs > 0
+        struct object* next_dead; // destruction queue, refs == 0
+        struct epoch_item epoch;  // after destroy()
     };
-    zx_koid_t koid;                 // immutable
-    spinlock_t own_lock;            // unused by peers that share one
+    zx_koid_t koid;      // immutable
+    spinlock_t own_lock; // unused by peers that share one
 };
 
 void op_none(struct object* o);
@@ -62,7 +70,8 @@ zx_koid_t op_no_related(struct object* o);
 struct object* op_no_peer(struct object* o);
 
 // refs = 1, handles = 0. `shared_lock` null: the object's own.
-void object_init(struct object* o, const struct object_ops* ops, spinlock_t* shared_lock, zx_signals_t initial);
+void object_init(struct object* o, const struct object_ops* ops, spinlock_t* shared_lock,
+                 zx_signals_t initial);
 [[nodiscard]] struct object* object_ref(struct object* o);
 void object_unref(struct object* o);
 // For lock-free readers (preemption off): false if the last reference is gone.
@@ -82,33 +91,45 @@ void object_handle_added(struct object* o);
 void object_handle_removed(struct object* o); // runs on_zero_handles at zero
 zx_koid_t koid_new(void);
 
-static inline spinlock_t* object_lock(struct object* o) TA_RET_CAP(o->lock) { return o->lock; }
+static inline spinlock_t* object_lock(struct object* o) TA_RET_CAP(o->lock) {
+    return o->lock;
+}
 
 // ---- signals ----
-// Changes signals and notifies matching observers into `wl` (delivered by the caller after the lock).
-void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set, struct wake_list* wl) TA_REQ(o->lock);
-void object_signal(struct object* o, zx_signals_t clear, zx_signals_t set); // takes and releases everything itself
-static inline zx_signals_t object_signals(const struct object* o) { return atomic_load_explicit(&o->signals, memory_order_acquire); }
+// Changes signals and notifies matching observers into `wl` (delivered by the caller after the
+// lock).
+void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set,
+                          struct wake_list* wl) TA_REQ(o->lock);
+void object_signal(struct object* o, zx_signals_t clear,
+                   zx_signals_t set); // takes and releases everything itself
+static inline zx_signals_t object_signals(const struct object* o) {
+    return atomic_load_explicit(&o->signals, memory_order_acquire);
+}
 
 // ---- observers ----
-// An observer is one-shot: it is unlinked, then told once, that one of `watched` is asserted (on_match) or that its handle was closed (on_cancel);
-// never after object_remove_observer() returned.
+// An observer is one-shot: it is unlinked, then told once, that one of `watched` is asserted
+// (on_match) or that its handle was closed (on_cancel); never after object_remove_observer()
+// returned.
 struct observer;
 struct observer_ops {
-    // Both under the object's lock, the observer already unlinked. on_cancel: its handle was closed or transferred.
+    // Both under the object's lock, the observer already unlinked. on_cancel: its handle was closed
+    // or transferred.
     void (*on_match)(struct observer* ob, zx_signals_t observed, struct wake_list* wl);
     void (*on_cancel)(struct observer* ob, zx_signals_t observed, struct wake_list* wl);
 };
 struct observer {
-    struct list_node node;           // under the object's lock
+    struct list_node node; // under the object's lock
     const struct observer_ops* ops;
-    const void* handle;              // identity of the handle entry it was made through, for on_cancel
+    const void* handle; // identity of the handle entry it was made through, for on_cancel
     zx_signals_t watched;
 };
-// If the signals match already (and `edge` is false), on_match is called at once and the observer is not linked.
-void object_add_observer(struct object* o, struct observer* ob, bool edge, struct wake_list* wl) TA_REQ(o->lock);
+// If the signals match already (and `edge` is false), on_match is called at once and the observer
+// is not linked.
+void object_add_observer(struct object* o, struct observer* ob, bool edge, struct wake_list* wl)
+    TA_REQ(o->lock);
 void object_remove_observer(struct object* o, struct observer* ob); // idempotent
-void object_cancel_observers(struct object* o, const void* handle, struct wake_list* wl) TA_REQ(o->lock);
+void object_cancel_observers(struct object* o, const void* handle, struct wake_list* wl)
+    TA_REQ(o->lock);
 
 // ---- counts for leak checks (`k drain`, tests) ----
 uint64_t object_live_count(zx_obj_type_t type); // 0 = all types

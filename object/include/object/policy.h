@@ -1,5 +1,5 @@
-// Job policy: what happens when a process does something its job restricts. A job's policy changes only while it has no children, so each process
-// carries an immutable copy.
+// Job policy: what happens when a process does something its job restricts. A job's policy changes
+// only while it has no children, so each process carries an immutable copy.
 #pragma once
 
 #include <zircon/syscalls/policy.h>
@@ -11,18 +11,21 @@ constexpr uint32_t POLICY_CONDITIONS = ZX_POL_MAX;
 
 struct job_policy {
     uint8_t action[POLICY_CONDITIONS]; // ZX_POL_ACTION_*
-    bool fixed[POLICY_CONDITIONS];     // set explicitly with "no override": descendants cannot change it
+    bool
+        fixed[POLICY_CONDITIONS]; // set explicitly with "no override": descendants cannot change it
 };
 
 void policy_init(struct job_policy* p); // everything allowed, everything overridable
-// Applies one entry. A conflict with a fixed condition is skipped, or ALREADY_EXISTS if `absolute`. OUT_OF_RANGE: no such condition; NOT_SUPPORTED: no
-// such action.
-status_t policy_apply(struct job_policy* p, uint32_t condition, uint32_t action, bool fixed, bool absolute);
+// Applies one entry. A conflict with a fixed condition is skipped, or ALREADY_EXISTS if `absolute`.
+// OUT_OF_RANGE: no such condition; NOT_SUPPORTED: no such action.
+status_t policy_apply(struct job_policy* p, uint32_t condition, uint32_t action, bool fixed,
+                      bool absolute);
 
-// The decision for the current process. OK: go on. ACCESS_DENIED: refuse. A KILL action ends the process here: INTR_KILLED, and the call must
-// return at once. Kernel threads may do everything.
+// The decision for the current process. OK: go on. ACCESS_DENIED: refuse. A KILL action ends the
+// process here: INTR_KILLED, and the call must return at once. Kernel threads may do everything.
 status_t policy_check(uint32_t condition);
 // BAD_HANDLE policy, whose ALLOW and DENY are the same: returns BAD_HANDLE or INTR_KILLED.
 status_t policy_bad_handle(void);
-// Raises ZX_EXCP_POLICY_ERROR in the current thread (limits such as a full channel). Nothing handles it yet: the process dies. Returns INTR_KILLED.
+// Raises ZX_EXCP_POLICY_ERROR in the current thread (limits such as a full channel). Nothing
+// handles it yet: the process dies. Returns INTR_KILLED.
 status_t policy_exception(uint32_t code, uint32_t data);

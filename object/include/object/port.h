@@ -1,4 +1,5 @@
-// Ports: a queue of packets from user code, from signal observers (object_wait_async) and from the kernel's own sources.
+// Ports: a queue of packets from user code, from signal observers (object_wait_async) and from the
+// kernel's own sources.
 #pragma once
 
 #include <zircon/syscalls/port.h>
@@ -8,11 +9,12 @@
 
 struct port;
 
-// A packet in a port's queue. Who allocates it embeds it; `release` is called, with no lock of the port held, once it was delivered or dropped.
+// A packet in a port's queue. Who allocates it embeds it; `release` is called, with no lock of the
+// port held, once it was delivered or dropped.
 struct port_packet {
-    struct list_node node;  // under the port's lock
+    struct list_node node; // under the port's lock
     zx_port_packet_t packet;
-    const void* source;     // handle identity of a signal packet, for port_cancel; null: none
+    const void* source; // handle identity of a signal packet, for port_cancel; null: none
     void (*release)(struct port_packet* p);
 };
 
@@ -26,7 +28,8 @@ uint32_t port_options(const struct port* p);
 
 // Queues a copy. NO_MEMORY; NO_RESOURCES: too many user packets.
 status_t port_queue_user(struct port* p, const zx_port_packet_t* packet);
-// Queues the caller's own packet: cannot fail for want of memory. BAD_STATE: the port has no handle any more; the packet stays the caller's.
+// Queues the caller's own packet: cannot fail for want of memory. BAD_STATE: the port has no handle
+// any more; the packet stays the caller's.
 status_t port_queue_packet(struct port* p, struct port_packet* packet, struct wake_list* wl);
 // Takes a queued packet back. False: it is not queued (any more).
 bool port_unqueue_packet(struct port* p, struct port_packet* packet);
@@ -36,8 +39,10 @@ status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out);
 
 // Registers an asynchronous wait. NO_MEMORY. BAD_HANDLE: the handle was closed meanwhile.
 struct wait_target;
-status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t key, uint32_t options);
-// Removes pending waits and queued signal packets made through this handle with this key. NOT_FOUND: none.
+status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t key,
+                         uint32_t options);
+// Removes pending waits and queued signal packets made through this handle with this key.
+// NOT_FOUND: none.
 status_t port_cancel(struct port* p, struct object* source, const void* identity, uint64_t key);
 // Removes every pending wait and queued packet with this key. NOT_FOUND: none.
 status_t port_cancel_key(struct port* p, uint64_t key);

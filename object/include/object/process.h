@@ -1,9 +1,12 @@
 // Processes: an address space, a handle table and threads.
 //
-//      INITIAL --process_start--> RUNNING --exit, kill, last thread ends--> DYING --last thread gone--> DEAD (TERMINATED)
-//         +--last handle gone, or kill: at once---------------------------------------------------------^
+//      INITIAL --process_start--> RUNNING --exit, kill, last thread ends--> DYING --last thread
+//      gone--> DEAD (TERMINATED)
+//         +--last handle gone, or kill: at
+//         once---------------------------------------------------------^
 //
-// DEAD: all handles are closed and the address space is empty. Locks: `lock` (PROCESS) guards the state and the list of threads.
+// DEAD: all handles are closed and the address space is empty. Locks: `lock` (PROCESS) guards the
+// state and the list of threads.
 #pragma once
 
 #include <zircon/syscalls/object.h>
@@ -20,19 +23,25 @@ struct thread_object;
 struct vmar;
 
 // `vmar_out`: the root region with a reference. BAD_STATE: the job is dying. NO_MEMORY.
-status_t process_create(struct job* job, const char* name, size_t name_len, struct process** out, struct vmar** vmar_out);
+status_t process_create(struct job* job, const char* name, size_t name_len, struct process** out,
+                        struct vmar** vmar_out);
 [[nodiscard]] struct process* process_from_object(struct object* o);
 struct object* process_object(struct process* p);
-static inline struct process* process_current(void) { return thread_current()->process; }
+static inline struct process* process_current(void) {
+    return thread_current()->process;
+}
 
 struct aspace* process_aspace(struct process* p);
 struct handle_table* process_handles(struct process* p);
 struct job* process_job(struct process* p);
 const struct job_policy* process_policy(const struct process* p);
 
-// First thread. `arg1` moves into the process's table (null object: 0). On failure it stays the caller's.
-status_t process_start(struct process* p, struct thread_object* t, vaddr_t entry, vaddr_t stack, struct handle* arg1, uintptr_t arg2);
-// Marks the process as ended and its threads for death; the first return code counts. The current thread, if it belongs to it, dies on its way to user mode.
+// First thread. `arg1` moves into the process's table (null object: 0). On failure it stays the
+// caller's.
+status_t process_start(struct process* p, struct thread_object* t, vaddr_t entry, vaddr_t stack,
+                       struct handle* arg1, uintptr_t arg2);
+// Marks the process as ended and its threads for death; the first return code counts. The current
+// thread, if it belongs to it, dies on its way to user mode.
 void process_kill(struct process* p, int64_t retcode);
 [[noreturn]] void process_exit_current(int64_t retcode);
 
@@ -42,7 +51,8 @@ void process_get_name(struct process* p, char out[ZX_MAX_NAME_LEN]);
 
 void process_get_info(struct process* p, zx_info_process_t* out);
 size_t process_thread_koids(struct process* p, zx_koid_t* out, size_t max, size_t* avail);
-struct object* process_find_thread(struct process* p, zx_koid_t koid); // with a reference; null: none
+struct object* process_find_thread(struct process* p,
+                                   zx_koid_t koid); // with a reference; null: none
 int64_t process_runtime_ns(struct process* p);
 // Properties that user mode sets and debuggers read.
 void process_set_debug_addr(struct process* p, uintptr_t addr, bool break_on_load);
@@ -51,11 +61,15 @@ uintptr_t process_break_on_load(struct process* p);
 
 // ---- for threads (object/task/thread.c) ----
 mutex_t* process_lock(struct process* p);
-void process_add_thread_locked(struct process* p, struct list_node* link);
-void process_remove_thread_locked(struct process* p, struct list_node* link);
-// Runs `commit(arg)` under the lock if a thread may start now: `first` demands INITIAL (and makes it RUNNING), else RUNNING. BAD_STATE.
-status_t process_begin_thread(struct process* p, bool first, status_t (*commit)(void* arg), void* arg);
-// The current thread's last act in its process: leaves the address space; the last one finishes the process.
+void process_add_thread_locked(struct process* p, struct list_node* link) TA_REQ(process_lock(p));
+void process_remove_thread_locked(struct process* p, struct list_node* link)
+    TA_REQ(process_lock(p));
+// Runs `commit(arg)` under the lock if a thread may start now: `first` demands INITIAL (and makes
+// it RUNNING), else RUNNING. BAD_STATE.
+status_t process_begin_thread(struct process* p, bool first, status_t (*commit)(void* arg),
+                              void* arg);
+// The current thread's last act in its process: leaves the address space; the last one finishes the
+// process.
 void process_end_thread(struct process* p);
 
 // ---- for jobs ----

@@ -1,5 +1,6 @@
-// Threads as user mode sees them. The scheduler's struct thread is the other half: it exists from creation until the thread has run its course (or the object
-// dies unstarted); a running thread keeps its object alive.
+// Threads as user mode sees them. The scheduler's struct thread is the other half: it exists from
+// creation until the thread has run its course (or the object dies unstarted); a running thread
+// keeps its object alive.
 //
 //      NEW --start--> RUNNING --exit, kill--> DEAD (TERMINATED)
 #pragma once
@@ -12,16 +13,21 @@
 
 struct thread_object;
 
-status_t thread_object_create(struct process* p, const char* name, size_t name_len, struct thread_object** out);
+status_t thread_object_create(struct process* p, const char* name, size_t name_len,
+                              struct thread_object** out);
 [[nodiscard]] struct thread_object* thread_from_object(struct object* o);
 struct object* thread_object_base(struct thread_object* t);
 struct process* thread_object_process(struct thread_object* t);
-static inline struct thread_object* thread_object_current(void) { return thread_current()->user; }
+static inline struct thread_object* thread_object_current(void) {
+    return thread_current()->user;
+}
 
 // zx_thread_start. BAD_STATE; INVALID_ARGS: the entry is no user address.
-status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1, uintptr_t arg2);
+status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
+                             uintptr_t arg2);
 // For process_start.
-status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1, uintptr_t arg2);
+status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
+                                   uintptr_t arg1, uintptr_t arg2);
 [[noreturn]] void thread_object_exit_current(void);
 
 void thread_object_set_name(struct thread_object* t, const char* name, size_t len);
