@@ -1,4 +1,5 @@
 // The container reader: a container built here, single damages, truncation at every length.
+#include <bootfs/bootfs.h>
 #include <bootfs/zbi.h>
 
 #include <setjmp.h>
@@ -13,6 +14,18 @@
 
 #include <lib/crc32.h>
 #include <lib/random.h>
+#include <zircon/boot/bootfs.h>
+#include <zircon/boot/image.h>
+
+// The readers have their own constants, so that they need no other header; they must agree.
+static_assert(zbi_item_magic == ZBI_ITEM_MAGIC && zbi_container_magic == ZBI_CONTAINER_MAGIC);
+static_assert(zbi_no_crc32 == ZBI_ITEM_NO_CRC32 && zbi_flag_crc32 == ZBI_FLAGS_CRC32);
+static_assert(zbi_flag_version == ZBI_FLAGS_VERSION && zbi_header_len == sizeof(zbi_header_t));
+static_assert(zbi_type_container == ZBI_TYPE_CONTAINER && zbi_type_discard == ZBI_TYPE_DISCARD);
+static_assert(zbi_type_bootfs == ZBI_TYPE_STORAGE_BOOTFS && zbi_type_cmdline == ZBI_TYPE_CMDLINE);
+static_assert(zbi_type_ramdisk == ZBI_TYPE_STORAGE_RAMDISK);
+static_assert(bootfs_magic == ZBI_BOOTFS_MAGIC && bootfs_page_len == ZBI_BOOTFS_PAGE_SIZE);
+static_assert(bootfs_name_len_max + 1 == ZBI_BOOTFS_MAX_NAME_LEN);
 
 struct builder {
     uint8_t bytes[1024];
