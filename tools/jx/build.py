@@ -55,11 +55,21 @@ def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = 
     ninja = ["ninja", "-C", str(out), "--quiet"]
     if jobs is not None:
         ninja += ["-j", str(jobs)]
+    if _is_up_to_date(ninja + (targets or []), environment):
+        return out
     # Its progress is not our output: `./jx run -c` prints what the program printed and no more.
     done = subprocess.run(ninja + (targets or []), cwd=ROOT, env=environment, stdout=sys.stderr)
     if done.returncode != 0:
         raise BuildError(f"the {variant} build failed")
     return out
+
+
+def _is_up_to_date(ninja: list[str], environment: dict[str, str]) -> bool:
+    """Asked first, so that ninja need not say that it has nothing to do."""
+    answer = subprocess.run(
+        ninja + ["-n"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    return answer.returncode == 0 and "no work to do" in answer.stdout
 
 
 def clean_environment() -> dict[str, str]:

@@ -58,8 +58,13 @@ Event = bytes | Marker | Ended | Input
 class Guest:
     """A machine from its start to its end; use it in a `with` block."""
 
-    def __init__(self, settings: Settings, files: BootFiles, *, raw: bool = False) -> None:
-        """`raw`: text keeps the CR that the guest's console puts before every newline."""
+    def __init__(
+        self, settings: Settings, files: BootFiles, *, raw: bool = False, patient: bool = False
+    ) -> None:
+        """`raw`: text keeps the CR that the guest's console puts before every newline.
+
+        `patient`: silence is no fault (a debugger holds the machine).
+        """
         self._settings = settings
         self._files = files
         self._raw = raw
@@ -70,7 +75,7 @@ class Guest:
         self._parser = MarkerParser()
         self._newlines = NewlineDecoder()
         self._queue: list[Event] = []
-        self._heard = False
+        self._heard = patient
         self._ended = False
         self._shutdown_reason = ""
         self._qmp_open = True

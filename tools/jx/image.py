@@ -50,7 +50,7 @@ class BootImage:
     def _make(self, folder: Path) -> BootFiles:
         out = out_dir(self._settings.variant)
         cmdline = f"{_RUNNER_CMDLINE} {self._settings.append}".strip()
-        kernel = out / "kernel" / "jacinth.elf"
+        kernel = self._settings.kernel_elf()
         zbi = self._zbi(out, folder)
         if not self._settings.uefi:
             return BootFiles(kernel, zbi, cmdline)

@@ -56,14 +56,14 @@ def _raw_terminal(fd: int) -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, commands: list[str] | None = None, *, patient: bool = False) -> int:
     """Boots to the prompt. 0 after a power-off or Ctrl-A x, 70 after a panic, 69 otherwise."""
     stdin = sys.stdin.fileno()
     if os.isatty(stdin):
         print("jx: Ctrl-A x ends the machine", file=sys.stderr, flush=True)
     raw = os.isatty(sys.stdout.fileno())
-    with BootImage(settings) as files, Guest(settings, files, raw=raw) as guest:
-        with _raw_terminal(stdin):
+    with BootImage(settings, commands) as files:
+        with Guest(settings, files, raw=raw, patient=patient) as guest, _raw_terminal(stdin):
             end = _Console(guest, settings, stdin).follow()
     if end is None or end.how in ("power-off", "clean"):
         return 0

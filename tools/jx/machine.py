@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from jx.tree import out_dir
+
 VARIANTS = ("release", "debug")
 MACHINES = ("q35", "pc")
 
@@ -33,11 +35,16 @@ class Settings:
     disks: tuple[Path, ...] = ()
     qemu_args: tuple[str, ...] = ()
     verbose: bool = False
+    kernel: Path | None = None
 
     def name(self) -> str:
         """Short name of the combination, for reports."""
         boot = "uefi" if self.uefi else "direct"
         return f"smp{self.smp}-{boot}-{self.machine}-{self.variant}"
+
+    def kernel_elf(self) -> Path:
+        """The kernel that boots, with its symbols."""
+        return self.kernel or out_dir(self.variant) / "kernel" / "jacinth.elf"
 
     def with_changes(self, **changes: object) -> "Settings":
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -144,6 +151,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--qemu-arg", dest="qemu_args", action="append", default=[], metavar="ARG",
         help="add to QEMU's command line (split at spaces)",
     )
+    parser.add_argument(
+        "--kernel", type=_existing_file, metavar="ELF", help="boot this kernel, not the build's"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the QEMU command")
 
 
@@ -152,6 +162,7 @@ def from_arguments(args: argparse.Namespace) -> Settings:
         variant=args.variant, uefi=args.uefi, machine=args.machine, smp=args.smp, mem=args.mem,
         cpu=args.cpu, icount=args.icount, append=" ".join(args.append), adds=tuple(args.adds),
         disks=tuple(args.disks), qemu_args=tuple(args.qemu_args), verbose=args.verbose,
+        kernel=args.kernel,
     )  # fmt: skip
 
 

@@ -59,9 +59,11 @@ def run(args: argparse.Namespace) -> int:
 
 def run_commands(settings: Settings, commands: list[str], seconds: float) -> int:
     result = run_script(settings, commands, seconds, _show)
-    if settings.verbose and result.debug_log:
+    code = verdict(result, commands, seconds)
+    if settings.verbose or (not result.commands and code != 0):
+        # If not even the first command began, the kernel's log says more than we can.
         print(f"jx: the kernel's log:\n{result.debug_log}", file=sys.stderr)
-    return verdict(result, commands, seconds)
+    return code
 
 
 def _show(event: Event, running: int | None) -> None:
@@ -86,21 +88,13 @@ def verdict(result: ScriptResult, commands: list[str], seconds: float) -> int:
     where = f"while `{running.command}` ran" if running is not None else "with no command running"
     if result.timed_out:
         print(f"jx: time limit of {seconds:g} s reached {where}", file=sys.stderr)
-        _show_log(result)
         return EXIT_TIMEOUT
     if not result.complete(len(commands)):
         assert result.end is not None
         print(f"jx: the machine ended early {where}: {' '.join(result.end)}", file=sys.stderr)
-        _show_log(result)
         return EXIT_ENDED_EARLY
     last = result.commands[-1].code if result.commands else 0
     return 0 if last is None else shell_code(last)
-
-
-def _show_log(result: ScriptResult) -> None:
-    """If not even the first command began, the kernel's log says more than we can."""
-    if not result.commands and result.debug_log:
-        print(f"jx: the kernel's log:\n{result.debug_log}", file=sys.stderr)
 
 
 def shell_code(code: int) -> int:

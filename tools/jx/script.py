@@ -59,8 +59,7 @@ class ScriptResult:
 
 
 def symbolizer(settings: Settings) -> Symbolizer:
-    out = out_dir(settings.variant)
-    return Symbolizer(out / "kernel" / "jacinth.elf", out / "user")
+    return Symbolizer(settings.kernel_elf(), out_dir(settings.variant) / "user")
 
 
 def run_script(

@@ -48,6 +48,7 @@ def settings_to_environment(settings: Settings) -> dict[str, str]:
     plain = asdict(settings)
     plain["adds"] = [[str(host), boot] for host, boot in settings.adds]
     plain["disks"] = [str(disk) for disk in settings.disks]
+    plain["kernel"] = None if settings.kernel is None else str(settings.kernel)
     return {_SETTINGS_VARIABLE: json.dumps(plain)}
 
 
@@ -58,6 +59,7 @@ def settings_from_environment() -> Settings:
     plain = json.loads(text)
     plain["adds"] = tuple((Path(host), boot) for host, boot in plain["adds"])
     plain["disks"] = tuple(Path(disk) for disk in plain["disks"])
+    plain["kernel"] = None if plain["kernel"] is None else Path(plain["kernel"])
     plain["qemu_args"] = tuple(plain["qemu_args"])
     return Settings(**plain)
 
