@@ -5,7 +5,7 @@ import os
 import sys
 from types import ModuleType
 
-from jx import build, check, debug, doctor, fmt, run, test
+from jx import bench, build, check, debug, doctor, fmt, run, test
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
@@ -13,6 +13,7 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "build": (build, "build everything (release and debug)"),
     "run": (run, "boot, to the prompt or to run commands"),
     "test": (test, "run the tests"),
+    "bench": (bench, "instructions per operation, beside other systems"),
     "debug": (debug, "boot halted, with gdb attached"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),

@@ -1,0 +1,120 @@
+"""`./jx bench`: guest instructions per operation, beside those of other systems.
+
+Boots the release build with one CPU under -icount, where one virtual nanosecond is one executed
+instruction: the same tree gives the same figures on any machine. `!` marks a figure above its bar.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from jx import build, packages
+from jx.bench_rows import ROWS, Row, number
+from jx.guest import Event, GuestError
+from jx.image import ImageError
+from jx.machine import Settings
+from jx.markers import Marker
+from jx.run import verdict
+from jx.script import run_script
+from jx.tree import out_dir
+
+_PROGRAM = "bench"
+_TIMEOUT_S = 600.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="only these rows (8 24b)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--timeout", type=float, default=_TIMEOUT_S, metavar="SECONDS")
+    parser.add_argument("--verbose", action="store_true", help="show the QEMU command and all output")
+
+
+def run(args: argparse.Namespace) -> int:
+    unknown = set(args.rows) - {row.key for row in ROWS}
+    if unknown:
+        print(f"jx: no such row: {' '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    packages.ensure("run")
+    settings = Settings(smp=1, mem="1G", icount=True, verbose=args.verbose)
+    try:
+        build.build("release", ["boot_files"])
+        figures, code = _measure(settings, args.rows, args.timeout)
+    except (build.BuildError, ImageError, GuestError) as error:
+        print(f"jx: {error}", file=sys.stderr)
+        return 1
+    folders = text_by_folder((out_dir("release") / "kernel" / "jacinth.map").read_text())
+    if not args.rows or "33" in args.rows:
+        figures["33"] = sum(folders.values())
+    print(table(figures))
+    if "33" in figures:
+        print("kernel text by folder: " + ", ".join(f"{k} {v:,}" for k, v in folders.items()))
+    if args.json is not None:
+        args.json.write_text(to_json(figures))
+    return code
+
+
+def _measure(settings: Settings, rows: list[str], seconds: float) -> tuple[dict[str, int], int]:
+    figures: dict[str, int] = {}
+
+    def note(event: Event, running: int | None) -> None:
+        if isinstance(event, Marker) and event.word == "bench":
+            key, value, _ = event.fields(3)
+            if value.isdecimal() and (not rows or key in rows):
+                figures[key] = int(value)
+                print(f"row {key}: {int(value):,}", file=sys.stderr, flush=True)
+        elif isinstance(event, bytes) and settings.verbose and running is not None:
+            sys.stderr.write(event.decode("utf-8", "replace"))
+
+    command = " ".join([_PROGRAM, *rows])
+    return figures, verdict(run_script(settings, [command], seconds, note), [command], seconds)
+
+
+def table(figures: dict[str, int]) -> str:
+    """Every row that there is a figure for, with the peers' columns."""
+    head = ("row", "operation", "floor", "seL4", "Zircon", "Linux", "bar", "goal", "here", "")
+    lines = [head] + [_cells(row, figures[row.key]) for row in ROWS if row.key in figures]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 1 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cells(row: Row, value: int) -> tuple[str, ...]:
+    bar = f"{row.ours:,}" if row.ours is not None else ""
+    goal = f"{row.goal:,}" if row.goal is not None else ""
+    mark = "!" if row.ours is not None and value > row.ours else ""
+    peers = (row.floor, row.sel4, row.zircon, row.linux)
+    return (row.key, row.name, *peers, bar, goal, f"{value:,}", mark)
+
+
+def to_json(figures: dict[str, int]) -> str:
+    """A list of {row, name, instructions}; rows 32 and 33 count bytes, and say so."""
+    entries = []
+    for row in ROWS:
+        if row.key in figures:
+            entry: dict[str, object] = {
+                "row": number(row.key), "name": row.name, "instructions": figures[row.key]
+            }  # fmt: skip
+            if row.unit:
+                entry["unit"] = row.unit
+            entries.append(entry)
+    return json.dumps(entries, indent=1) + "\n"
+
+
+def text_by_folder(link_map: str) -> dict[str, int]:
+    """Bytes of code per top folder (two levels inside kernel/), from lld's link map."""
+    sizes: dict[str, int] = {}
+    for line in link_map.splitlines():
+        words = line.split()
+        # VMA LMA Size Align  path/to/object.o:(.text.name)
+        if len(words) != 5 or ":(.text" not in words[4]:
+            continue
+        parts = words[4].partition("obj/")[2].split("/")
+        folder = "/".join(parts[:2]) if parts[0] == "kernel" and len(parts) > 2 else parts[0]
+        sizes[folder or "?"] = sizes.get(folder or "?", 0) + int(words[2], 16)
+    return dict(sorted(sizes.items()))
