@@ -6,8 +6,8 @@
  * page of the direct map broken up for it. Its place is aligned to 2 MiB while that is possible, so
  * that it does not cut a second large page in two.
  *
- * Guarantee to the kernel: what the record says (see <boot/handoff.h>). Nothing outside the block is
- * written. Pure but for the entropy and time it is handed; the host tests run it on fake memory.
+ * Guarantee to the kernel: what the record says (see <boot/handoff.h>). Nothing outside the block
+ * is written. Pure but for the entropy and time it is handed; the host tests run it on fake memory.
  */
 
 #include <early/block.h>
@@ -20,7 +20,9 @@
 
 constexpr uint64_t MIB = 1ull << 20;
 
-static uint64_t round_pages(uint64_t x) { return (x + BOOT_PAGE_BYTES - 1) & ~(BOOT_PAGE_BYTES - 1); }
+static uint64_t round_pages(uint64_t x) {
+    return (x + BOOT_PAGE_BYTES - 1) & ~(BOOT_PAGE_BYTES - 1);
+}
 
 static void copy_words(void* to, const void* from, uint64_t bytes) {
     uint64_t* out = to;
@@ -43,9 +45,8 @@ void record_init(struct handoff* record, enum handoff_source source, uint64_t en
 }
 
 struct memory_map record_map(struct handoff* record) {
-    return (struct memory_map){.entries = record->memory,
-                               .capacity = HANDOFF_MAX_MEMORY,
-                               .count = record->memory_count};
+    return (struct memory_map){
+        .entries = record->memory, .capacity = HANDOFF_MAX_MEMORY, .count = record->memory_count};
 }
 
 void record_map_done(struct handoff* record, const struct memory_map* map) {

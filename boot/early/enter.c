@@ -1,8 +1,8 @@
 /*
  * The jump. The kernel's own tables have no lower half, so the code that leaves identity-mapped
- * memory cannot load them; the tables in use borrow their upper half instead, and the kernel's first
- * instructions (kernel/arch/x86/boot_start.S) load the root from there. Register protocol: rdi = the
- * record's address, rsi = physical address of the root.
+ * memory cannot load them; the tables in use borrow their upper half instead, and the kernel's
+ * first instructions (kernel/arch/x86/boot_start.S) load the root from there. Register protocol:
+ * rdi = the record's address, rsi = physical address of the root.
  */
 
 #include <early/enter.h>

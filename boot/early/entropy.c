@@ -1,10 +1,10 @@
 /*
  * Entropy at boot, for the kernel's generator and for placing the kernel.
  *
- * The boot stages only collect: the kernel hashes the 64 bytes into its own generator and adds more.
- * Collected words go through a small sponge, so that placing the kernel (which an attacker may learn)
- * tells nothing about the bytes that are handed over. The permutation runs after every word and
- * several times between outputs; one absorbed word can never cancel another.
+ * The boot stages only collect: the kernel hashes the 64 bytes into its own generator and adds
+ * more. Collected words go through a small sponge, so that placing the kernel (which an attacker
+ * may learn) tells nothing about the bytes that are handed over. The permutation runs after every
+ * word and several times between outputs; one absorbed word can never cancel another.
  *
  * RDRAND and RDSEED may fail and are then simply not counted as a source.
  */
@@ -14,7 +14,9 @@
 #include <boot/handoff.h>
 #include <early/cpu.h>
 
-static uint64_t rotate(uint64_t x, uint32_t by) { return x << by | x >> (64 - by); }
+static uint64_t rotate(uint64_t x, uint32_t by) {
+    return x << by | x >> (64 - by);
+}
 
 static void permute(uint64_t v[4]) {
     for (uint32_t i = 0; i < 2; i++) {

@@ -5,15 +5,18 @@
  * script refuses any other kind. An even RELR entry is an address to relocate, an odd one a bitmap
  * over the 63 words that follow the last address covered. Addresses are link addresses.
  *
- * The caller guarantees that `image` has image_end bytes. Headers from a file are not trusted: every
- * offset is checked here and every relocation is held inside the image. Pure code, host-tested.
+ * The caller guarantees that `image` has image_end bytes. Headers from a file are not trusted:
+ * every offset is checked here and every relocation is held inside the image. Pure code,
+ * host-tested.
  */
 
 #include <early/image.h>
 
 #include <early/memory_map.h>
 
-static bool page_aligned(uint64_t x) { return (x & (BOOT_PAGE_BYTES - 1)) == 0; }
+static bool page_aligned(uint64_t x) {
+    return (x & (BOOT_PAGE_BYTES - 1)) == 0;
+}
 
 bool image_header_valid(const struct image_header* h) {
     constexpr uint64_t limit = 1ull << 30;

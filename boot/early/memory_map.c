@@ -16,7 +16,9 @@ bool memory_kind_is_ram(enum handoff_memory_kind kind) {
     return kind == HANDOFF_MEMORY_USABLE || kind == HANDOFF_MEMORY_ACPI_RECLAIM;
 }
 
-static uint64_t entry_end(const struct handoff_memory* e) { return e->base + e->length; }
+static uint64_t entry_end(const struct handoff_memory* e) {
+    return e->base + e->length;
+}
 
 static void entry_remove(struct memory_map* map, uint32_t at) {
     for (uint32_t i = at; i + 1 < map->count; i++) {
@@ -80,7 +82,8 @@ static uint32_t first_ending_after(const struct memory_map* map, uint64_t base) 
     return i;
 }
 
-// Gives [base, end), which lies inside entry `at`, the kind `kind`. Needs room for two more entries.
+// Gives [base, end), which lies inside entry `at`, the kind `kind`. Needs room for two more
+// entries.
 static void entry_carve(struct memory_map* map, uint32_t at, uint64_t base, uint64_t end,
                         enum handoff_memory_kind kind) {
     struct handoff_memory old = map->entries[at];

@@ -5,7 +5,9 @@
 
 #include <early/options.h>
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 // If `text` starts with `prefix`, what follows it; else null.
 static const char* after_prefix(const char* text, const char* prefix) {

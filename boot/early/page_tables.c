@@ -11,8 +11,9 @@
  * All leaf entries are global with Accessed and Dirty preset (the CPU need not write them later).
  * Directory entries are supervisor, writable, executable: rights are decided at the leaf.
  *
- * A table is filled through the pool's address, never through its physical one, so the host tests run
- * this code on ordinary memory. Rejected: a fixed number of tables, which some memory map exceeds.
+ * A table is filled through the pool's address, never through its physical one, so the host tests
+ * run this code on ordinary memory. Rejected: a fixed number of tables, which some memory map
+ * exceeds.
  */
 
 #include <early/page_tables.h>
@@ -78,7 +79,8 @@ static uint64_t* table_below(struct builder* b, uint64_t* table, uint64_t index)
     return table_at(b->pool, table[index] & ENTRY_ADDRESS);
 }
 
-// The bytes that one entry at the lowest possible level covers for this piece: 1 GiB, 2 MiB or 4 KiB.
+// The bytes that one entry at the lowest possible level covers for this piece: 1 GiB, 2 MiB or 4
+// KiB.
 static uint64_t leaf_bytes(const struct builder* b, uint64_t vaddr, uint64_t paddr,
                            uint64_t length) {
     uint64_t both = vaddr | paddr;
@@ -111,7 +113,8 @@ static bool map_range(struct builder* b, uint64_t vaddr, uint64_t paddr, uint64_
         if (table == nullptr) {
             return false;
         }
-        // All entries of this size that the table holds and the piece needs, without descending anew.
+        // All entries of this size that the table holds and the piece needs, without descending
+        // anew.
         uint64_t index = vaddr / bytes & 511;
         uint64_t large = bytes == BOOT_PAGE_BYTES ? 0 : ENTRY_LARGE;
         do {
@@ -180,8 +183,7 @@ static bool reserve_tables(struct builder* b, uint64_t* out_window) {
 
 bool page_tables_build(struct table_pool* pool, const struct kernel_space* space,
                        uint64_t* out_root, uint64_t* out_window) {
-    struct builder b = {
-        .pool = pool, .root = table_take(pool), .giant_pages = space->giant_pages};
+    struct builder b = {.pool = pool, .root = table_take(pool), .giant_pages = space->giant_pages};
     if (b.root == nullptr) {
         return false;
     }
@@ -206,7 +208,8 @@ uint32_t page_tables_bound(const struct memory_map* map, const struct image_head
     while (memory_map_next_ram(map, &cursor, &run)) {
         uint64_t end = run.base + run.length;
         uint64_t directories = tables_touched(run.base, end, 30);
-        // With giant pages only the two ends of a run need directories; leaf tables serve ends only.
+        // With giant pages only the two ends of a run need directories; leaf tables serve ends
+        // only.
         bound += tables_touched(run.base, end, 39);
         bound += giant_pages && directories > 2 ? 2 : directories;
         bound += 2;

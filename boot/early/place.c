@@ -8,14 +8,16 @@
 
 #include <early/place.h>
 
-static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t min_u64(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
 
 static uint64_t span_end(const struct handoff_span* s) {
     return s->length > UINT64_MAX - s->base ? UINT64_MAX : s->base + s->length;
 }
 
-// Moves *at past every span that covers it, then returns the end of the free piece that starts there
-// (at most `end`). An empty piece means that nothing is left before `end`.
+// Moves *at past every span that covers it, then returns the end of the free piece that starts
+// there (at most `end`). An empty piece means that nothing is left before `end`.
 static uint64_t free_piece(const struct handoff_span* avoid, uint32_t avoid_count, uint64_t* at,
                            uint64_t end) {
     bool moved = true;

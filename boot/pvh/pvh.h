@@ -42,7 +42,8 @@ constexpr uint32_t PVH_MAX_AVOID = 6;
 
 // Copies what start_info describes into the record, and lists in `avoid` the memory that must stay
 // untouched until then: start_info itself, its lists, the command line, the ZBI; the last entry is
-// left empty for the caller. `reach` turns a physical address into a pointer. Null, or what is wrong.
+// left empty for the caller. `reach` turns a physical address into a pointer. Null, or what is
+// wrong.
 [[nodiscard]] const char* pvh_read(const struct pvh_start_info* info, uint64_t info_paddr,
                                    const void* (*reach)(uint64_t paddr), struct handoff* record,
                                    struct handoff_span avoid[PVH_MAX_AVOID]);

@@ -2,8 +2,8 @@
  * PVH boot, second half: long mode, the first 4 GiB mapped one to one, running where the loader put
  * the file. Copies the kernel image to its place and goes there.
  *
- * Runs before relocation: no mutable or pointer-holding static data (the record is scratch memory in
- * .boot.bss, cleared by entry.S), and every address of a symbol is relative to the code.
+ * Runs before relocation: no mutable or pointer-holding static data (the record is scratch memory
+ * in .boot.bss, cleared by entry.S), and every address of a symbol is relative to the code.
  */
 
 #include "pvh.h"
@@ -26,7 +26,9 @@ extern uint64_t pvh_tables[];
 // The temporary tables reach no further; everything placed here lies below.
 constexpr uint64_t REACH = 1ull << 32;
 
-static const void* reach_identity(uint64_t paddr) { return (const void*)(uintptr_t)paddr; }
+static const void* reach_identity(uint64_t paddr) {
+    return (const void*)(uintptr_t)paddr;
+}
 
 static void copy_quads(void* to, const void* from, uint64_t bytes) {
     uint64_t quads = bytes / 8;
@@ -37,8 +39,7 @@ static void copy_quads(void* to, const void* from, uint64_t bytes) {
 static void find_uart(struct handoff* record) {
     cpu_out8(0x3f8 + 7, 0x5a);
     if (cpu_in8(0x3f8 + 7) == 0x5a) {
-        record->uart =
-            (struct handoff_uart){.base = 0x3f8, .kind = HANDOFF_UART_PC_PORT, .irq = 4};
+        record->uart = (struct handoff_uart){.base = 0x3f8, .kind = HANDOFF_UART_PC_PORT, .irq = 4};
     }
 }
 
@@ -64,8 +65,8 @@ void pvh_main(uint64_t start_info_paddr) {
     struct handoff_span avoid[PVH_MAX_AVOID];
 
     record_init(record, HANDOFF_SOURCE_PVH, entry_tsc);
-    const char* error = pvh_read(reach_identity(start_info_paddr), start_info_paddr,
-                                 reach_identity, record, avoid);
+    const char* error =
+        pvh_read(reach_identity(start_info_paddr), start_info_paddr, reach_identity, record, avoid);
     if (error != nullptr) {
         boot_fail(error);
     }

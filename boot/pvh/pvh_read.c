@@ -1,8 +1,8 @@
 /*
- * Reading start_info. It and everything it points to lies in memory that the map calls usable, so all
- * of it is copied into the record before anything is placed, and named in `avoid` besides: the record
- * is complete before the first byte is written elsewhere, but a placement that could destroy its
- * source would be wrong whenever that order changes.
+ * Reading start_info. It and everything it points to lies in memory that the map calls usable, so
+ * all of it is copied into the record before anything is placed, and named in `avoid` besides: the
+ * record is complete before the first byte is written elsewhere, but a placement that could destroy
+ * its source would be wrong whenever that order changes.
  *
  * The loader is trusted with addresses (it could have loaded anything), not with counts.
  */
@@ -70,8 +70,7 @@ const char* pvh_read(const struct pvh_start_info* info, uint64_t info_paddr,
         return error;
     }
     avoid[0] = (struct handoff_span){info_paddr, sizeof(*info)};
-    avoid[1] =
-        (struct handoff_span){info->memory, info->memory_count * sizeof(struct pvh_memory)};
+    avoid[1] = (struct handoff_span){info->memory, info->memory_count * sizeof(struct pvh_memory)};
     if (info->cmdline != 0) {
         avoid[2] = read_cmdline(reach(info->cmdline), info->cmdline, record);
     }
