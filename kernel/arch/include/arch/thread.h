@@ -27,7 +27,11 @@ struct arch_thread {
 // Farther from any user address than any return offset: the entry path's comparison never matches.
 constexpr uint64_t VDSO_BASE_NONE = (uint64_t)1 << 63;
 
-// The full register frame that every entry from user mode leaves at the top of the kernel stack.
+// The register frame that every entry from user mode leaves at the top of the kernel stack. Inside
+// a system call rbx, rbp, r11 and r12..r15 are not stored yet: they are valid in
+// arch_upcall_user_return() and arch_upcall_user_exception(), which is where frames are read and
+// written. What is written is confined to what user mode may have (selectors, flags) before it is
+// loaded.
 struct arch_user_frame {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
     uint64_t vector, error_code;
@@ -38,9 +42,10 @@ struct arch_user_frame {
 // kernel.
 void arch_thread_adopt(struct thread* t, vaddr_t stack_top);
 
-// A new kernel thread: its first switch-in calls entry() on the given stack with preemption
-// disabled once (as after any switch).
-void arch_thread_init(struct arch_thread* t, vaddr_t stack_top, void (*entry)(void));
+// A new kernel thread: its first switch-in calls entry() on the given stack, with interrupts off
+// and preemption disabled once (as after any switch); `prev` is the thread that ran before. entry()
+// does not return.
+void arch_thread_init(struct arch_thread* t, vaddr_t stack_top, void (*entry)(struct thread* prev));
 
 // Switches kernel stacks, GS-relative current/kernel_sp/canary, FS/GS bases, FPU. Interrupts off.
 // The address space is switched by the scheduler's hook before. Returns in `next`'s context; the

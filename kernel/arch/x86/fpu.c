@@ -1,0 +1,105 @@
+// FPU state.
+//
+// Saved at every switch away from a user thread (XSAVEOPT leaves out what did not change), loaded
+// at the switch to one unless this CPU's registers still are its own: the CPU remembers whose they
+// are (fpu_owner), the thread on which CPU they were last loaded (fpu_cpu), and both must agree. A
+// new thread has no CPU there, so a recycled address cannot match. CR0.TS is never set: lazy
+// switching would cost an exception and leak state on some CPUs.
+//
+// XCR0 is x87, SSE and AVX at most, so 832 bytes hold everything; without XSAVE it is FXSAVE and
+// 512.
+#include "fpu.h"
+
+#include <arch/percpu.h>
+#include <arch/thread.h>
+#include <arch/upcalls.h>
+#include <lib/assert.h>
+#include <lib/string.h>
+#include <sched/thread.h>
+
+#include "cpuid.h"
+
+constexpr size_t FPU_AREA_BYTES = 832;
+constexpr uint32_t FPU_NO_CPU = UINT32_MAX;
+
+bool x86_fpu_xrstor(const void* area);
+bool x86_fpu_fxrstor(const void* area);
+
+// The beginning of the area in every format.
+struct fxsave_header {
+    uint16_t control_word;
+    uint16_t status_word;
+    uint8_t tag_word;
+    uint8_t reserved;
+    uint16_t opcode;
+    uint64_t instruction_pointer;
+    uint64_t data_pointer;
+    uint32_t mxcsr;
+    uint32_t mxcsr_mask;
+};
+static_assert(offsetof(struct fxsave_header, mxcsr) == 24);
+
+void x86_fpu_init(void) {
+    ASSERT(arch_cpu_features()->xsave_size <= FPU_AREA_BYTES);
+}
+
+// What a new thread starts with: all exceptions masked, round to nearest, extended precision, every
+// register zero. An XSAVE header of zeros (in the zeroed area) means "initial state" for each
+// component; the header's control words count in the FXSAVE format and for MXCSR.
+static void area_init(void* area) {
+    struct fxsave_header* h = area;
+    h->control_word = 0x37f;
+    h->mxcsr = 0x1f80;
+}
+
+bool arch_thread_alloc_fpu(struct arch_thread* t) {
+    t->fpu = arch_upcall_alloc(FPU_AREA_BYTES);
+    if (t->fpu == nullptr) {
+        return false;
+    }
+    area_init(t->fpu);
+    t->fpu_cpu = FPU_NO_CPU;
+    return true;
+}
+
+void arch_thread_free(struct arch_thread* t) {
+    arch_upcall_free(t->fpu);
+    t->fpu = nullptr;
+}
+
+void x86_fpu_save(struct thread* t) {
+    void* area = t->arch.fpu;
+    if (area == nullptr) {
+        return;
+    }
+    const struct cpu_features* f = arch_cpu_features();
+    if (f->xsaveopt) {
+        __asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"(-1), "d"(-1) : "memory");
+    } else if (f->xsave) {
+        __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(-1), "d"(-1) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+    }
+}
+
+void x86_fpu_load(struct thread* t) {
+    void* area = t->arch.fpu;
+    if (area == nullptr) {
+        return;
+    }
+    struct arch_percpu* self = arch_percpu_self();
+    if (self->fpu_owner == t && t->arch.fpu_cpu == self->cpu) {
+        return;
+    }
+    const bool xsave = arch_cpu_features()->xsave;
+    const bool loaded = xsave ? x86_fpu_xrstor(area) : x86_fpu_fxrstor(area);
+    if (unlikely(!loaded)) {
+        // Somebody wrote a state that the CPU refuses: the thread goes on with the initial one.
+        memset(area, 0, FPU_AREA_BYTES);
+        area_init(area);
+        const bool initial = xsave ? x86_fpu_xrstor(area) : x86_fpu_fxrstor(area);
+        ASSERT(initial);
+    }
+    self->fpu_owner = t;
+    t->arch.fpu_cpu = self->cpu;
+}

@@ -1,0 +1,354 @@
+// Exceptions, interrupts, and the way back to user mode.
+//
+// From user mode an exception is first offered to whoever can resolve it (page faults: the VM),
+// then reported to the object layer, which ends the process or lets the thread go on. From kernel
+// mode only the instructions listed in .extable may fault; anything else is a bug of the kernel and
+// panics with registers and a backtrace.
+//
+// On the way back to user mode nothing is left undone: pending bits are tested with interrupts off,
+// and a frame that somebody may have written to is brought back to what user mode may have before
+// it is loaded.
+#include "traps.h"
+
+#include <arch/upcalls.h>
+#include <arch/user_copy.h>
+#include <debug/log.h>
+#include <lib/assert.h>
+#include <sched/thread.h>
+#include <zircon/syscalls/exception.h>
+
+#include "apic.h"
+#include "asm_defs.h"
+#include "ipi.h"
+#include "regs.h"
+#include "sysret.h"
+#include "x86_cpu.h"
+
+enum : uint64_t {
+    PF_PRESENT = 1u << 0,
+    PF_WRITE = 1u << 1,
+    PF_USER = 1u << 2,
+    PF_RESERVED = 1u << 3,
+    PF_EXEC = 1u << 4,
+};
+
+// How far below the top of a kernel stack a stray access still counts as "this stack overflowed".
+constexpr uint64_t STACK_REACH = 64 * 1024;
+
+struct extable_entry {
+    int32_t fault; // relative to its own address
+    int32_t fixup;
+};
+extern const struct extable_entry __extable_start[];
+extern const struct extable_entry __extable_end[];
+
+static _Atomic(cpu_mask_t) halt_requested;
+
+void x86_halt_request(cpu_mask_t targets) {
+    atomic_fetch_or(&halt_requested, targets);
+}
+
+// ---- reports ----
+static const char* exception_name(uint64_t vector) {
+    static const char* const names[] = {
+        "divide error",
+        "debug",
+        "NMI",
+        "breakpoint",
+        "overflow",
+        "bound range",
+        "undefined instruction",
+        "no FPU",
+        "double fault",
+        "coprocessor overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack segment",
+        "general protection",
+        "page fault",
+        "reserved",
+        "x87 error",
+        "alignment check",
+        "machine check",
+        "SIMD error",
+        "virtualization",
+        "control protection",
+    };
+    return vector < array_size(names) ? names[vector] : "unexpected exception";
+}
+
+static void frame_print(const struct arch_user_frame* f, uint64_t cr2) {
+    kprintf("rip %016lx  cs %02lx  flags %08lx  vector %lu  error %lx  cr2 %016lx  cr3 %016lx\n",
+            f->rip, f->cs, f->rflags, f->vector, f->error_code, cr2, cr3_read());
+    kprintf("rsp %016lx  rbp %016lx  rax %016lx  rbx %016lx\n", f->rsp, f->rbp, f->rax, f->rbx);
+    kprintf("rcx %016lx  rdx %016lx  rsi %016lx  rdi %016lx\n", f->rcx, f->rdx, f->rsi, f->rdi);
+    kprintf("r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n", f->r8, f->r9, f->r10, f->r11);
+    kprintf("r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
+}
+
+[[noreturn]] static void kernel_fault(const struct arch_user_frame* f, uint64_t cr2) {
+    irq_disable();
+    frame_print(f, cr2);
+    if (f->vector == X86_VECTOR_PF) {
+        panic("kernel page fault: %s at %lx%s",
+              (f->error_code & PF_EXEC) != 0    ? "execute"
+              : (f->error_code & PF_WRITE) != 0 ? "write"
+                                                : "read",
+              cr2, (f->error_code & PF_RESERVED) != 0 ? " (reserved bit in a page table)" : "");
+    }
+    panic("%s in the kernel (vector %lu, error %lx)", exception_name(f->vector), f->vector,
+          f->error_code);
+}
+
+// ---- interrupts ----
+static void interrupt(uint32_t vector) {
+    struct arch_percpu* self = arch_percpu_self();
+    self->irq_depth++;
+    switch (vector) {
+    case X86_VECTOR_TIMER:
+        lapic_eoi();
+        arch_upcall_timer();
+        break;
+    case X86_VECTOR_IPI_RESCHED:
+        lapic_eoi();
+        arch_pending_set(CPU_PENDING_RESCHED);
+        break;
+    case X86_VECTOR_IPI_CALL:
+        lapic_eoi();
+        x86_ipi_calls_run();
+        break;
+    case X86_VECTOR_IPI_TLB:
+        lapic_eoi();
+        arch_upcall_tlb();
+        break;
+    case X86_VECTOR_ERROR:
+        lapic_error();
+        lapic_eoi();
+        break;
+    case X86_VECTOR_SPURIOUS:
+        break; // by definition not acknowledged
+    default:
+        arch_upcall_irq(vector);
+        lapic_eoi();
+        break;
+    }
+    self->irq_depth--;
+}
+
+// ---- back to user mode ----
+static bool work_pending(void) {
+    return (atomic_load_explicit(&arch_current_thread()->pending, memory_order_relaxed) |
+            arch_pending()) != 0;
+}
+
+// What the upper layers may have written into a frame, limited to what user mode may have.
+static void frame_confine(struct arch_user_frame* f) {
+    f->cs = X86_USER_CS;
+    f->ss = X86_USER_DS;
+    f->rflags = (f->rflags & X86_RFLAGS_USER) | X86_RFLAGS_IF | X86_RFLAGS_RESERVED1;
+}
+
+static void report_exception(struct arch_user_frame* frame,
+                             const struct arch_exception_report* report) {
+    arch_upcall_user_exception(frame, report);
+    frame_confine(frame);
+}
+
+void x86_user_return_prepare(struct arch_user_frame* frame) {
+    irq_disable();
+    for (;;) {
+        if (work_pending()) {
+            irq_enable();
+            arch_upcall_user_return(frame);
+            frame_confine(frame);
+        } else if (unlikely(!x86_canonical(frame->rip))) {
+            // IRET would fault in the kernel; the thread gets the fault that the jump deserves.
+            irq_enable();
+            report_exception(frame, &(struct arch_exception_report){.type = ZX_EXCP_GENERAL,
+                                                                    .vector = X86_VECTOR_GP});
+        } else {
+            return;
+        }
+        irq_disable();
+    }
+}
+
+// ---- exceptions from user mode ----
+static uint32_t exception_type(uint64_t vector) {
+    switch (vector) {
+    case X86_VECTOR_DB:
+        return ZX_EXCP_HW_BREAKPOINT;
+    case X86_VECTOR_BP:
+        return ZX_EXCP_SW_BREAKPOINT;
+    case X86_VECTOR_UD:
+        return ZX_EXCP_UNDEFINED_INSTRUCTION;
+    case X86_VECTOR_PF:
+        return ZX_EXCP_FATAL_PAGE_FAULT;
+    case X86_VECTOR_AC:
+        return ZX_EXCP_UNALIGNED_ACCESS;
+    default:
+        return ZX_EXCP_GENERAL;
+    }
+}
+
+static enum fault_flags fault_flags(uint64_t error_code) {
+    return ((error_code & PF_WRITE) != 0 ? FAULT_WRITE : 0) |
+           ((error_code & PF_EXEC) != 0 ? FAULT_EXEC : 0) |
+           ((error_code & PF_USER) != 0 ? FAULT_USER : 0) |
+           ((error_code & PF_PRESENT) != 0 ? FAULT_PRESENT : 0);
+}
+
+static void user_exception(struct arch_user_frame* frame) {
+    struct arch_exception_report report = {.type = exception_type(frame->vector),
+                                           .vector = frame->vector,
+                                           .error_code = frame->error_code};
+    if (frame->vector == X86_VECTOR_PF) {
+        report.cr2 = cr2_read();
+        if ((frame->error_code & PF_RESERVED) != 0) {
+            kernel_fault(frame, report.cr2);
+        }
+        irq_enable();
+        status_t status = STATUS_NOT_FOUND; // nothing is mapped for user mode in the kernel half
+        if (report.cr2 < USER_HALF_END) {
+            status = arch_upcall_page_fault(report.cr2, fault_flags(frame->error_code));
+        }
+        if (status == STATUS_OK) {
+            return;
+        }
+        report.synth_code = (uint32_t)status;
+    } else if (frame->vector == X86_VECTOR_DB) {
+        dr6_write(0xffff0ff0);
+    }
+    irq_enable();
+    report_exception(frame, &report);
+}
+
+void x86_user_trap(struct arch_user_frame* frame) {
+    if (frame->vector >= X86_VECTOR_FIRST_EXTERNAL) {
+        interrupt((uint32_t)frame->vector);
+    } else {
+        user_exception(frame);
+    }
+    x86_user_return_prepare(frame);
+}
+
+// ---- exceptions from the kernel ----
+static const struct extable_entry* extable_find(uint64_t rip) {
+    for (const struct extable_entry* e = __extable_start; e < __extable_end; e++) {
+        if ((uint64_t)&e->fault + (uint64_t)(int64_t)e->fault == rip) {
+            return e;
+        }
+    }
+    return nullptr;
+}
+
+static void extable_apply(const struct extable_entry* e, struct arch_user_frame* frame) {
+    frame->rip = (uint64_t)&e->fixup + (uint64_t)(int64_t)e->fixup;
+}
+
+// A page fault of a user copy: resolved like one from user mode unless the copy runs with faults
+// disabled.
+static void copy_fault(const struct extable_entry* e, struct arch_user_frame* frame, uint64_t cr2) {
+    struct arch_thread* t = &thread_current()->arch;
+    if (cr2 < USER_HALF_END && t->nofault == 0) {
+        irq_enable(); // a copy never runs with interrupts off
+        const status_t status = arch_upcall_page_fault(cr2, fault_flags(frame->error_code));
+        irq_disable();
+        if (status == STATUS_OK) {
+            return;
+        }
+    }
+    t->fault_va = cr2;
+    extable_apply(e, frame);
+}
+
+static void kernel_exception(struct arch_user_frame* frame) {
+    const uint64_t cr2 = frame->vector == X86_VECTOR_PF ? cr2_read() : 0;
+    const struct extable_entry* e = extable_find(frame->rip);
+    if (e == nullptr || (frame->error_code & PF_RESERVED) != 0) {
+        kernel_fault(frame, cr2);
+    }
+    if (frame->vector == X86_VECTOR_PF) {
+        copy_fault(e, frame, cr2);
+    } else if (frame->vector == X86_VECTOR_GP) {
+        extable_apply(e, frame);
+    } else {
+        kernel_fault(frame, cr2);
+    }
+}
+
+void x86_kernel_trap(struct arch_user_frame* frame) {
+    if (frame->vector < X86_VECTOR_FIRST_EXTERNAL) {
+        kernel_exception(frame);
+        return;
+    }
+    interrupt((uint32_t)frame->vector);
+    // Zero: preemption is enabled and something is pending. Whatever it was, the interrupted code
+    // had interrupts on.
+    if (arch_preempt_count() == 0 && arch_irq_depth() == 0) {
+        arch_upcall_preempt();
+        irq_disable();
+    }
+}
+
+// ---- exceptions with a stack of their own ----
+[[noreturn]] static void double_fault(const struct arch_user_frame* f) {
+    const uint64_t cr2 = cr2_read();
+    const struct thread* t = arch_current_thread();
+    frame_print(f, cr2);
+    if (t != nullptr && cr2 < t->arch.stack_top && t->arch.stack_top - cr2 <= STACK_REACH) {
+        panic("kernel stack overflow in thread '%s' (stack top %lx, access to %lx)", t->name,
+              t->arch.stack_top, cr2);
+    }
+    panic("double fault (cr2 %lx)", cr2);
+}
+
+void x86_exception_stack_trap(struct arch_user_frame* frame) {
+    switch (frame->vector) {
+    case X86_VECTOR_NMI:
+        if ((atomic_load(&halt_requested) & (cpu_mask_t)1 << arch_cpu_index()) != 0) {
+            arch_halt_forever();
+        }
+        break; // nobody else sends one
+    case X86_VECTOR_DB:
+        // A trap armed in user mode that came due at the kernel's first instruction. Nothing in the
+        // kernel sets one.
+        dr6_write(0xffff0ff0);
+        frame->rflags &= ~X86_RFLAGS_TF;
+        break;
+    case X86_VECTOR_DF:
+        double_fault(frame);
+    default:
+        kernel_fault(frame, 0);
+    }
+}
+
+// ---- system calls, off the fast path ----
+static bool sysret_possible(struct arch_user_frame* frame) {
+    if (x86_sysret_ok(frame)) {
+        return true;
+    }
+    arch_percpu_self()->iret_fallbacks++;
+    return false;
+}
+
+bool x86_syscall_return_work(struct arch_user_frame* frame) {
+    x86_user_return_prepare(frame);
+    return sysret_possible(frame);
+}
+
+// A number that does not exist, or an instruction that is not the vDSO's for this number. This is
+// also where a thread whose mode word selects another personality arrives, because its vdso_base
+// never matches.
+bool x86_syscall_slow(struct arch_user_frame* frame) {
+    const struct arch_exception_report report = {
+        .type = ZX_EXCP_POLICY_ERROR,
+        .synth_code = ZX_EXCP_POLICY_CODE_BAD_SYSCALL,
+        .synth_data = (uint32_t)frame->rax,
+        .vector = X86_VECTOR_SYSCALL,
+    };
+    frame->rax = (uint64_t)(int64_t)STATUS_BAD_SYSCALL;
+    report_exception(frame, &report);
+    x86_user_return_prepare(frame);
+    return sysret_possible(frame);
+}

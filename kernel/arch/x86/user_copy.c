@@ -1,0 +1,98 @@
+// User copies: the checks around the loops of user_copy.S.
+#include <arch/user_copy.h>
+
+#include <arch/mmu.h>
+#include <arch/percpu.h>
+#include <lib/assert.h>
+#include <sched/thread.h>
+
+#include "cpuid.h"
+
+size_t x86_user_copy(void* dst, const void* src, size_t size);
+bool x86_user_load32(const uint32_t* src, uint32_t* out);
+
+// SMAP forbids the kernel every access to user pages but those between these two.
+ALWAYS_INLINE void user_access_open(void) {
+    if (x86_smap_on) {
+        __asm__ volatile("stac" ::: "memory", "cc");
+    }
+}
+ALWAYS_INLINE void user_access_close(void) {
+    if (x86_smap_on) {
+        __asm__ volatile("clac" ::: "memory", "cc");
+    }
+}
+
+// Inside the current address space, whose limits decide: kernel threads have none, and can reach
+// nothing.
+static bool in_aspace(vaddr_t va, size_t size) {
+    const struct arch_aspace* as = thread_current()->arch_aspace;
+    return as != nullptr && va >= as->base && size <= as->size && va - as->base <= as->size - size;
+}
+
+// The one place where a user pointer becomes an address.
+ALWAYS_INLINE vaddr_t user_address(const void __user* p) {
+    return (vaddr_t)p;
+}
+
+static size_t copy(void* dst, const void* src, size_t size, vaddr_t user) {
+    if (unlikely(!in_aspace(user, size))) {
+        return size;
+    }
+    user_access_open();
+    const size_t left = x86_user_copy(dst, src, size);
+    user_access_close();
+    return left;
+}
+
+// A fault may sleep, so a copy that resolves faults is never made under a spinlock.
+static void check_may_fault(void) {
+    DEBUG_ASSERT(!preempt_disabled() && irq_enabled());
+}
+
+size_t arch_copy_from_user(void* dst, const void __user* src, size_t size) {
+    check_may_fault();
+    return copy(dst, (const void*)user_address(src), size, user_address(src));
+}
+
+size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
+    check_may_fault();
+    return copy((void*)user_address(dst), src, size, user_address(dst));
+}
+
+static size_t copy_nofault(void* dst, const void* src, size_t size, vaddr_t user,
+                           vaddr_t* fault_va) {
+    struct arch_thread* t = &thread_current()->arch;
+    t->nofault++;
+    t->fault_va = user; // if the range itself is refused
+    const size_t left = copy(dst, src, size, user);
+    t->nofault--;
+    if (left != 0) {
+        *fault_va = t->fault_va;
+    }
+    return left;
+}
+
+size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size,
+                                   vaddr_t* fault_va) {
+    return copy_nofault(dst, (const void*)user_address(src), size, user_address(src), fault_va);
+}
+
+size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
+                                 vaddr_t* fault_va) {
+    return copy_nofault((void*)user_address(dst), src, size, user_address(dst), fault_va);
+}
+
+bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
+    const vaddr_t va = user_address(src);
+    if (unlikely((va & 3) != 0 || !in_aspace(va, sizeof(*out)))) {
+        return false;
+    }
+    struct arch_thread* t = &thread_current()->arch;
+    t->nofault++;
+    user_access_open();
+    const bool ok = x86_user_load32((const uint32_t*)va, out);
+    user_access_close();
+    t->nofault--;
+    return ok;
+}
