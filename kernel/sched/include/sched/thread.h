@@ -146,8 +146,7 @@ static inline void wake_list_begin(struct wake_list* wl) {
 }
 void wake_list_append(struct wake_list* wl, struct thread* t);
 // Claims and appends; false: it was claimed already.
-[[nodiscard]] static inline bool wake_list_add(struct wake_list* wl, struct waiter* w,
-                                               status_t status) {
+static inline bool wake_list_add(struct wake_list* wl, struct waiter* w, status_t status) {
     struct thread* t = w->thread; // w is gone once it is claimed
     if (!waiter_claim(w, status)) {
         return false;
@@ -190,5 +189,7 @@ constexpr int PRIORITY_DEFAULT = 16;
 constexpr int PRIORITY_FIXED_MIN = 24; // from here up: fixed priority, above everything fair
 
 // ---- for kernel commands and tests ----
-void thread_dump_all(void);            // one line per thread to the console
-uint64_t sched_context_switches(void); // of all CPUs
+typedef void (*print_fn)(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void thread_dump_all(print_fn print);      // one line per thread
+void thread_print_running(print_fn print); // what each CPU runs; takes no lock (panic)
+uint64_t sched_context_switches(void);     // of all CPUs

@@ -16,7 +16,7 @@
 #include <sched/timer.h>
 
 struct thread;
-struct wait_queue;
+struct queue_waiter;
 struct waiter;
 
 struct thread_sched {
@@ -39,12 +39,12 @@ struct thread_sched {
     uint64_t sequence;                 // [q] order among equals in the fair heap
     struct list_node fixed;            // [q] in a fixed-priority list
 
-    uint8_t base_priority;                  // [p]
-    uint8_t inherited;                      // [p] 0: nothing
-    bool ended;                             // [p] can own nothing any more
-    bool is_idle;                           // [c]
-    struct list owned;                      // [p] wait queues it owns
-    _Atomic(struct wait_queue*) blocked_on; // [q] the queue it waits in while BLOCKED
+    uint8_t base_priority;          // [p]
+    uint8_t inherited;              // [p] 0: nothing
+    bool ended;                     // [p] can own nothing any more
+    bool is_idle;                   // [c]
+    struct list owned;              // [p] wait queues it owns
+    struct queue_waiter* pi_waiter; // [p] its place in a queue that inherits, or null
 
     struct timer timer;          // its wait's deadline
     struct deferred reap;        // frees the stack

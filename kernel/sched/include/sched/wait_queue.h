@@ -2,10 +2,9 @@
 // priority, then arrival. While a queue has an owner, the owner inherits the best waiter's
 // priority, through chains of owned queues (futexes, mutexes).
 //
-// Locks: q->lock guards the queue. While it has an owner, the list and `owner` are also under the
-// scheduler's one priority lock, which the functions here take; so only owned, contended queues pay
-// for inheritance. A thread that is boosted while it waits in a queue without owner keeps its place
-// there.
+// Locks: q->lock guards the queue. From its first owner on every change also takes the scheduler's
+// one priority lock (the functions here do), so only owned, contended queues pay for inheritance. A
+// thread that is boosted while it waits in a queue without owner keeps its place there.
 //
 // Lifetime: a queue must outlive every thread that is inside wait_block() on it (or was moved to it
 // by a requeue): a waiter that times out or is killed takes q->lock once more on its way out.
@@ -16,17 +15,16 @@
 #include <sched/thread.h>
 
 struct wait_queue {
-    spinlock_t lock;               // class WAIT_QUEUE
-    struct list waiters;           // struct queue_waiter.w.node, best first
-    _Atomic(struct thread*) owner; // not counted: cleared when that thread ends
-    struct list_node owned;        // in the owner's list of owned queues; under the priority lock
+    spinlock_t lock; // class WAIT_QUEUE
+    bool inherit;    // under lock (and the priority lock): changes of the list take that lock too
+    struct list waiters; // best first
+    _Atomic(struct thread*)
+        owner;              // under the priority lock; not counted: cleared when that thread ends
+    struct list_node owned; // in the owner's list of owned queues; as owner
 };
 
 void wait_queue_init(struct wait_queue* q);
-static inline bool wait_queue_empty(struct wait_queue* q) TA_REQ(q->lock) {
-    return list_empty(&q->waiters);
-}
-
+bool wait_queue_empty(struct wait_queue* q) TA_REQ(q->lock);
 // THE blocking primitive: the caller holds q->lock (interrupts off: `state` from spin_acquire_irq),
 // which is released while blocked and not taken again.
 status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,

@@ -1,0 +1,409 @@
+// Switching, placing, preempting, stealing.
+//
+// A CPU's timer is armed for a slice only while somebody else is ready here (tickless), and never
+// moved back: it may fire early, then it looks and arms itself again. So a pair of threads that
+// wake each other all the time arms it once per slice and not once per switch.
+//
+// Work moves between CPUs when a thread wakes (an idle CPU is preferred to waiting at home), when a
+// CPU runs out of work (it pulls one thread), and when an affinity changes. Only the lock of one
+// CPU is held at any time: a thread under way belongs to whoever moves it.
+//
+// The functions that hand a lock to the next thread, or lock the CPU a thread belongs to, are
+// outside the thread-safety analysis: which lock it is, and who releases it, is known at run time
+// only.
+#include "sched_priv.h"
+
+#include <arch/mmu.h>
+#include <arch/upcalls.h>
+#include <lib/bits.h>
+
+#include "fair.h"
+
+struct cpu_sched sched_cpus[CPU_MAX];
+struct sched_global sched_global;
+
+// ---- the timer ----
+
+void sched_arm(struct cpu_sched* c, int64_t deadline_ns) {
+    if (deadline_ns < c->hw_deadline_ns) {
+        c->hw_deadline_ns = deadline_ns;
+        arch_timer_set(deadline_ns);
+    }
+}
+
+static void kick_thief(struct cpu_sched* c) {
+    cpu_mask_t idle =
+        atomic_load_explicit(&sched_global.idle, memory_order_relaxed) & ~cpu_bit(c->index);
+    if (idle != 0) {
+        arch_ipi_send(cpu_bit(bit_lowest(idle)), IPI_RESCHED);
+    }
+}
+
+void arch_upcall_timer(void) {
+    struct cpu_sched* c = this_cpu();
+    preempt_disable();
+    c->hw_deadline_ns = TIME_INFINITE; // it has fired
+    int64_t now = clock_monotonic_ns();
+    timer_queue_run(c, now);
+    spin_acquire_raw(&c->lock);
+    int64_t slice_end = TIME_INFINITE;
+    bool waiting = c->ready_count != 0;
+    if (waiting) {
+        slice_end = c->slice_end_ns;
+        if (now >= slice_end) {
+            slice_end = TIME_INFINITE; // the switch that follows arms the next
+            bool remote = sched_resched_locked(c);
+            DEBUG_ASSERT(!remote);
+        }
+    }
+    spin_release_raw(&c->lock);
+    if (waiting) {
+        kick_thief(c);
+    }
+    int64_t timers = timer_queue_next(c);
+    sched_arm(c, timers < slice_end ? timers : slice_end);
+    preempt_enable(); // interrupts are off: what is pending is found on the way out
+}
+
+// ---- switching ----
+
+// Outside the analysis: the lock comes from whoever ran before.
+void sched_finish_switch(void) TA_OFF {
+    struct cpu_sched* c = this_cpu();
+    struct thread* prev = c->switched_from;
+    // Read before the unlock: afterwards prev may run elsewhere, even end there.
+    bool dead = thread_state(prev) == THREAD_DEAD;
+    bool migrate = prev->sched.migrate;
+    spin_release_raw(&c->lock);
+    epoch_note(c);
+    if (unlikely(dead)) {
+        deferred_queue(&prev->sched.reap);
+    } else if (unlikely(migrate)) {
+        c = thread_lock(prev);
+        if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
+            c->next != prev) {
+            sched_make_ready(c, prev);
+        } else {
+            thread_unlock(c);
+        }
+    }
+}
+
+void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
+                     int64_t now_ns) TA_OFF {
+    c->current = next;
+    next->sched.started_ns = now_ns;
+    thread_set_state(next, THREAD_RUNNING);
+    atomic_store_explicit(&next->sched.switches,
+                          atomic_load_explicit(&next->sched.switches, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&c->switches,
+                          atomic_load_explicit(&c->switches, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (unlikely(next->sched.is_idle)) {
+        atomic_fetch_or_explicit(&sched_global.idle, cpu_bit(c->index), memory_order_seq_cst);
+    } else {
+        if (unlikely(prev->sched.is_idle)) {
+            atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
+        }
+        if (c->ready_count != 0) {
+            sched_arm(c, c->slice_end_ns);
+        }
+    }
+    c->switched_from = prev;
+    if (next->arch_aspace != prev->arch_aspace) {
+        arch_aspace_switch(next->arch_aspace);
+    }
+    arch_context_switch(prev, next);
+    sched_finish_switch();
+}
+
+bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, int64_t now_ns) {
+    const struct thread* best = run_queue_best(c);
+    return best == nullptr ||
+           (thread_priority(next) >= thread_priority(best) && now_ns < c->slice_end_ns);
+}
+
+// What runs after a thread that gives the CPU up. c->lock held.
+static struct thread* take_best(struct cpu_sched* c, int64_t now_ns, bool blocks) {
+    struct thread* t = c->next;
+    if (t != nullptr) {
+        c->next = nullptr;
+        c->ready_count--;
+        if (blocks && sched_next_fits(c, t, now_ns)) {
+            return t;
+        }
+        run_queue_insert(c, t);
+    }
+    t = run_queue_best(c);
+    if (t == nullptr) {
+        return c->idle;
+    }
+    run_queue_remove(c, t);
+    c->slice_end_ns = now_ns + FAIR_SLICE_NS;
+    return t;
+}
+
+void sched_switch_from(struct cpu_sched* c, struct thread* prev, int64_t now_ns,
+                       bool blocks) TA_OFF {
+    c->resched = false;
+    run_queue_charge(c, prev, now_ns);
+    struct thread* next = take_best(c, now_ns, blocks);
+    sched_switch_to(c, prev, next, now_ns);
+}
+
+// Puts the current thread back if it should be, and runs what is best. Interrupts off, depth 1.
+static void resched(void) TA_OFF {
+    struct cpu_sched* c = this_cpu();
+    spin_acquire_raw(&c->lock);
+    struct thread* prev = c->current;
+    if (!c->resched && !(prev->sched.is_idle && c->ready_count != 0)) {
+        if (c->ready_count != 0) {
+            sched_arm(c, c->slice_end_ns); // a remote waker ended our being alone
+        }
+        spin_release_raw(&c->lock);
+        epoch_note(c);
+        return;
+    }
+    c->resched = false;
+    int64_t now = clock_monotonic_ns();
+    run_queue_charge(c, prev, now);
+    if (!prev->sched.is_idle && !prev->sched.migrate) {
+        run_queue_insert(c, prev);
+    }
+    thread_set_state(prev, THREAD_READY);
+    struct thread* next = take_best(c, now, false);
+    if (next == prev) {
+        thread_set_state(prev, THREAD_RUNNING);
+        if (c->ready_count != 0) {
+            sched_arm(c, c->slice_end_ns);
+        }
+        spin_release_raw(&c->lock);
+        epoch_note(c);
+        return;
+    }
+    sched_switch_to(c, prev, next, now);
+}
+
+void arch_upcall_preempt(void) {
+    irq_state_t state = irq_save();
+    do {
+        preempt_disable();
+        uint32_t bits = arch_pending_take();
+        if ((bits & CPU_PENDING_DEFERRED) != 0) {
+            deferred_run(this_cpu());
+        }
+        if ((bits & CPU_PENDING_RESCHED) != 0) {
+            resched();
+        } else {
+            epoch_note(this_cpu());
+        }
+    } while (arch_preempt_dec_is_zero());
+    irq_restore(state);
+}
+
+void preempt_pending_slow(void) {
+    if (irq_enabled()) {
+        arch_upcall_preempt();
+    }
+}
+
+void thread_yield(void) TA_OFF {
+    irq_state_t state = irq_save();
+    preempt_disable();
+    struct cpu_sched* c = this_cpu();
+    spin_acquire_raw(&c->lock);
+    if (c->ready_count == 0) {
+        spin_release_raw(&c->lock);
+        epoch_note(c);
+    } else {
+        struct thread* prev = c->current;
+        int64_t now = clock_monotonic_ns();
+        run_queue_charge(c, prev, now);
+        if (!prev->sched.migrate) {
+            const struct heap_node* top = heap_top(&c->fair);
+            if (top != nullptr && !thread_is_fixed(prev)) {
+                // Behind the first of those who wait.
+                uint64_t first = container_of(top, struct thread, sched.heap)->sched.vruntime;
+                prev->sched.vruntime = fair_later(prev->sched.vruntime, first);
+            }
+            run_queue_insert(c, prev);
+        }
+        thread_set_state(prev, THREAD_READY);
+        c->resched = false;
+        struct thread* next = take_best(c, now, false);
+        if (next == prev) { // only lower priorities wait
+            thread_set_state(prev, THREAD_RUNNING);
+            spin_release_raw(&c->lock);
+        } else {
+            sched_switch_to(c, prev, next, now);
+        }
+    }
+    irq_restore(state);
+    preempt_enable();
+}
+
+// ---- waking and placing ----
+
+bool sched_resched_locked(struct cpu_sched* c) {
+    c->resched = true;
+    if (c == this_cpu()) {
+        arch_pending_set(CPU_PENDING_RESCHED);
+        return false;
+    }
+    return true;
+}
+
+static uint32_t choose_cpu(const struct cpu_sched* c, const struct thread* t) {
+    cpu_mask_t allowed =
+        t->sched.affinity & atomic_load_explicit(&sched_global.online, memory_order_relaxed);
+    cpu_mask_t home = cpu_bit(c->index) & allowed;
+    cpu_mask_t idle = atomic_load_explicit(&sched_global.idle, memory_order_relaxed) & allowed;
+    if (likely(home != 0) && ((idle & home) != 0 || idle == 0)) {
+        return c->index;
+    }
+    cpu_mask_t from = idle != 0 ? idle : allowed;
+    if (from == 0) {
+        return c->index; // none of its CPUs runs (any more): better somewhere than nowhere
+    }
+    // Nobody idle: spread over the allowed ones by where the thread comes from.
+    cpu_mask_t above = from & ~(cpu_bit(c->index) | (cpu_bit(c->index) - 1));
+    return bit_lowest(above != 0 ? above : from);
+}
+
+// Whether a thread that has just been queued on c should take the CPU from the current one.
+static bool preempts(const struct cpu_sched* c, const struct thread* t) {
+    const struct thread* current = c->current;
+    if (current->sched.is_idle) {
+        return true;
+    }
+    if (thread_is_fixed(t)) {
+        return thread_priority(t) > thread_priority(current);
+    }
+    return !thread_is_fixed(current) && fair_preempts(t->sched.vruntime, current->sched.vruntime);
+}
+
+// Queues a READY thread on c, which it belongs to. True: c needs an IPI_RESCHED.
+[[nodiscard]] static bool enqueue(struct cpu_sched* c, struct thread* t) {
+    t->sched.migrate = false;
+    t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime);
+    run_queue_insert(c, t);
+    if (preempts(c, t)) {
+        atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
+        return sched_resched_locked(c);
+    }
+    if (c != this_cpu()) {
+        return c->ready_count == 1; // its timer may be off
+    }
+    sched_arm(c, c->slice_end_ns);
+    return false;
+}
+
+// t, READY and in no place, changes its CPU. Takes c's lock, returns with the lock of the new one.
+static struct cpu_sched* move(struct cpu_sched* c, struct thread* t, uint32_t cpu) TA_OFF {
+    t->sched.vruntime -= c->min_vruntime;
+    atomic_store_explicit(&t->sched.cpu, cpu, memory_order_relaxed);
+    spin_release_raw(&c->lock);
+    c = &sched_cpus[cpu];
+    spin_acquire_raw(&c->lock);
+    t->sched.vruntime += c->min_vruntime;
+    return c;
+}
+
+void sched_make_ready(struct cpu_sched* c, struct thread* t) TA_OFF {
+    thread_set_state(t, THREAD_READY);
+    for (;;) {
+        uint32_t cpu = choose_cpu(c, t);
+        if (likely(cpu == c->index)) {
+            break;
+        }
+        c = move(c, t, cpu); // and look again: its affinity may have changed on the way
+    }
+    bool remote = enqueue(c, t);
+    uint32_t index = c->index;
+    spin_release_raw(&c->lock);
+    if (remote) {
+        arch_ipi_send(cpu_bit(index), IPI_RESCHED);
+    }
+}
+
+void sched_unpark(struct thread* t) TA_OFF {
+    irq_state_t state = irq_save();
+    preempt_disable();
+    struct cpu_sched* c = thread_lock(t);
+    if (thread_state(t) == THREAD_BLOCKED) {
+        sched_make_ready(c, t);
+    } else {
+        thread_unlock(c);
+    }
+    irq_restore(state);
+    preempt_enable();
+}
+
+// ---- idle ----
+
+// Pulls one thread from the CPU where most wait. True: something is queued here now. Interrupts
+// off, depth 1.
+static bool steal(struct cpu_sched* self) TA_OFF {
+    cpu_mask_t online = atomic_load_explicit(&sched_global.online, memory_order_relaxed);
+    for (cpu_mask_t left = online & ~cpu_bit(self->index); left != 0; left &= left - 1) {
+        struct cpu_sched* victim = &sched_cpus[bit_lowest(left)];
+        if (__atomic_load_n(&victim->ready_count, __ATOMIC_RELAXED) == 0 ||
+            !spin_try_acquire_raw(&victim->lock)) {
+            continue;
+        }
+        if (victim->next != nullptr && run_queue_best(victim) == nullptr) {
+            // It has waited since a reply; here it need not.
+            struct thread* waiting = victim->next;
+            victim->next = nullptr;
+            victim->ready_count--;
+            run_queue_insert(victim, waiting);
+        }
+        struct thread* t = run_queue_find_for(victim, self->index);
+        if (t == nullptr) {
+            spin_release_raw(&victim->lock);
+            continue;
+        }
+        run_queue_remove(victim, t);
+        struct cpu_sched* c = move(victim, t, self->index);
+        if ((t->sched.affinity & cpu_bit(self->index)) == 0) {
+            sched_make_ready(c, t); // its affinity changed on the way
+            continue;
+        }
+        bool remote = enqueue(c, t);
+        DEBUG_ASSERT(!remote);
+        spin_release_raw(&c->lock);
+        return true;
+    }
+    return false;
+}
+
+[[noreturn]] void sched_idle_loop(void) {
+    for (;;) {
+        irq_disable();
+        preempt_disable();
+        struct cpu_sched* c = this_cpu();
+        epoch_note(c);
+        bool work = steal(c) || __atomic_load_n(&c->ready_count, __ATOMIC_RELAXED) != 0;
+        if (work) {
+            arch_pending_set(CPU_PENDING_RESCHED);
+        } else {
+            atomic_fetch_or_explicit(&sched_global.idle, cpu_bit(c->index), memory_order_relaxed);
+        }
+        bool pending = arch_preempt_dec_is_zero();
+        if (work || pending) {
+            arch_upcall_preempt();
+            irq_enable();
+        } else {
+            arch_idle();
+        }
+    }
+}
+
+uint64_t sched_context_switches(void) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < CPU_MAX; i++) {
+        sum += atomic_load_explicit(&sched_cpus[i].switches, memory_order_relaxed);
+    }
+    return sum;
+}

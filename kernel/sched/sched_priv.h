@@ -1,0 +1,181 @@
+// What the scheduler's own files share: the per-CPU block, the thread's lock, the primitive steps.
+//
+// The thread's lock is the run-queue lock of the CPU that `sched.cpu` names (thread_lock() takes it
+// and checks again). It guards state, queue membership, effective priority, virtual time and
+// affinity. One lock thus covers a wake-up, and one a switch.
+//
+// The lock is held across a context switch and released by the thread that runs next. So whoever
+// holds it and sees BLOCKED or READY knows that the thread is off its CPU with its registers saved.
+//
+//     INITIAL --thread_start--> READY --switch_to--> RUNNING --waiter_block--> BLOCKED
+//                                 ^                    |  |                      |
+//                                 +---- preempted -----+  +--thread_exit--> DEAD |
+//                                 +----- claimed, then sched_unpark() -----------+
+//
+// A READY thread is in exactly one place: in a queue (`queued`), in the `next` slot of its CPU, or
+// on its way to another CPU in the hands of the one who moves it (neither).
+#pragma once
+
+#include <arch/cpu.h>
+#include <lib/heap.h>
+#include <lib/list.h>
+#include <locking/spinlock.h>
+#include <sched/thread.h>
+
+constexpr uint32_t FIXED_COUNT = PRIORITY_MAX - PRIORITY_FIXED_MIN + 1;
+
+struct timer_queue {
+    spinlock_t lock;                // class TIMER_QUEUE
+    struct heap armed;              // under lock
+    struct list expired;            // under lock; run_deferred timers whose time has come
+    struct timer* running;          // under lock; callback under way, in the interrupt
+    struct timer* running_deferred; // under lock; likewise, in deferred work
+    struct deferred work;
+};
+
+struct epoch_cpu {
+    _Atomic(uint64_t)
+        seen; // the last epoch in which this CPU was seen outside any reader; written by the CPU
+    spinlock_t lock;          // class EPOCH; the members below
+    struct epoch_item* fresh; // not waiting yet, oldest first
+    struct epoch_item** fresh_tail;
+    struct epoch_item* waiting; // run when every CPU has seen `target`
+    struct epoch_item** waiting_tail;
+    uint64_t target;
+    struct timer timer; // armed while anything waits
+    struct deferred work;
+};
+
+struct cpu_sched {
+    spinlock_t lock;        // class RUN_QUEUE; guards what is marked [q] here and in its threads
+    uint32_t index;         // immutable
+    struct thread* current; // [q]
+    struct thread* next;    // [q] runs when the current thread blocks; READY, not queued
+    uint32_t ready_count;   // [q] fair, fixed and next
+    uint32_t fixed_bits;    // [q] bit n: fixed[n] is not empty
+    struct heap fair;       // [q] by virtual time
+    uint64_t min_vruntime;  // [q] never goes back
+    uint64_t sequence;      // [q]
+    int64_t slice_end_ns;   // [q]
+    bool resched;           // [q] the current thread is to be put back
+    struct thread* switched_from;   // the CPU's own, across a switch
+    struct thread* idle;            // immutable
+    int64_t hw_deadline_ns;         // the CPU's own, interrupts off: what its timer is armed for
+    _Atomic(uint64_t) switches;     // [q]; read anywhere
+    struct list fixed[FIXED_COUNT]; // [q]
+    struct list deferred;           // the CPU's own, interrupts off
+    struct timer_queue timers;
+    struct epoch_cpu epoch;
+} __attribute__((aligned(64)));
+
+extern struct cpu_sched sched_cpus[CPU_MAX];
+
+struct sched_global {
+    _Atomic(cpu_mask_t) online; // CPUs that schedule
+    _Atomic(cpu_mask_t)
+        idle; // CPUs that run their idle thread and have not been picked for a wake-up since
+    _Atomic(uint64_t) epoch; // the current epoch
+};
+extern struct sched_global sched_global;
+
+// Preemption or interrupts off.
+ALWAYS_INLINE struct cpu_sched* this_cpu(void) {
+    return &sched_cpus[arch_cpu_index()];
+}
+
+ALWAYS_INLINE cpu_mask_t cpu_bit(uint32_t cpu) {
+    return (cpu_mask_t)1 << cpu;
+}
+
+static inline enum thread_state thread_state(const struct thread* t) {
+    return (enum thread_state)atomic_load_explicit(&t->state, memory_order_relaxed);
+}
+static inline void thread_set_state(struct thread* t, enum thread_state state) {
+    atomic_store_explicit(&t->state, state, memory_order_relaxed);
+}
+static inline uint32_t thread_priority(const struct thread* t) {
+    return atomic_load_explicit(&t->sched.priority, memory_order_relaxed);
+}
+static inline bool thread_is_fixed(const struct thread* t) {
+    return thread_priority(t) >= PRIORITY_FIXED_MIN;
+}
+
+// Interrupts off. Outside the analysis: which lock it is, is known only when it is held.
+static inline struct cpu_sched* thread_lock(struct thread* t) TA_OFF {
+    for (;;) {
+        uint32_t cpu = atomic_load_explicit(&t->sched.cpu, memory_order_relaxed);
+        struct cpu_sched* c = &sched_cpus[cpu];
+        spin_acquire_raw(&c->lock);
+        if (likely(atomic_load_explicit(&t->sched.cpu, memory_order_relaxed) == cpu)) {
+            return c;
+        }
+        spin_release_raw(&c->lock);
+    }
+}
+// See thread_lock().
+static inline void thread_unlock(struct cpu_sched* c) TA_OFF {
+    spin_release_raw(&c->lock);
+}
+
+// ---- run_queue.c; c->lock held ----
+void run_queue_init(struct cpu_sched* c, uint32_t index);
+void run_queue_insert(struct cpu_sched* c, struct thread* t); // READY, in no place
+void run_queue_remove(struct cpu_sched* c, struct thread* t); // queued
+struct thread* run_queue_best(const struct cpu_sched* c);     // stays queued; null: empty
+// A queued thread that may run on `cpu`; null if none of the first few may.
+struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu);
+// Charges t, which runs on c, for the time since it was last charged.
+void run_queue_charge(struct cpu_sched* c, struct thread* t, int64_t now_ns);
+
+// ---- sched.c ----
+// Takes the CPU from `prev`, the current thread, whose new state is set: interrupts off, preemption
+// depth 1, c->lock held. Returns when prev runs again, the lock released, interrupts still off,
+// depth 1. `blocks`: prev waits or ends.
+void sched_switch_from(struct cpu_sched* c, struct thread* prev, int64_t now_ns, bool blocks);
+// Straight to `next` (READY, in no place, belongs to c); the slice goes on.
+void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next, int64_t now_ns);
+// Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits
+// is not used up. c->lock held.
+bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, int64_t now_ns);
+// t becomes READY (it is BLOCKED, INITIAL, or READY in no place) on the best CPU. Interrupts off, c
+// = its locked CPU; unlocks.
+void sched_make_ready(struct cpu_sched* c, struct thread* t);
+// Wakes a claimed thread; nothing if it has not blocked yet (it will see the claim). Any context.
+void sched_unpark(struct thread* t);
+// What a thread that was just switched to does first.
+void sched_finish_switch(void);
+// Arms this CPU's timer unless it is due earlier. Interrupts off.
+void sched_arm(struct cpu_sched* c, int64_t deadline_ns);
+// The current thread is to be put back on c, soon. c->lock held. True: the caller sends IPI_RESCHED
+// after it has unlocked.
+[[nodiscard]] bool sched_resched_locked(struct cpu_sched* c);
+
+[[noreturn]] void sched_idle_loop(void);
+
+// ---- wait.c ----
+void wait_timer_init(struct thread* t);
+
+int sched_worker_main(void* arg); // deferred.c: the worker thread
+
+// ---- thread.c ----
+constexpr uintptr_t THREAD_ENDED = 1; // in sched.joiner
+
+// ---- priority.c ----
+// Gives up what t owns; it can own nothing any more. Preemption on or off.
+void priority_thread_ended(struct thread* t);
+
+// ---- timer.c, deferred.c, epoch.c; interrupts off unless noted ----
+void timer_queue_init(struct cpu_sched* c);
+void timer_queue_run(struct cpu_sched* c, int64_t now_ns);
+int64_t timer_queue_next(struct cpu_sched* c); // TIME_INFINITE: nothing armed
+void deferred_run(
+    struct cpu_sched* c); // preemption off; interrupts off before and after, on in between
+void epoch_cpu_init(struct cpu_sched* c);
+// This CPU is in no reader's section. Preemption off.
+static inline void epoch_note(struct cpu_sched* c) {
+    uint64_t now = atomic_load_explicit(&sched_global.epoch, memory_order_acquire);
+    if (atomic_load_explicit(&c->epoch.seen, memory_order_relaxed) != now) {
+        // Full order: what the CPU read before is done, what it reads from here on is new.
+        atomic_store_explicit(&c->epoch.seen, now, memory_order_seq_cst);
+    }
+}

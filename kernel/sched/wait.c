@@ -1,0 +1,274 @@
+// Blocking and waking: waiters, wake lists, hand-off, kill and suspend.
+//
+// Why no wake-up is lost. A waker claims the waiter (compare-and-swap of `result`), then unparks
+// the thread under the thread's lock. The thread looks at `result` and at its pending bits under
+// the same lock before it becomes BLOCKED. So either it sees the claim, or the waker sees BLOCKED.
+// The deadline is checked there too, so that a timer that fired before the thread was BLOCKED is
+// made up for.
+//
+// A claim by deadline, kill or suspend happens only under the thread's lock while it is BLOCKED (or
+// by the thread itself), which is what keeps `sched.waiter`, a pointer to the thread's stack, valid
+// for whoever uses it.
+#include "sched_priv.h"
+
+#include "fair.h"
+
+// ---- wake lists ----
+
+// Marks the last thread of a list, so that its link is not null.
+static struct thread* const LIST_END = (struct thread*)1;
+
+void wake_list_append(struct wake_list* wl, struct thread* t) {
+    struct thread* none = nullptr;
+    // Already on another list whose flush is yet to come: that flush unparks it after our claim,
+    // because it clears the link first.
+    if (!atomic_compare_exchange_strong_explicit(&t->sched.wake_next, &none, LIST_END,
+                                                 memory_order_seq_cst, memory_order_seq_cst)) {
+        return;
+    }
+    if (wl->tail == nullptr) {
+        wl->head = t;
+    } else {
+        atomic_store_explicit(&wl->tail->sched.wake_next, t, memory_order_relaxed);
+    }
+    wl->tail = t;
+}
+
+static struct thread* pop(struct wake_list* wl) {
+    struct thread* t = wl->head;
+    if (t == nullptr) {
+        return nullptr;
+    }
+    struct thread* next =
+        atomic_exchange_explicit(&t->sched.wake_next, nullptr, memory_order_seq_cst);
+    wl->head = next == LIST_END ? nullptr : next;
+    return t;
+}
+
+void wake_list_flush_slow(struct wake_list* wl) {
+    struct thread* t;
+    while ((t = pop(wl)) != nullptr) {
+        sched_unpark(t);
+    }
+}
+
+// Makes a claimed thread READY and ours to place on this CPU; false: it cannot come here or need
+// not be woken, and the caller unparks it. Interrupts off, depth 1. On success its new lock, this
+// CPU's, is held. Outside the analysis: the lock is known at run time only.
+static bool adopt(struct thread* t, struct cpu_sched* self) TA_OFF {
+    struct cpu_sched* c = thread_lock(t);
+    if (thread_state(t) != THREAD_BLOCKED || (t->sched.affinity & cpu_bit(self->index)) == 0) {
+        thread_unlock(c);
+        return false;
+    }
+    thread_set_state(t, THREAD_READY);
+    t->sched.migrate = false;
+    if (c != self) {
+        t->sched.vruntime -= c->min_vruntime;
+        atomic_store_explicit(&t->sched.cpu, self->index, memory_order_relaxed);
+        spin_release_raw(&c->lock);
+        spin_acquire_raw(&self->lock);
+        t->sched.vruntime += self->min_vruntime;
+        if (unlikely((t->sched.affinity & cpu_bit(self->index)) == 0)) {
+            sched_make_ready(self, t); // changed on the way
+            return false;
+        }
+    }
+    t->sched.vruntime = fair_place(t->sched.vruntime, self->min_vruntime);
+    return true;
+}
+
+// Outside the analysis: see adopt().
+void wake_list_flush_next(struct wake_list* wl) TA_OFF {
+    struct thread* t = pop(wl);
+    if (t != nullptr && wl->head == nullptr) {
+        irq_state_t state = irq_save();
+        struct cpu_sched* c = this_cpu();
+        if (adopt(t, c)) {
+            if (c->next == nullptr && !c->current->sched.is_idle) {
+                c->next = t;
+                c->ready_count++;
+                sched_arm(c, c->slice_end_ns);
+                spin_release_raw(&c->lock);
+            } else {
+                sched_make_ready(c, t);
+            }
+            t = nullptr;
+        }
+        irq_restore(state);
+    }
+    if (t != nullptr) {
+        sched_unpark(t);
+        wake_list_flush_slow(wl);
+    }
+    preempt_enable();
+}
+
+// ---- blocking ----
+
+// The timer callback of a wait: hard interrupt context. It may come for a wait that is over; then
+// the deadline of the present one has not passed.
+static void wait_timed_out(struct timer* timer, int64_t now_ns) TA_OFF {
+    struct thread* t = container_of(timer, struct thread, sched.timer);
+    struct cpu_sched* c = thread_lock(t);
+    if (thread_state(t) == THREAD_BLOCKED && t->sched.wait_deadline_ns <= now_ns &&
+        waiter_claim(t->sched.waiter, STATUS_TIMED_OUT)) {
+        sched_make_ready(c, t);
+    } else {
+        thread_unlock(c);
+    }
+}
+
+void wait_timer_init(struct thread* t) {
+    timer_init(&t->sched.timer, wait_timed_out, false);
+}
+
+// What a pending bit does to a wait of this mode: WAITER_PENDING = nothing.
+static int32_t interrupted_by(uint32_t pending, uint8_t mode) {
+    if (likely(pending == 0) || mode == WAIT_UNINTERRUPTIBLE) {
+        return WAITER_PENDING;
+    }
+    if ((pending & THREAD_PENDING_KILL) != 0) {
+        return STATUS_INTR_KILLED;
+    }
+    return mode == WAIT_INTERRUPTIBLE ? (int32_t)STATUS_INTR_RETRY : WAITER_PENDING;
+}
+
+// Whether the wait goes on, with the thread's lock held; ends it where a deadline or a pending bit
+// says so.
+static bool must_block(struct thread* t, struct waiter* w, int64_t now_ns) {
+    if (atomic_load_explicit(&w->result, memory_order_acquire) != WAITER_PENDING) {
+        return false;
+    }
+    int32_t end =
+        interrupted_by(atomic_load_explicit(&t->pending, memory_order_relaxed), t->sched.wait_mode);
+    if (unlikely(end != WAITER_PENDING)) {
+        (void)!waiter_claim(w, (status_t)end); // or somebody else was first: either way it is over
+        return false;
+    }
+    if (unlikely(now_ns >= t->sched.wait_deadline_ns)) {
+        (void)!waiter_claim(w, STATUS_TIMED_OUT);
+        return false;
+    }
+    return true;
+}
+
+static void wait_begin(struct thread* t, struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
+                       uint8_t reason) {
+    DEBUG_ASSERT(w->thread == t);
+    t->sched.waiter = w;
+    t->sched.wait_mode = mode;
+    t->sched.wait_deadline_ns = deadline_ns;
+    t->blocked_reason = reason;
+    if (deadline_ns != TIME_INFINITE && deadline_ns > clock_monotonic_ns()) {
+        timer_set(&t->sched.timer, deadline_ns, 0, TIMER_SLACK_LATE);
+    }
+}
+
+static status_t wait_end(struct thread* t, struct waiter* w, int64_t deadline_ns) {
+    t->blocked_reason = 0;
+    if (deadline_ns != TIME_INFINITE) {
+        timer_cancel(&t->sched.timer);
+    }
+    return (status_t)atomic_load_explicit(&w->result, memory_order_acquire);
+}
+
+// Blocks until the waiter is claimed. Interrupts off, depth 1, both so on return. Outside the
+// analysis: the lock passes to the next thread.
+static void block_loop(struct thread* t, struct waiter* w) TA_OFF {
+    for (;;) {
+        struct cpu_sched* c = this_cpu();
+        spin_acquire_raw(&c->lock);
+        int64_t now = clock_monotonic_ns();
+        if (!must_block(t, w, now)) {
+            spin_release_raw(&c->lock);
+            return;
+        }
+        thread_set_state(t, THREAD_BLOCKED);
+        sched_switch_from(c, t, now, true);
+    }
+}
+
+status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) {
+    struct thread* t = thread_current();
+    DEBUG_ASSERT(!preempt_disabled() && !t->sched.is_idle);
+    wait_begin(t, w, deadline_ns, mode, reason);
+    irq_state_t state = irq_save();
+    preempt_disable();
+    block_loop(t, w);
+    irq_restore(state);
+    preempt_enable();
+    return wait_end(t, w, deadline_ns);
+}
+
+// Wakes `target` and blocks, in one switch if that fits. Interrupts off, depth 1. Outside the
+// analysis: see adopt().
+static void handoff(struct thread* t, struct waiter* w, struct thread* target) TA_OFF {
+    struct cpu_sched* c = this_cpu();
+    if (!adopt(target, c)) {
+        sched_unpark(target);
+        return;
+    }
+    int64_t now = clock_monotonic_ns();
+    if (!must_block(t, w, now) || !sched_next_fits(c, target, now)) {
+        sched_make_ready(c, target);
+        return;
+    }
+    c->resched = false;
+    run_queue_charge(c, t, now);
+    thread_set_state(t, THREAD_BLOCKED);
+    sched_switch_to(c, t, target, now);
+}
+
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
+                              uint8_t reason, struct wake_list* wl) {
+    struct thread* t = thread_current();
+    DEBUG_ASSERT(!t->sched.is_idle);
+    wait_begin(t, w, deadline_ns, mode, reason);
+    irq_state_t state = irq_save();
+    struct thread* first = pop(wl);
+    if (first != nullptr && wl->head == nullptr) {
+        handoff(t, w, first);
+    } else if (first != nullptr) {
+        sched_unpark(first);
+        wake_list_flush_slow(wl);
+    }
+    block_loop(t, w);
+    irq_restore(state);
+    preempt_enable();
+    return wait_end(t, w, deadline_ns);
+}
+
+status_t thread_sleep_until(int64_t deadline_ns, enum wait_mode mode) {
+    struct waiter w;
+    waiter_init(&w);
+    status_t status = waiter_block(&w, deadline_ns, mode, 0);
+    return status == STATUS_TIMED_OUT ? STATUS_OK : status;
+}
+
+// ---- kill, suspend ----
+
+// Outside the analysis: the lock is known at run time only.
+void thread_set_pending(struct thread* t, uint32_t bits) TA_OFF {
+    uint32_t all = atomic_fetch_or_explicit(&t->pending, bits, memory_order_seq_cst) | bits;
+    irq_state_t state = irq_save();
+    preempt_disable();
+    struct cpu_sched* c = thread_lock(t);
+    cpu_mask_t kick = 0;
+    int32_t end = WAITER_PENDING;
+    if (thread_state(t) == THREAD_BLOCKED) {
+        end = interrupted_by(all, t->sched.wait_mode);
+    } else if (thread_state(t) == THREAD_RUNNING && c != this_cpu()) {
+        kick = cpu_bit(c->index); // through the kernel, where the bits are looked at
+    }
+    if (end != WAITER_PENDING && waiter_claim(t->sched.waiter, (status_t)end)) {
+        sched_make_ready(c, t);
+    } else {
+        thread_unlock(c);
+    }
+    if (kick != 0) {
+        arch_ipi_send(kick, IPI_RESCHED);
+    }
+    irq_restore(state);
+    preempt_enable();
+}
