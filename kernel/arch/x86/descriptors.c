@@ -22,10 +22,14 @@ struct idt_gate {
 };
 static_assert(sizeof(struct idt_gate) == 16);
 
+// What LGDT and LIDT read begins at `limit`. The padding aligns `base`: the compiler may make the
+// whole thing a constant, and only aligned words can be relocated.
 struct table_pointer {
+    uint16_t unused[3];
     uint16_t limit;
     uint64_t base;
-} __attribute__((packed));
+};
+static_assert(offsetof(struct table_pointer, base) - offsetof(struct table_pointer, limit) == 2);
 
 extern const char x86_vector_stubs[];
 void x86_syscall_entry(void);
@@ -91,21 +95,21 @@ void x86_cpu_prepare(struct x86_cpu* c, uint32_t cpu, uint64_t canary) {
 
 // No stack protector: on a fresh CPU the canary's home appears in the middle of this function.
 __attribute__((no_stack_protector)) void x86_descriptors_load(struct x86_cpu* c) {
-    const struct table_pointer gdtr = {sizeof(c->gdt) - 1, (uint64_t)c->gdt};
-    const struct table_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
+    const struct table_pointer gdtr = {.limit = sizeof(c->gdt) - 1, .base = (uint64_t)c->gdt};
+    const struct table_pointer idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
     __asm__ volatile("lgdt %0\n\t"
-                     "movw %w2, %%ss\n\t"
-                     "movl %3, %%eax\n\t"
+                     "movw %w3, %%ss\n\t"
+                     "movl %4, %%eax\n\t"
                      "movw %%ax, %%ds\n\t"
                      "movw %%ax, %%es\n\t"
                      "movw %%ax, %%fs\n\t"
                      "movw %%ax, %%gs\n\t"
-                     "pushq %1\n\t"
+                     "pushq %2\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"
                      "pushq %%rax\n\t"
                      "lretq\n"
-                     "1:" ::"m"(gdtr),
-                     "i"(X86_KERNEL_CS), "r"(X86_KERNEL_DS), "i"(0)
+                     "1:" ::"m"(gdtr.limit),
+                     "m"(gdtr.base), "i"(X86_KERNEL_CS), "r"(X86_KERNEL_DS), "i"(0)
                      : "rax", "memory");
     // Loading a null selector cleared the base.
     msr_write(MSR_GS_BASE, (uint64_t)&c->percpu);
@@ -113,7 +117,7 @@ __attribute__((no_stack_protector)) void x86_descriptors_load(struct x86_cpu* c)
     msr_write(MSR_FS_BASE, 0);
     c->gdt[X86_TSS_SELECTOR / 8] &= ~((uint64_t)2 << 40); // not busy, or ltr faults
     __asm__ volatile("ltr %w0" ::"r"(X86_TSS_SELECTOR));
-    __asm__ volatile("lidt %0" ::"m"(idtr));
+    __asm__ volatile("lidt %0" ::"m"(idtr.limit), "m"(idtr.base));
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE);
     msr_write(MSR_STAR, (uint64_t)X86_SYSRET_BASE << 48 | (uint64_t)X86_KERNEL_CS << 32);
     msr_write(MSR_LSTAR, (uint64_t)&x86_syscall_entry);
