@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def has_system() -> bool:
-    """Whether the tree holds a kernel and a boot image to test."""
-    return (ROOT / "kernel/top/BUILD.gn").exists() and (ROOT / "system/BUILD.gn").exists()
+    """Whether the tree holds a kernel and an init to test."""
+    return (ROOT / "kernel/top/BUILD.gn").exists() and (ROOT / "system/init/BUILD.gn").exists()
 
 
 def _list(settings: Settings, kinds: tuple[str, ...], patterns: list[str], *, soak: bool) -> int:
@@ -78,11 +78,11 @@ def _list(settings: Settings, kinds: tuple[str, ...], patterns: list[str], *, so
 def _names(settings: Settings, kind: str, *, soak: bool) -> list[str]:
     if kind == host.KIND:
         return host.list_tests("release")
+    if kind == system.KIND:
+        return system.list_tests(soak=soak)
     if not has_system():
         return []
-    if kind == kernel.KIND:
-        return kernel.list_tests(settings)
-    return user.list_tests(settings) if kind == user.KIND else system.list_tests(soak=soak)
+    return kernel.list_tests(settings) if kind == kernel.KIND else user.list_tests(settings)
 
 
 def _run_suites(
@@ -96,15 +96,16 @@ def _run_suites(
     if host.KIND in kinds:
         report.section("host")
         host.run("release", args.patterns, report, soak=args.soak)
-    if not has_system():
-        return
+    kinds = kinds if has_system() else tuple(k for k in kinds if k == system.KIND)
     machines = pairwise.all_machines(settings) if args.matrix else [settings]
     for one in machines:
+        report.suffix = f"@{one.name()}" if args.matrix else ""
         for kind in kinds:
             if kind != host.KIND:
                 report.section(f"{kind}, {one.name()}")
                 _run_kind(kind, one, args, report)
-    if whole and not args.matrix:
+    report.suffix = ""
+    if whole and not args.matrix and has_system():
         report.section("smoke test in other machines")
         for one in pairwise.smoke_machines(settings):
             _guarded(lambda: system.smoke(one, report), report, f"smoke.{one.name()}")

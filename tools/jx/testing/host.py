@@ -14,10 +14,9 @@ from pathlib import Path
 
 from jx.testing import python
 from jx.testing.results import FAILED, PASSED, SKIPPED, Report, Result, matches
-from jx.tree import ROOT, out_dir
+from jx.tree import ROOT, out_dir, tree_files
 
 KIND = "host"
-_PYTHON_FOLDERS = ("tools", "bootfs", "syscall", "tests")
 _FUZZ_S, _FUZZ_SOAK_S = 3, 60
 _RUN = re.compile(r"^\[ RUN      \] (.*)$")
 _ENDED = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (.*)$")
@@ -51,9 +50,9 @@ def load_programs(variant: str) -> list[Program]:
 
 
 def python_files() -> list[Path]:
-    """The Python tools' test files."""
-    found = [path for name in _PYTHON_FOLDERS for path in (ROOT / name).rglob("*_test.py")]
-    return sorted(path for path in found if "system" not in path.relative_to(ROOT).parts[:2])
+    """The Python tools' test files: all of the tree but those that boot systems."""
+    boots = ROOT / "tests" / "system"
+    return [path for path in tree_files("_test.py") if not path.is_relative_to(boots)]
 
 
 def list_tests(variant: str) -> list[str]:

@@ -3,7 +3,7 @@
 import sys
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TextIO
@@ -42,6 +42,8 @@ class Report:
         self._stream = stream if stream is not None else sys.stdout
         self._is_terminal = self._stream.isatty()
         self._status_shown = False
+        # Added to the names of results: which machine, where the same tests run on several.
+        self.suffix = ""
         self.results: list[Result] = []
 
     def count(self, outcome: str) -> int:
@@ -58,6 +60,7 @@ class Report:
             self._status_shown = True
 
     def add(self, result: Result) -> None:
+        result = replace(result, name=result.name + self.suffix)
         self.results.append(result)
         if result.outcome == FAILED:
             self._print(f"FAILED  {result.kind} {result.name}: {result.message}")
