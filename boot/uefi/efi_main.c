@@ -26,7 +26,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE* table);
 
 constexpr uint64_t PLACEMENT_LIMIT = 1ull << 32; // other CPUs load the root in 32-bit mode
 constexpr uint32_t PLACEMENT_TRIES = 16;
-constexpr uint32_t EXIT_TRIES = 8;
 constexpr uint32_t SPARE_TABLES = 64;
 
 constexpr uint32_t MSR_EFER = 0xc0000080;
@@ -157,20 +156,6 @@ static void take_trampoline(const struct uefi* uefi, struct handoff* record) {
     }
 }
 
-// Each failed call may have changed the map, so every try starts from a fresh one. After the first
-// try only GetMemoryMap and ExitBootServices may be called.
-static void exit_boot_services(const struct uefi* uefi, struct uefi_map* map) {
-    for (uint32_t i = 0; i < EXIT_TRIES; i++) {
-        if (!uefi_map_get(uefi, map)) {
-            boot_fail("no memory map from the firmware");
-        }
-        if (!EFI_ERROR(uefi->boot->ExitBootServices(uefi->image, map->key))) {
-            return;
-        }
-    }
-    boot_fail("the firmware does not let go");
-}
-
 // No firmware from here on.
 [[noreturn]] static void start_kernel(struct boot_state* state) {
     __asm__ volatile("cli");
@@ -233,6 +218,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE* table) {
         uefi_fail(&uefi, "no memory map from the firmware");
     }
     read_kernel(&uefi, &volume, state);
-    exit_boot_services(&uefi, &state->firmware_map);
+    if (!uefi_leave(&uefi, &state->firmware_map)) {
+        boot_fail("the firmware does not let go");
+    }
     start_kernel(state);
 }

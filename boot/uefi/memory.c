@@ -63,6 +63,21 @@ bool uefi_map_get(const struct uefi* uefi, struct uefi_map* map) {
     return true;
 }
 
+// Each attempt needs the key of a map fetched after whatever changed last: timers and drivers of
+// the firmware may allocate at any moment, and a failed attempt may have stopped some of them.
+bool uefi_leave(const struct uefi* uefi, struct uefi_map* map) {
+    constexpr uint32_t attempts = 8;
+    for (uint32_t i = 0; i < attempts; i++) {
+        if (!uefi_map_get(uefi, map)) {
+            return false;
+        }
+        if (!EFI_ERROR(uefi->boot->ExitBootServices(uefi->image, map->key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum handoff_memory_kind kind_of(const EFI_MEMORY_DESCRIPTOR* d, bool after) {
     bool ordinary =
         (d->Attribute & MEMORY_WRITE_BACK) != 0 && (d->Attribute & MEMORY_SPECIAL_PURPOSE) == 0;

@@ -53,6 +53,10 @@ struct uefi_map {
 // pieces.
 [[nodiscard]] bool uefi_map_convert(const struct uefi_map* map, bool after, struct memory_map* out);
 
+// Ends the firmware's boot services; `map` holds the final map then. False: it does not let go.
+// After the first attempt nothing else of the firmware may be called, whatever the result.
+[[nodiscard]] bool uefi_leave(const struct uefi* uefi, struct uefi_map* map);
+
 // ---- devices.c: what only the firmware knows --------------------------------------------------
 
 struct entropy;

@@ -23,8 +23,8 @@ struct kernel_start {
     uint64_t root_table;
 };
 
-// Sizes the block for this image and map. `spare_tables`: extra pool pages, for a map that may still
-// change (what is not used is given back by block_finish).
+// Sizes the block for this image and map. `spare_tables`: extra pool pages, for a map that may
+// still change (what is not used is given back by block_finish).
 void block_measure(struct boot_block* block, const struct image_header* image,
                    const struct memory_map* map, bool giant_pages, uint32_t spare_tables);
 
@@ -34,9 +34,9 @@ void block_measure(struct boot_block* block, const struct image_header* image,
                                const struct handoff_span* avoid, uint32_t avoid_count,
                                uint64_t limit, bool kaslr, struct entropy* entropy);
 
-// Turns the block, whose first file_end bytes hold the unrelocated image, into a kernel ready to run:
-// clears .bss, relocates, builds the tables, and moves the completed `record` into place. `memory` is
-// where this CPU reaches the block. Null, or what went wrong.
+// Turns the block, whose first file_end bytes hold the unrelocated image, into a kernel ready to
+// run: clears .bss, relocates, builds the tables, and moves the completed `record` into place.
+// `memory` is where this CPU reaches the block. Null, or what went wrong.
 [[nodiscard]] const char* block_finish(const struct boot_block* block, uint8_t* memory,
                                        struct handoff* record, struct entropy* entropy,
                                        struct kernel_start* out);

@@ -25,8 +25,12 @@ static inline struct cpuid_result cpu_cpuid_checked(uint32_t leaf, uint32_t subl
     return leaf <= max ? cpu_cpuid(leaf, subleaf) : (struct cpuid_result){};
 }
 
-static inline bool cpu_has_rdrand(void) { return (cpu_cpuid_checked(1, 0).ecx >> 30 & 1) != 0; }
-static inline bool cpu_has_rdseed(void) { return (cpu_cpuid_checked(7, 0).ebx >> 18 & 1) != 0; }
+static inline bool cpu_has_rdrand(void) {
+    return (cpu_cpuid_checked(1, 0).ecx >> 30 & 1) != 0;
+}
+static inline bool cpu_has_rdseed(void) {
+    return (cpu_cpuid_checked(7, 0).ebx >> 18 & 1) != 0;
+}
 static inline bool cpu_has_giant_pages(void) {
     return (cpu_cpuid_checked(0x8000'0001u, 0).edx >> 26 & 1) != 0;
 }

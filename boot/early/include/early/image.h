@@ -15,8 +15,8 @@ struct image_header {
     uint64_t link_base; // link address of the image's start
     uint64_t text_end;
     uint64_t rodata_end;
-    uint64_t file_end;  // end of .data in the file; .bss follows
-    uint64_t image_end; // end of .bss with the boot stack
+    uint64_t file_end;    // end of .data in the file; .bss follows
+    uint64_t image_end;   // end of .bss with the boot stack
     uint64_t stack_guard; // the page in .bss that is left unmapped
     uint64_t relr;
     uint64_t relr_bytes;

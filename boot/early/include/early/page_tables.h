@@ -5,8 +5,8 @@
 #include <early/memory_map.h>
 #include <stdint.h>
 
-// Where the table pages come from: `page_count` pages of physically contiguous memory, which this CPU
-// reaches at `memory`. Pages are cleared as they are taken.
+// Where the table pages come from: `page_count` pages of physically contiguous memory, which this
+// CPU reaches at `memory`. Pages are cleared as they are taken.
 struct table_pool {
     uint8_t* memory;
     uint64_t paddr;
@@ -26,7 +26,7 @@ struct kernel_space {
 uint32_t page_tables_bound(const struct memory_map* map, const struct image_header* image,
                            bool giant_pages);
 
-// Builds the kernel half of <arch/layout.h> from nothing; stores the physical address of the root and
-// of the early window's table. False only if the pool is too small.
+// Builds the kernel half of <arch/layout.h> from nothing; stores the physical address of the root
+// and of the early window's table. False only if the pool is too small.
 [[nodiscard]] bool page_tables_build(struct table_pool* pool, const struct kernel_space* space,
                                      uint64_t* out_root, uint64_t* out_window);

@@ -4,8 +4,9 @@
 
 struct handoff_uart;
 
-// The console before there is a console: polled output to the boot UART and port 0xE9, no formatting,
-// no allocation, no lock. Any context; output of several CPUs may interleave. Every wait is bounded.
+// The console before there is a console: polled output to the boot UART and port 0xE9, no
+// formatting, no allocation, no lock. Any context; output of several CPUs may interleave. Every
+// wait is bounded.
 
 // Boot CPU, once. Before it (and without a port UART) output goes to port 0xE9 only.
 void early_console_init(const struct handoff_uart* uart);

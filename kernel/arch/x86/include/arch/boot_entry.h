@@ -4,9 +4,9 @@
 
 struct handoff;
 
-// The boot CPU's per-CPU block from the first C function on: `self`, `canary` and preempt_count (off
-// once) are set, GS base points here. Whoever moves GS elsewhere copies the canary: boot frames check
-// against it.
+// The boot CPU's per-CPU block from the first C function on: `self`, `canary` and preempt_count
+// (off once) are set, GS base points here. Whoever moves GS elsewhere copies the canary: boot
+// frames check against it.
 extern struct arch_percpu arch_boot_percpu;
 
 // boot_start.S: rdi = record, rsi = root table. boot_entry.c: called by it on the boot stack.
