@@ -2,9 +2,6 @@
 
 import argparse
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -14,9 +11,9 @@ from jx import machine
 from jx.guest import Ended, Guest, GuestError, Input, NewlineDecoder
 from jx.machine import BootFiles, Channels, Settings, qemu_command
 from jx.markers import Marker
+from jx.testing import fake_guest
+from jx.testing.fake_guest import FakeGuest
 
-_HERE = Path(__file__).resolve().parent
-_CAN_BOOT = all(map(shutil.which, ("qemu-system-x86_64", "clang-19", "ld.lld-19")))
 _CHANNELS = Channels(Path("/s"), Path("/q"), Path("/d"))
 
 
@@ -78,26 +75,18 @@ class NewlineDecoderTest(unittest.TestCase):
             self.assertEqual(out + decoder.finish(), b"a\nb\r\n\rc\n\r")
 
 
-@unittest.skipUnless(_CAN_BOOT, "QEMU or clang is not installed")
+@unittest.skipUnless(fake_guest.CAN_BOOT, "QEMU or clang is not installed")
 class GuestTest(unittest.TestCase):
-    folder: Path
-    kernel: Path
+    fake: FakeGuest
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.folder = Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        obj = cls.folder / "echo.o"
-        cls.kernel = cls.folder / "echo.elf"
-        source = str(_HERE / "testdata" / "echo.S")
-        compile_it = ["clang-19", "--target=i386-unknown-linux-gnu", "-c", source, "-o", str(obj)]
-        subprocess.run(compile_it, check=True)
-        link = ["ld.lld-19", "-m", "elf_i386", "-Ttext=0x100000", "-e", "start", str(obj)]
-        subprocess.run(link + ["-o", str(cls.kernel)], check=True)
+        cls.fake = FakeGuest()
+        cls.addClassCleanup(cls.fake.remove)
 
     def _guest(self, **changes: object) -> Guest:
         settings = Settings(smp=1, mem="32M").with_changes(**changes)
-        return Guest(settings, BootFiles(self.kernel, self.kernel, ""))
+        return Guest(settings, self.fake.files(b""))
 
     def _run(self, letters: bytes, seconds: float = 30.0) -> tuple[bytes, list[Marker], Ended | None]:
         """Types the letters when the guest is ready; gives its text, markers and end."""

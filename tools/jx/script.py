@@ -79,7 +79,8 @@ def _follow(
         event = guest.next(deadline)
         running = result.running()
         if watcher is not None and event is not None:
-            watcher(event, None if running is None else len(result.commands) - 1)
+            in_command = running is not None and report is None
+            watcher(event, len(result.commands) - 1 if in_command else None)
         if event is None:
             break
         if isinstance(event, Ended):

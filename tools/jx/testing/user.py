@@ -81,6 +81,7 @@ class _Boot:
         self._tracker = tracker
         self._report = report
         self._index = -1
+        self._failures_before = 0
         self._in_program = False
         self._end: Ended | None = None
         self._log = ""
@@ -114,6 +115,7 @@ class _Boot:
             self._index += 1
             self._in_program = True
             self._tracker.summary_seen = False
+            self._failures_before = self._failed_so_far()
         elif marker.word == "exit":
             self._in_program = False
             self._program_ended(marker.rest)
@@ -124,9 +126,23 @@ class _Boot:
         """The program's exit code must agree with what its cases reported."""
         if self._tracker.current is not None:
             self._tracker.fail_current(f"the program ended in it with exit code {code}")
-        elif not self._tracker.summary_seen and self._report is not None:
+        elif self._report is not None and not self._tracker.summary_seen:
             message = f"ended with exit code {code} and without the [tests] line"
-            self._fail_program(self._commands[self._index], message)
+            self._fail_program(self._program_name(), message)
+        elif self._report is not None and (code == "0") != (self._failures == 0):
+            message = f"ended with exit code {code} after {self._failures} failed cases"
+            self._fail_program(self._program_name(), message)
+
+    def _failed_so_far(self) -> int:
+        return self._report.count(FAILED) if self._report is not None else 0
+
+    @property
+    def _failures(self) -> int:
+        """Failed cases of the running program."""
+        return self._failed_so_far() - self._failures_before
+
+    def _program_name(self) -> str:
+        return self._commands[self._index].removeprefix(_FOLDER).partition(" ")[0]
 
     def unfinished(self) -> str | None:
         """The command that was running when the machine ended."""
@@ -142,17 +158,16 @@ class _Boot:
         if self._tracker.current is not None:
             self._tracker.fail_current(self.trouble(), self._log_text())
         elif self._in_program:
-            self._fail_program(self._commands[self._index], self.trouble())
+            self._fail_program(self._program_name(), self.trouble())
         elif self._index < 0:
             self._fail_program("boot", f"no test program ran: {self.trouble()}")
             return len(self._commands)
         else:
-            self._fail_program(f"after {self._commands[self._index]}", self.trouble())
+            self._fail_program(f"after {self._program_name()}", self.trouble())
         return self._index + 1
 
-    def _fail_program(self, command: str, message: str) -> None:
+    def _fail_program(self, name: str, message: str) -> None:
         assert self._report is not None
-        name = command.removeprefix(_FOLDER).partition(" ")[0]
         output = self._tracker.take_output() + self._log_text()
         symbolizing(self._settings, self._report)(
             Result(KIND, name, FAILED, 0.0, message, output)
