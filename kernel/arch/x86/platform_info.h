@@ -22,12 +22,6 @@ struct x86_isa_line {
     enum irq_mode mode;
 };
 
-struct x86_port_value {
-    uint64_t address; // I/O port, or physical address with `memory`
-    bool memory;
-    uint8_t value;
-};
-
 struct x86_platform {
     uint64_t lapic_base; // 0: as the MSR says
     uint32_t cpu_count;  // the boot CPU included; at least 1
@@ -39,8 +33,11 @@ struct x86_platform {
     // Power: 0 = not described.
     uint16_t pm1a_control_port, pm1b_control_port;
     uint8_t s5_type_a, s5_type_b;
-    bool has_s5, has_reset;
-    struct x86_port_value reset;
+    bool has_s5;
+    uint16_t smi_command_port; // hands the power registers over to us
+    uint8_t acpi_enable_value;
+    uint16_t reset_port;
+    uint8_t reset_value;
 };
 
 const struct x86_platform* x86_platform(void);

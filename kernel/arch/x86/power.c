@@ -1,18 +1,40 @@
 // Ending and restarting the machine: what the ACPI tables describe, then what PCs have always had.
 #include <arch/power.h>
 
+#include <acpi/acpi.h>
 #include <arch/cpu.h>
 #include <arch/port_io.h>
-#include <arch/window.h>
 
 #include "clock_priv.h"
 #include "platform_info.h"
 
-constexpr uint16_t SLEEP_ENABLE = 1u << 13;
+constexpr uint16_t SCI_ENABLED = 1u << 0;
 constexpr uint16_t KEYBOARD_STATUS = 0x64;
 constexpr uint8_t KEYBOARD_INPUT_FULL = 1u << 1;
 constexpr uint8_t KEYBOARD_PULSE_RESET = 0xfe;
 constexpr uint64_t SETTLE_US = 50'000;
+
+// On machines that start in legacy mode the firmware owns the power registers until it is told
+// otherwise.
+static void acpi_mode_enter(const struct x86_platform* p) {
+    if (p->smi_command_port == 0 || p->acpi_enable_value == 0) {
+        return;
+    }
+    if ((port_in16(p->pm1a_control_port) & SCI_ENABLED) != 0) {
+        return;
+    }
+    port_out8(p->smi_command_port, p->acpi_enable_value);
+    for (uint32_t i = 0; i < 1000 && (port_in16(p->pm1a_control_port) & SCI_ENABLED) == 0; i++) {
+        x86_delay_us(100);
+    }
+}
+
+static void sleep_register_write(uint16_t port, uint8_t type) {
+    if (port != 0) {
+        port_out16(
+            port, (uint16_t)((port_in16(port) & ~acpi_pm1_sleep_mask) | acpi_pm1_sleep_bits(type)));
+    }
+}
 
 void arch_power_off(void) {
     const struct x86_platform* p = x86_platform();
@@ -20,18 +42,11 @@ void arch_power_off(void) {
         return;
     }
     const irq_state_t state = irq_save();
-    port_out16(p->pm1a_control_port, (uint16_t)(p->s5_type_a << 10 | SLEEP_ENABLE));
-    if (p->pm1b_control_port != 0) {
-        port_out16(p->pm1b_control_port, (uint16_t)(p->s5_type_b << 10 | SLEEP_ENABLE));
-    }
+    acpi_mode_enter(p);
+    sleep_register_write(p->pm1a_control_port, p->s5_type_a);
+    sleep_register_write(p->pm1b_control_port, p->s5_type_b);
     x86_delay_us(SETTLE_US);
     irq_restore(state);
-}
-
-static void reset_register(const struct x86_port_value* r) {
-    if (!r->memory) {
-        port_out8((uint16_t)r->address, r->value);
-    }
 }
 
 static void reset_keyboard_controller(void) {
@@ -53,8 +68,8 @@ static void reset_triple_fault(void) {
 
 void arch_reboot(void) {
     const irq_state_t state = irq_save();
-    if (x86_platform()->has_reset) {
-        reset_register(&x86_platform()->reset);
+    if (x86_platform()->reset_port != 0) {
+        port_out8(x86_platform()->reset_port, x86_platform()->reset_value);
         x86_delay_us(SETTLE_US);
     }
     reset_keyboard_controller();
