@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 from types import ModuleType
 
@@ -34,8 +33,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = make_parser().parse_args(argv)
-    # Whoever ends us politely gets our temporary files and machines cleared away.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return int(args.run(args))
     except PackageError as error:
