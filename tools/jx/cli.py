@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from types import ModuleType
 
@@ -33,6 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = make_parser().parse_args(argv)
+    # Whoever ends us politely gets our temporary files and machines cleared away.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return int(args.run(args))
     except PackageError as error:

@@ -90,7 +90,8 @@ class GuestTest(unittest.TestCase):
 
     def _run(self, letters: bytes, seconds: float = 30.0) -> tuple[bytes, list[Marker], Ended | None]:
         """Types the letters when the guest is ready; gives its text, markers and end."""
-        text, markers, deadline = b"", [], time.monotonic() + seconds
+        text, deadline = b"", time.monotonic() + seconds
+        markers: list[Marker] = []
         with self._guest() as guest:
             while True:
                 event = guest.next(deadline)

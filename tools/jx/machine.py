@@ -47,7 +47,7 @@ class Settings:
         return self.kernel or out_dir(self.variant) / "kernel" / "jacinth.elf"
 
     def with_changes(self, **changes: object) -> "Settings":
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Tests of packages.py with fake programs in place of apt-get."""
 
 import contextlib
-import io
 import os
 import shutil
 import tempfile
@@ -38,11 +37,12 @@ class PackagesTest(unittest.TestCase):
         program.chmod(0o755)
 
     def _ensure(self) -> str:
-        errors = io.StringIO()
-        errors.fileno = lambda: 2  # type: ignore[method-assign]
-        with contextlib.redirect_stderr(errors):
-            packages.ensure("purpose")
-        return errors.getvalue()
+        # A real file: apt-get inherits it.
+        with tempfile.TemporaryFile("w+") as errors:
+            with contextlib.redirect_stderr(errors):
+                packages.ensure("purpose")
+            errors.seek(0)
+            return errors.read()
 
     def test_missing_by_program_and_by_file(self) -> None:
         self.assertEqual(packages.missing("purpose"), ["pack-a", "pack-b"])

@@ -330,7 +330,7 @@ class _Wrapper:
                     out.append(f"{a.name} != nullptr ? {resource} : nullptr" if a.kind.optional
                                else resource)
                 case Struct(self_copied=False):
-                    if a.kind.optional:
+                    if a.kind.optional and a.kind.direction is Direction.IN:
                         out.append(f"{self.register[a.name]} != 0 ? &{a.name} : nullptr")
                     else:
                         out.append(f"&{a.name}")

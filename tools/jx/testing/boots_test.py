@@ -196,9 +196,10 @@ class RunTest(BootTest):
         self.assertEqual(run_script(_SETTINGS, ["x"], 30.0).values, {"free_pages": 12})
 
     def test_smoke(self) -> None:
-        commands = [marker(f"[run] {i} c") + marker("[exit] 0") for i in range(3)]
+        count = len(system.SMOKE_COMMANDS)
+        commands = [marker(f"[run] {i} c") + marker("[exit] 0") for i in range(count)]
         good = b"".join(commands) + marker("[done]") + POWER_OFF
-        bad = b"".join(commands[:2]) + marker("[run] 2 c") + marker("[exit] 1") + POWER_OFF
+        bad = b"".join(commands[:-1]) + marker("[run] 9 c") + marker("[exit] 1") + POWER_OFF
         self.play(good, bad, commands[0] + RESET)
         for _ in range(3):
             system.smoke(_SETTINGS, self.report)

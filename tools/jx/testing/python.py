@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from jx.testing.results import FAILED, PASSED, SKIPPED, Result, matches
 from jx.testing.worker import MARK
@@ -111,15 +112,8 @@ class _Worker:
     def _follow(self, process: subprocess.Popen[bytes]) -> bool:
         """True if the process ended by itself, False at a time limit."""
         lines: queue.Queue[bytes | None] = queue.Queue()
-        stream = process.stdout
-        assert stream is not None
-
-        def read() -> None:
-            for line in stream:
-                lines.put(line)
-            lines.put(None)
-
-        threading.Thread(target=read, daemon=True).start()
+        assert process.stdout is not None
+        threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
         while True:
             try:
                 line = lines.get(timeout=max(0.0, self._since + self._limit - time.monotonic()))
@@ -149,3 +143,10 @@ class _Worker:
         self._results.append(result)
         self._current, self._output = None, ""
         self._since, self._limit = time.monotonic(), _LIMIT_S
+
+
+def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
+    """Passes lines on; None at the end."""
+    for line in stream:
+        lines.put(line)
+    lines.put(None)

@@ -11,7 +11,7 @@ from jx.testing.results import FAILED, PASSED, Report, Result
 from jx.tree import ROOT
 
 KIND = "system"
-SMOKE_COMMANDS = ["hello smoke", "k ut smoke*", "hello again"]
+SMOKE_COMMANDS = ["hello smoke", "ls /boot/bin", "ps", "k mem", "k threads", "hello again"]
 # The machine's whole life. Under a second in a direct boot; firmware takes its time under TCG.
 _SMOKE_LIMIT_S = 60.0
 
@@ -37,7 +37,7 @@ def run(settings: Settings, patterns: list[str], report: Report, *, soak: bool =
 
 
 def smoke(settings: Settings, report: Report) -> None:
-    """Boot, programs, a few kernel tests, power-off: one result per machine."""
+    """Boot, programs, power-off: one result per machine."""
     started = time.monotonic()
     name = f"smoke.{settings.name()}"
     report.progress(f"running {KIND} {name}")

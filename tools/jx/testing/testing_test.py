@@ -12,6 +12,7 @@ from jx.markers import Marker
 from jx.testing import host, python, user
 from jx.testing.cases import BETWEEN_LIMIT_S, CaseTracker, end_message
 from jx.testing.results import FAILED, PASSED, SKIPPED, Report, Result, matches
+from jx.tree import ROOT
 
 
 class CaseTrackerTest(unittest.TestCase):
@@ -103,7 +104,7 @@ class CmockaTest(unittest.TestCase):
 class PythonWorkerTest(unittest.TestCase):
     def setUp(self) -> None:
         # The file must lie in the tree: its name is relative to the root.
-        self.folder = Path(tempfile.mkdtemp(dir=python.ROOT / "out"))
+        self.folder = Path(tempfile.mkdtemp(dir=ROOT / "out"))
         self.addCleanup(shutil.rmtree, self.folder)
 
     def test_every_kind_of_end(self) -> None:
