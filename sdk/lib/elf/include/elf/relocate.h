@@ -7,6 +7,9 @@
 // a dynamic linker could handle, or a symbol that nobody provides. RELR, RELA and REL tables are
 // applied, in this order, then those of the PLT.
 //
+// The functions are hidden, so that calls of them are direct: through the global offset table they
+// would need a relocation.
+//
 // Thread-local relocations are refused: in a static PIE the linker resolves them.
 #pragma once
 
@@ -21,10 +24,11 @@ struct elf_symbols {
 };
 
 // `base` is where the object's first page lies (its ELF header must be in it).
-struct elf_symbols elf_symbols_of(const void* base);
+[[gnu::visibility("hidden")]] struct elf_symbols elf_symbols_of(const void* base);
 
 // The address of a defined global or weak symbol; 0 if there is none.
-uint64_t elf_symbols_find(const struct elf_symbols* symbols, const char* name);
+[[gnu::visibility("hidden")]] uint64_t elf_symbols_find(const struct elf_symbols* symbols,
+                                                        const char* name);
 
 typedef enum [[nodiscard]] elf_relocate_error : uint8_t {
     ELF_RELOCATE_OK,
@@ -40,5 +44,5 @@ struct elf_relocate_result {
 
 // `bias` is the load address minus the link-time address, `dynamic` the dynamic section in memory.
 // Imports are looked up in `provider`; an undefined weak symbol that it lacks becomes null.
-struct elf_relocate_result elf_relocate(uint64_t bias, const void* dynamic,
-                                        const struct elf_symbols* provider);
+[[gnu::visibility("hidden")]] struct elf_relocate_result
+elf_relocate(uint64_t bias, const void* dynamic, const struct elf_symbols* provider);

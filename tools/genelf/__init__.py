@@ -1,0 +1,1 @@
+"""Generators of ELF files for tests: very large programs and malformed ones."""
