@@ -5,6 +5,7 @@
 
 #include <early/say.h>
 
+#include <boot/handoff.h>
 #include <early/cpu.h>
 
 constexpr uint16_t COM1 = 0x3f8;
@@ -38,5 +39,14 @@ void boot_fail(const char* why) {
     cpu_out8(DEBUG_EXIT, DEBUG_EXIT_FAILED);
     for (;;) {
         __asm__ volatile("cli; hlt");
+    }
+}
+
+void find_uart(struct handoff_uart* out) {
+    constexpr uint16_t scratch = COM1 + 7;
+    constexpr uint8_t pattern = 0x5a;
+    cpu_out8(scratch, pattern);
+    if (cpu_in8(scratch) == pattern) {
+        *out = (struct handoff_uart){.base = COM1, .kind = HANDOFF_UART_PC_PORT, .irq = 4};
     }
 }

@@ -35,14 +35,6 @@ static void copy_quads(void* to, const void* from, uint64_t bytes) {
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(quads)::"memory");
 }
 
-// COM1 answers its scratch register, or it is not there.
-static void find_uart(struct handoff* record) {
-    cpu_out8(0x3f8 + 7, 0x5a);
-    if (cpu_in8(0x3f8 + 7) == 0x5a) {
-        record->uart = (struct handoff_uart){.base = 0x3f8, .kind = HANDOFF_UART_PC_PORT, .irq = 4};
-    }
-}
-
 // Best effort: without a trampoline the kernel runs on one CPU.
 static void place_trampoline(struct handoff* record, const struct handoff_span* avoid,
                              uint32_t avoid_count) {
@@ -72,7 +64,7 @@ void pvh_main(uint64_t start_info_paddr) {
     }
     avoid[PVH_MAX_AVOID - 1] = (struct handoff_span){(uint64_t)(uintptr_t)__load_start,
                                                      (uint64_t)(__load_end - __load_start)};
-    find_uart(record);
+    find_uart(&record->uart);
     place_trampoline(record, avoid, PVH_MAX_AVOID);
 
     struct entropy entropy;

@@ -206,7 +206,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE* table) {
     state->tables = tables;
     struct handoff* record = &state->record;
     record_init(record, HANDOFF_SOURCE_UEFI, entry_tsc);
-    record->uart = (struct handoff_uart){.base = 0x3f8, .kind = HANDOFF_UART_PC_PORT, .irq = 4};
+    find_uart(&record->uart);
     entropy_init(&state->entropy);
     uefi_gather_entropy(&uefi, &state->entropy);
     read_cmdline(&volume, record);

@@ -72,6 +72,12 @@ void early_console_write(const char* text, size_t length) {
     }
 }
 
+void early_console_write_debug(const char* text, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        port_out8(DEBUG_CONSOLE_PORT, (uint8_t)text[i]);
+    }
+}
+
 void early_console_puts(const char* text) {
     size_t length = 0;
     while (text[length] != '\0') {

@@ -27,7 +27,7 @@
 #include "regs.h"
 
 constexpr uint64_t CALIBRATION_US = 500;
-constexpr int SAMPLE_TRIES = 4;
+constexpr int SAMPLE_TRIES = 8;
 constexpr int CHECK_ROUNDS = 2000;
 
 static struct {
@@ -110,6 +110,7 @@ static struct sample sample_take(void) {
 static void calibrate(uint64_t* tsc_hz, uint64_t* lapic_hz) {
     const uint64_t wait = clk.ref.hz * CALIBRATION_US / 1'000'000;
     lapic_timer_start_masked(UINT32_MAX);
+    (void)sample_take(); // the first reads are slow: cold caches, code not translated yet
     const struct sample from = sample_take();
     while (ref_timer_elapsed(&clk.ref, from.ref, clk.ref.read()) < wait) {
         cpu_relax();

@@ -1,4 +1,5 @@
-// Initialisation by named levels: each module registers its function; kernel_main runs level after level. Order within a level is unspecified.
+// Initialisation by named levels: each module registers its function; kernel_main runs level after
+// level. Order within a level is unspecified.
 #pragma once
 
 #include <stdint.h>
@@ -6,15 +7,16 @@
 #include <lib/compiler.h>
 
 enum init_level : uint32_t {
-    INIT_EARLY,     // no memory allocation, one CPU, interrupts off
-    INIT_PMM,       // physical memory
-    INIT_HEAP,      // slab caches
-    INIT_VM,        // kernel address space, kernel stacks
-    INIT_PLATFORM,  // ACPI, interrupt controllers, clocks
-    INIT_THREADS,   // scheduler on the boot CPU, interrupts on
-    INIT_SMP,       // other CPUs running
-    INIT_OBJECTS,   // object types, root job
-    INIT_LAST,      // everything but user mode
+    INIT_EARLY,    // no memory allocation, one CPU, interrupts off
+    INIT_PMM,      // physical memory
+    INIT_HEAP,     // slab caches
+    INIT_VM,       // kernel address space, kernel stacks
+    INIT_PLATFORM, // ACPI, interrupt controllers, clocks
+    INIT_THREADS,  // scheduler on the boot CPU, interrupts on
+    INIT_SMP,      // other CPUs running
+    INIT_OBJECTS,  // object types, root job
+    INIT_LAST,     // everything but user mode
+    INIT_USER,     // the first program; not when kernel tests were asked for
     INIT_LEVEL_COUNT,
 };
 
@@ -24,8 +26,8 @@ struct init_hook {
     void (*fn)(void);
 };
 
-#define INIT_HOOK(level_, fn_)                                                                     \
-    static const struct init_hook CAT(init_hook_, fn_)                                             \
+#define INIT_HOOK(level_, fn_)                         \
+    static const struct init_hook CAT(init_hook_, fn_) \
         __attribute__((used, section(".init_hooks"), aligned(8))) = {level_, #fn_, fn_}
 
 void init_run_level(enum init_level level);

@@ -12,3 +12,5 @@ struct handoff_uart;
 void early_console_init(const struct handoff_uart* uart);
 void early_console_write(const char* text, size_t length);
 void early_console_puts(const char* text);
+// To port 0xE9 only.
+void early_console_write_debug(const char* text, size_t length);
