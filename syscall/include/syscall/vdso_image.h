@@ -1,12 +1,15 @@
 // The vDSO as the kernel carries it: an image of whole pages in its data, made by the build from
 // the linked library (tools/syscallgen/vdso_image.py checks the rules it must keep).
 //
-// At boot, before the first process, the kernel fills in the constants and wraps the pages in a
-// read-only VMO; afterwards nobody writes them.
+// At boot, before the first process, vdso_fill() writes the constants; the pages then become a
+// read-only VMO, and nobody writes them any more.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct clock_scale;
+struct vdso_constants;
 
 struct vdso_layout {
     size_t size;             // of the image; a multiple of the page size
@@ -17,3 +20,21 @@ struct vdso_layout {
 extern const struct vdso_layout vdso_layout;
 
 extern uint8_t vdso_image[] __attribute__((aligned(4096), visibility("hidden")));
+
+// What the kernel has found out about the machine.
+struct vdso_machine {
+    const struct clock_scale* clock;
+    uint32_t num_cpus;
+    uint32_t dcache_line_size;
+    uint64_t physmem_bytes;
+    uint32_t hw_breakpoints;
+    uint32_t hw_watchpoints;
+    const char* version; // cut to what fits
+};
+
+// With a clock that user mode may not read (clock->trusted is false) a tick is a nanosecond:
+// ticks_get_via_kernel answers the monotonic time.
+void vdso_constants_make(struct vdso_constants* out, const struct vdso_machine* machine);
+
+// The same, into the image.
+void vdso_fill(const struct vdso_machine* machine);
