@@ -43,8 +43,3 @@ status_t vm_fault(struct aspace* as, vaddr_t va, enum fault_flags flags);
 // For code that copied with faults disabled, in the current address space. INVALID_ARGS: not a user
 // address or no permission; NOT_FOUND: not mapped.
 status_t vm_fault_in(vaddr_t va, enum fault_flags flags);
-
-struct vm_fault_stats {
-    uint64_t faults, zero_fills, copies, maps, zero_maps, waits, failures;
-};
-void vm_fault_get_stats(struct vm_fault_stats* out);

@@ -9,6 +9,8 @@
 //   PAGER       an absent slot must be asked of the source; may be the backing of others, has none
 //   itself CONTIGUOUS  physically contiguous RAM, every slot filled at creation and for good
 //   PHYSICAL    device registers or a fixed range: no tree, no struct page, `phys_base` says it all
+//   WIRED       RAM that exists already and is never freed (boot files, vDSO): as PHYSICAL, but
+//               readable through the direct map, never written, and a backing for snapshots
 //
 // A slot's value, seen through a set (page_set_look_locked):
 //   own page                       -> that page; writable in place iff the whole path and the page
@@ -17,10 +19,10 @@
 //   + backing_off; never writable in place absent, PAGER                  -> missing: ask the
 //   source
 //
-// Locks: `lock` (sleeping). Class PAGE_SET for everything except kind PAGER, which is class
-// PAGE_SET_ROOT, so that a clone's lock may be held when its backing's is taken, never the other
-// way round. Two locks of one class are taken in address order. Under it: page-table locks, PMM,
-// slab. Never under it: the aspace lock, user copies that may fault, waiting. Allocation never
+// Locks: `lock` (sleeping). Class PAGE_SET for everything except kinds PAGER and WIRED, which are
+// class PAGE_SET_ROOT, so that a clone's lock may be held when its backing's is taken, never the
+// other way round. Two locks of one class are taken in address order. Under it: page-table locks,
+// PMM, slab. Never under it: the aspace lock, user copies that may fault, waiting. Allocation never
 // blocks in this kernel, so it is allowed under the lock.
 //
 // Invariants (cited as PS1.. in the code)
@@ -47,7 +49,6 @@
 #include <lib/status.h>
 #include <lib/types.h>
 #include <locking/mutex.h>
-#include <sched/deferred.h>
 #include <vm/page.h>
 #include <vm/page_tree.h>
 
@@ -59,7 +60,8 @@ enum page_set_kind : uint8_t {
     PAGE_SET_ANON,
     PAGE_SET_PAGER,
     PAGE_SET_CONTIGUOUS,
-    PAGE_SET_PHYSICAL
+    PAGE_SET_PHYSICAL,
+    PAGE_SET_WIRED,
 };
 
 enum discard_state : uint8_t {
@@ -77,8 +79,8 @@ struct page_set_state {
     uint64_t backing_limit; // pages, own coordinates (PS4)
     uint64_t pin_count;
     uint64_t lock_count;          // discardable: LOCKs outstanding
-    struct rbtree mappings;       // struct mapping.set_node
-    struct rbtree clone_mappings; // struct mapping.backing_node; kind PAGER only
+    struct rbtree mappings;       // struct mapping.own
+    struct rbtree clone_mappings; // struct mapping.clone; kind PAGER only
     uint32_t mapping_count;
     uint32_t cache_policy; // ZX_CACHE_POLICY_*
     enum discard_state discard;
@@ -88,25 +90,33 @@ struct page_set_state {
 
 struct page_set {
     mutex_t lock;
-    _Atomic(uint32_t) refs;     // VMOs, clones (of a backing), work in flight
-    enum page_set_kind kind;    // immutable
-    uint64_t backing_off;       // pages: index here + backing_off = index there; immutable
-    struct page_set* backing;   // kind PAGER, with a reference; immutable
-    struct page_source* source; // kind PAGER, with a reference; immutable
-    paddr_t phys_base;          // CONTIGUOUS, PHYSICAL; immutable
-    struct work free_work;      // big trees are freed by a worker
+    _Atomic(uint32_t) refs;          // VMOs, clones (of a backing), work in flight
+    enum page_set_kind kind;         // immutable
+    bool resizable;                  // immutable
+    uint64_t backing_off;            // pages: index here + backing_off = index there; immutable
+    struct page_set* backing;        // kind PAGER or WIRED, with a reference; immutable
+    struct page_source* source;      // kind PAGER, with a reference; immutable
+    paddr_t phys_base;               // CONTIGUOUS, PHYSICAL, WIRED; immutable
+    uint64_t vdso_first, vdso_pages; // the vDSO's code; 0 pages: not the vDSO; immutable
     struct page_set_state guarded_;
 };
 
 static inline struct page_set_state* page_set_state(struct page_set* set) TA_REQ(set->lock) {
     return &set->guarded_;
 }
+// Whether absent slots have to be asked of a source, its own or the backing's. Immutable.
+static inline bool page_set_is_paged(const struct page_set* set) {
+    return set->kind == PAGE_SET_PAGER ||
+           (set->backing != nullptr && set->backing->kind == PAGE_SET_PAGER);
+}
 
 // ---- life ----
-// refs = 1, empty tree. Null: no memory.
-[[nodiscard]] struct page_set* page_set_create(enum page_set_kind kind, uint64_t size);
+// refs = 1, empty tree, content size = size. Takes over the reference to `backing`, if any, on
+// success. Null: no memory.
+[[nodiscard]] struct page_set* page_set_create(enum page_set_kind kind, uint64_t size,
+                                               struct page_set* backing);
 [[nodiscard]] struct page_set* page_set_ref(struct page_set* set);
-void page_set_unref(struct page_set* set);
+void page_set_unref(struct page_set* set); // may sleep
 
 // ---- one slot ----
 enum page_access : uint32_t {
@@ -116,36 +126,60 @@ enum page_access : uint32_t {
 
 struct page_view {
     paddr_t paddr;     // the page; the zero page if `zero`
-    struct page* page; // null for PHYSICAL and for zero
+    struct page* page; // null for PHYSICAL, WIRED and for zero
     bool zero;
-    bool writable; // may be mapped writable now (PS2)
-    bool replaced; // the slot showed something else before this call, which may still be mapped by
-                   // the caller's own mapping
+    bool writable;            // may be mapped writable now (PS2)
+    bool fresh;               // made by this call: nothing else shows it yet
+    struct page_set* backing; // the page belongs to it, and its lock is held: page_set_put()
 };
 
-// Finds or makes the page of slot `index` (< size). Translations of other mappings that become
-// wrong are removed, those of `skip` (the mapping that faults, or null) only if `skip` may have one
-// (`skip_present`). SHOULD_WAIT: `request` is armed, drop every lock and page_source_wait().
-// NO_MEMORY, or the source's failure. `request` may be null: then a missing page is NOT_FOUND and
-// nothing is asked.
+// Finds or makes the page of slot `index` (< size). Translations that become wrong are removed from
+// all mappings first (PS1). Every OK is followed by page_set_put() once the page has been used or
+// its translation entered; nothing else may be locked in between.
+// SHOULD_WAIT: `request` is armed (for up to `request->wanted` pages): drop every lock and
+// page_source_wait(). Otherwise NO_MEMORY, or the source's failure. `request` null: a missing page
+// is NOT_FOUND and nothing is asked.
 status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
                              struct page_request* request, struct page_view* out) TA_REQ(set->lock);
+void page_set_put(struct page_view* view);
+// Before a translation to the zero page is entered.
+void page_set_note_zero_locked(struct page_set* set, const struct page_view* view)
+    TA_REQ(set->lock);
+// The page that every zero slot shows.
+paddr_t page_set_zero_page(void);
+
+// A fresh user page (state PAGE_VMO, one reference); null: no memory.
+[[nodiscard]] struct page* page_set_alloc_page(bool zeroed);
+// Stores into a slot, whatever was there, with nodes from the heap. The caller has seen to PS1.
+status_t page_set_store_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                               struct page_garbage* g) TA_REQ(set->lock);
 
 // ---- ranges of slots ----
 // Removes all translations that show [index, index + count), clones' included.
 void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count)
     TA_REQ(set->lock);
-// Makes the range read as zero (whole pages). BAD_STATE if one is pinned.
-status_t page_set_zero_locked(struct page_set* set, uint64_t index, uint64_t count)
+// Clears W in all translations of the range.
+void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count)
     TA_REQ(set->lock);
-status_t page_set_resize_locked(struct page_set* set, uint64_t new_size) TA_REQ(set->lock);
+bool page_set_pinned_locked(struct page_set* set, uint64_t index, uint64_t count) TA_REQ(set->lock);
+// Makes whole slots read as zero (ANON). BAD_STATE if one is pinned, NO_MEMORY.
+status_t page_set_zero_locked(struct page_set* set, uint64_t index, uint64_t count,
+                              struct page_garbage* g) TA_REQ(set->lock);
+// Forgets own pages, so that an absent slot shows the backing again (decommit, discard).
+status_t page_set_remove_locked(struct page_set* set, uint64_t index, uint64_t count,
+                                struct page_garbage* g) TA_REQ(set->lock);
+// `new_size`: bytes, page multiple. BAD_STATE if a pinned page would go.
+status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct page_garbage* g)
+    TA_REQ(set->lock);
 
-// ---- pager side (kind PAGER) ----
-// Moves pages of `from` (ANON, index from_index) into absent slots, in batches; pages already there
-// stay, the surplus is dropped. Completes the requests it covers. No lock held.
-status_t page_set_supply(struct page_set* set, uint64_t index, uint64_t count,
-                         struct page_set* from, uint64_t from_index);
+// ---- counting ----
+struct page_counts {
+    uint64_t committed, populated, private, scaled; // pages; scaled is an approximation
+};
+void page_set_count_locked(struct page_set* set, uint64_t index, uint64_t count,
+                           struct page_counts* out) TA_REQ(set->lock);
 
 // ---- mapping registration (PS3) ----
+// Links m->own (and m->clone); the caller may edit the mapping's geometry between remove and add.
 void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);
 void page_set_remove_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);

@@ -51,6 +51,7 @@ struct page_request {
     struct page_source* source; // with a reference while armed; null = not armed
     struct list_node node;      // under source->lock
     uint64_t index, count;      // pages; immutable while linked
+    uint64_t wanted;            // a hint: how many pages the caller is going to need
     struct waiter waiter;
 };
 

@@ -8,7 +8,7 @@
 // comes in as `allowed` (ZX_VM_PERM_*): the object layer computes it from handle rights, and it
 // caps the mapping for life.
 //
-// The vDSO rule: an executable mapping of a VMO_VDSO must show exactly its code, there is only one
+// The vDSO rule: an executable mapping of the vDSO must show exactly its code, there is only one
 // per address space, and it can be neither unmapped, overwritten, protected nor destroyed with its
 // VMAR (ACCESS_DENIED), only with the whole address space.
 //

@@ -38,8 +38,7 @@ enum vmo_flags : uint32_t {
     VMO_COW_CLONE = 1u << 3,
     VMO_DISCARDABLE = 1u << 4,
     VMO_UNBOUNDED = 1u << 5,
-    VMO_VDSO = 1u << 6,      // executable mappings follow the vDSO rule (<vm/vmar.h>)
-    VMO_IMMUTABLE = 1u << 7, // contents never change: boot file system, vDSO. No write, resize,
+    VMO_IMMUTABLE = 1u << 6, // contents never change: boot file system, vDSO. No write, resize,
                              // zero or decommit; snapshots are fine
 };
 
@@ -51,23 +50,22 @@ struct vmo_owner_ops {
 
 struct vmo {
     _Atomic(uint32_t) refs;
-    enum vmo_flags flags;                      // [i]
-    struct page_set* set;                      // [i] with a reference
-    uint64_t first_page;                       // [i] slices: where the window begins in the set
-    uint64_t slice_size;                       // [i] slices: bytes, page multiple
-    _Atomic(uint32_t) mapping_count;           // [a] mappings made through this vmo
-    _Atomic(uint32_t) pin_count;               // [a]
-    _Atomic(bool) in_family;                   // [a] has or had a parent or a child
-    zx_koid_t koid;                            // [i] after vmo_set_owner()
-    uint64_t vdso_code_offset, vdso_code_size; // [i] VMO_VDSO
-    struct vmo* parent;                        // [f]
-    struct list children;                      // [f]
-    struct list_node sibling;                  // [f]
-    uint32_t child_count;                      // [f]
-    uint32_t cow_child_count;                  // [f] children that are snapshots
-    const struct vmo_owner_ops* owner_ops;     // [f]
-    void* owner;                               // [f]
-    char name[ZX_MAX_NAME_LEN];                // [f]
+    enum vmo_flags flags;                  // [i]
+    struct page_set* set;                  // [i] with a reference
+    uint64_t first_page;                   // [i] slices: where the window begins in the set
+    uint64_t slice_size;                   // [i] slices: bytes, page multiple
+    _Atomic(uint32_t) mapping_count;       // [a] mappings made through this vmo
+    _Atomic(uint32_t) pin_count;           // [a]
+    _Atomic(bool) in_family;               // [a] has or had a parent or a child
+    zx_koid_t koid;                        // [i] after vmo_set_owner()
+    struct vmo* parent;                    // [f]
+    struct list children;                  // [f]
+    struct list_node sibling;              // [f]
+    uint32_t child_count;                  // [f]
+    uint32_t cow_child_count;              // [f] children that are snapshots
+    const struct vmo_owner_ops* owner_ops; // [f]
+    void* owner;                           // [f]
+    char name[ZX_MAX_NAME_LEN];            // [f]
 };
 
 // ---- life ----
@@ -84,20 +82,18 @@ static inline void vmo_unref_cleanup(struct vmo** v) {
 status_t vmo_create(uint64_t size, uint32_t options, struct vmo** out);
 // zx_vmo_create_contiguous: committed at once. align_log2 0 = a page.
 status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struct vmo** out);
-// zx_vmo_create_physical. The caller has checked the resource. Cache policy starts as UNCACHED; RAM
-// that the kernel owns is refused (INVALID_ARGS).
+// zx_vmo_create_physical. The caller has checked the resource (which keeps RAM out). Cache policy
+// starts as UNCACHED.
 status_t vmo_create_physical(paddr_t base, uint64_t size, struct vmo** out);
 // Pages that exist already (boot files, vDSO, ZBI): the run [base, base + size) of wired RAM, page
-// aligned. Read-only kinds pass VMO_IMMUTABLE. The pages are never freed. Cached; may be
-// snapshotted (the snapshot copies on write).
-status_t vmo_create_wired(paddr_t base, uint64_t size, uint64_t content_size, enum vmo_flags flags,
-                          struct vmo** out);
+// aligned, in the direct map. Never written and never freed; any snapshot of it copies on write.
+status_t vmo_create_wired(paddr_t base, uint64_t size, uint64_t content_size, struct vmo** out);
 // zx_pager_create_vmo: takes over a reference to `source` on success. options: RESIZABLE,
 // TRAP_DIRTY.
 status_t vmo_create_paged(struct page_source* source, uint64_t size, uint32_t options,
                           struct vmo** out);
-// zx_vmo_create_child. `writable_out`: whether the child's handle gains WRITE (snapshots), keeps
-// what the parent's had, or loses it (NO_WRITE).
+// zx_vmo_create_child. Rights are the caller's: a snapshot's handle gains WRITE unless NO_WRITE,
+// and loses EXECUTE.
 status_t vmo_create_child(struct vmo* parent, uint32_t options, uint64_t offset, uint64_t size,
                           struct vmo** out);
 
@@ -105,7 +101,8 @@ status_t vmo_create_child(struct vmo* parent, uint32_t options, uint64_t offset,
 void vmo_set_owner(struct vmo* v, const struct vmo_owner_ops* ops, void* owner, zx_koid_t koid);
 void vmo_set_name(struct vmo* v, const char* name, size_t len); // cut to 31 bytes
 void vmo_get_name(struct vmo* v, char out[ZX_MAX_NAME_LEN]);
-// Marks the executable part (page aligned) of the vDSO's VMO. Before it is shared.
+// Marks the executable part (page aligned) of the vDSO's VMO (<vm/vmar.h> has the rule). Before it
+// is shared.
 void vmo_set_vdso(struct vmo* v, uint64_t code_offset, uint64_t code_size);
 
 // ---- size ----

@@ -1,0 +1,83 @@
+// Where a new region goes.
+//
+// Random places are drawn uniformly from the aligned places of the window, and if that one is taken
+// the search goes up to the next hole that fits and wraps around: one logarithmic search whatever
+// the number of regions. The root VMAR's window is its upper half unless the caller named a limit.
+#include <lib/align.h>
+#include <lib/hash.h>
+
+#include "vmar_priv.h"
+
+static size_t placement_align(const struct placement* p) {
+    uint32_t log2 = p->options >> ZX_VM_ALIGN_BASE;
+    return log2 <= PAGE_SHIFT ? PAGE_SIZE : (size_t)1 << log2;
+}
+
+status_t placement_check(const struct vmar* v, const struct placement* p) {
+    uint32_t align_log2 = p->options >> ZX_VM_ALIGN_BASE;
+    if (align_log2 != 0 && (align_log2 < 10 || align_log2 > 32)) {
+        return STATUS_INVALID_ARGS;
+    }
+    bool limit = (p->options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0;
+    if (placement_is_specific(p)) {
+        if (limit) {
+            return STATUS_INVALID_ARGS;
+        }
+        if (!v->can_map_specific) {
+            return STATUS_ACCESS_DENIED;
+        }
+        if (!range_ok(p->offset, p->size, v->region.size) ||
+            !is_aligned(v->region.base + p->offset, placement_align(p))) {
+            return STATUS_INVALID_ARGS;
+        }
+        return STATUS_OK;
+    }
+    if (limit) {
+        if (!v->can_map_specific) {
+            return STATUS_ACCESS_DENIED;
+        }
+        return is_page_aligned(p->offset) && p->offset <= v->region.size ? STATUS_OK
+                                                                         : STATUS_INVALID_ARGS;
+    }
+    return p->offset == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
+}
+
+static uint64_t next_random_locked(struct aspace* as) TA_REQ(as->lock) {
+    struct siphash_key key = {as->random_key[0], as->random_key[1]};
+    return siphash_13_u64(&key, aspace_state(as)->random_counter++);
+}
+
+status_t placement_find_locked(struct aspace* as, struct vmar* v, const struct placement* p,
+                               vaddr_t* out) {
+    if (placement_is_specific(p)) {
+        *out = v->region.base + p->offset;
+        return STATUS_OK;
+    }
+    struct place_request want = {
+        .low = v->region.base,
+        .high = region_end(&v->region),
+        .size = p->size,
+        .align = placement_align(p),
+    };
+    bool root = v->region.parent == nullptr;
+    vaddr_t middle = page_round_down(v->region.base + v->region.size / 2);
+    if ((p->options & ZX_VM_OFFSET_IS_UPPER_LIMIT) != 0) {
+        want.high = v->region.base + p->offset;
+        // A limit below the middle asks for the lower half.
+        want.low = root && want.high > middle + p->size ? middle : want.low;
+    } else if (root) {
+        want.low = middle;
+    }
+    if (want.high < want.low || want.high - want.low < want.size) {
+        return STATUS_NO_RESOURCES;
+    }
+    bool found;
+    const struct region* first = region_tree_first(&v->regions);
+    if (v->compact && first != nullptr) {
+        found = region_tree_place_above(&v->regions, &want, max(first->base, want.low), out) ||
+                region_tree_place_above(&v->regions, &want, want.low, out);
+    } else {
+        found = region_tree_place_random(&v->regions, &want, next_random_locked(as), out);
+    }
+    return found ? STATUS_OK : STATUS_NO_RESOURCES;
+}

@@ -1,0 +1,88 @@
+#include "enter.h"
+
+#include <lib/align.h>
+#include <lib/assert.h>
+
+#include "../aspace/vmar_priv.h"
+
+uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set) {
+    const struct page_set_state* st = page_set_state(set);
+    uint64_t limit = m->stream_bound ? page_round_up(st->content_size) : st->size;
+    return min(limit >> PAGE_SHIFT, m->end_page);
+}
+
+// What is there now differs from what is wanted: another thread was faster, or it shows what the
+// slot had before.
+static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
+                             enum mmu_flags flags, struct table_reserve* tables) {
+    struct arch_aspace* arch = &m->as->arch;
+    paddr_t old;
+    enum mmu_flags old_flags;
+    constexpr enum mmu_flags access = MMU_READ | MMU_WRITE | MMU_EXEC;
+    if (mmu_query(arch, va, &old, &old_flags) == STATUS_OK &&
+        page_round_down(old.raw) == page.raw && (flags & access & ~old_flags) == 0) {
+        return STATUS_OK;
+    }
+    UNINITIALIZED struct tlb_gather gather;
+    tlb_gather_begin(&gather, arch);
+    status_t status = mmu_unmap(&gather, va, PAGE_SIZE, tables);
+    tlb_gather_commit(&gather, arch);
+    TRY(status);
+    return mmu_map(arch, va, &page, 1, flags, true, tables);
+}
+
+status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
+                    struct table_reserve* tables) {
+    enum mmu_flags flags = mapping_mmu_flags(m, writable);
+    status_t status = mmu_map(&m->as->arch, va, &page, 1, flags, true, tables);
+    return status == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : status;
+}
+
+static paddr_t run_page(const struct page_set* set, uint64_t index) {
+    return (paddr_t){set->phys_base.raw + (index << PAGE_SHIFT)};
+}
+
+// Page by page, for places where something is mapped already.
+static status_t enter_run_pages(const struct mapping* m, const struct page_set* set, uint64_t first,
+                                uint64_t count, struct table_reserve* tables) {
+    for (uint64_t i = first; i < first + count; i++) {
+        TRY(enter_page(m, mapping_va(m, i), run_page(set, i), true, tables));
+    }
+    return STATUS_OK;
+}
+
+status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_t first,
+                          uint64_t count, struct table_reserve* tables) {
+    status_t status =
+        mmu_map_run(&m->as->arch, mapping_va(m, first), run_page(set, first), count << PAGE_SHIFT,
+                    mapping_mmu_flags(m, set->kind != PAGE_SET_WIRED), tables);
+    return status == STATUS_ALREADY_EXISTS ? enter_run_pages(m, set, first, count, tables) : status;
+}
+
+status_t enter_present_locked(const struct mapping* m, struct page_set* set, uint64_t first,
+                              uint64_t count, bool writable, struct table_reserve* tables) {
+    DEBUG_ASSERT(count <= PAGE_NODE_SLOTS);
+    UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
+    const struct page_tree* tree = &page_set_state(set)->tree;
+    bool may_write = (m->perms & ZX_VM_PERM_WRITE) != 0;
+    for (uint64_t done = 0; done < count;) {
+        uint64_t exclusive;
+        uint32_t n =
+            page_tree_lookup_run(tree, first + done, (uint32_t)(count - done), slots, &exclusive);
+        bool any = false;
+        // In place: a slot and an address have the same size.
+        paddr_t* pages = (paddr_t*)slots;
+        for (uint32_t i = 0; i < n; i++) {
+            bool own = ((exclusive >> i) & 1) != 0;
+            bool wanted = page_slot_is_page(slots[i]) && (!may_write || own == writable);
+            pages[i] = wanted ? page_to_paddr(page_slot_page(slots[i])) : (paddr_t){MMU_HOLE};
+            any |= wanted;
+        }
+        if (any) {
+            TRY(mmu_map(&m->as->arch, mapping_va(m, first + done), pages, n,
+                        mapping_mmu_flags(m, writable), true, tables));
+        }
+        done += n;
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,33 @@
+// Entering translations for pages that a page set has; shared by faults and by population.
+#pragma once
+
+#include <arch/mmu.h>
+#include <lib/status.h>
+#include <vm/page_set.h>
+
+#include "../aspace/mapping.h"
+
+// Whether the set is one physical run, so that translations need no look-up and may be large.
+static inline bool is_run(const struct page_set* set) {
+    return set->kind == PAGE_SET_PHYSICAL || set->kind == PAGE_SET_WIRED ||
+           set->kind == PAGE_SET_CONTIGUOUS;
+}
+
+// The end (set index, exclusive) of what the mapping may show now.
+uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set) TA_REQ(set->lock);
+
+// Maps `count` pages from set index `first` of a run; large entries where they fit. NO_MEMORY:
+// `tables` ran out.
+status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_t first,
+                          uint64_t count, struct table_reserve* tables) TA_REQ(set->lock);
+
+// Maps the pages that are present in [first, first + count), count <= 64: if the mapping may write,
+// only those that are this set's own (with W) or only those it shares (without), as `writable`
+// says.
+status_t enter_present_locked(const struct mapping* m, struct page_set* set, uint64_t first,
+                              uint64_t count, bool writable, struct table_reserve* tables)
+    TA_REQ(set->lock);
+
+// Maps one page at va, replacing whatever is there. With W only if `writable`.
+status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
+                    struct table_reserve* tables);

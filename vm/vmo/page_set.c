@@ -1,0 +1,256 @@
+// Page sets: life, and the value of one slot. <vm/page_set.h> states kinds, locks and invariants.
+//
+// page_set_get_locked() is on the path of every fault. Its common cases (an own page; a zero slot
+// that is to be written) do one tree descent each and touch no translation that cannot exist.
+#include <vm/page_set.h>
+
+#include <arch/mmu.h>
+#include <debug/init.h>
+#include <lib/align.h>
+#include <lib/assert.h>
+#include <lib/string.h>
+#include <vm/heap.h>
+#include <vm/page_source.h>
+#include <vm/pmm.h>
+
+#include "../aspace/mapping.h"
+
+SLAB_CACHE(page_set_cache, struct page_set);
+
+// Written once at boot.
+static struct {
+    paddr_t zero_page;
+} globals;
+
+static void page_set_init_zero_page(void) {
+    struct page* p = pmm_alloc_page(PMM_ZERO);
+    ASSERT(p != nullptr);
+    globals.zero_page = page_to_paddr(p);
+}
+INIT_HOOK(INIT_VM, page_set_init_zero_page);
+
+paddr_t page_set_zero_page(void) {
+    return globals.zero_page;
+}
+
+struct page_set* page_set_create(enum page_set_kind kind, uint64_t size, struct page_set* backing) {
+    DEBUG_ASSERT(is_page_aligned(size));
+    struct page_set* set = slab_alloc_zero(&page_set_cache);
+    if (set == nullptr) {
+        return nullptr;
+    }
+    bool root = kind == PAGE_SET_PAGER || kind == PAGE_SET_WIRED;
+    mutex_init(&set->lock, root ? LOCK_CLASS_PAGE_SET_ROOT : LOCK_CLASS_PAGE_SET);
+    atomic_init(&set->refs, 1);
+    set->kind = kind;
+    set->backing = backing;
+    struct page_set_state* st = &set->guarded_; // nobody else knows it yet
+    page_tree_init(&st->tree);
+    st->size = size;
+    st->content_size = size;
+    interval_tree_init(&st->mappings);
+    interval_tree_init(&st->clone_mappings);
+    return set;
+}
+
+struct page_set* page_set_ref(struct page_set* set) {
+    uint32_t before = atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0 && before < UINT32_MAX / 2);
+    return set;
+}
+
+void page_set_unref(struct page_set* set) {
+    uint32_t before = atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before != 1) {
+        return;
+    }
+    struct page_set_state* st = &set->guarded_; // the last reference: nobody else
+    ASSERT(st->mapping_count == 0 && st->pin_count == 0);
+    struct page_garbage garbage = {};
+    page_tree_clear(&st->tree, &garbage);
+    page_garbage_dispose(&garbage);
+    if (set->source != nullptr) {
+        page_source_detach(set->source);
+        page_source_unref(set->source);
+    }
+    struct page_set* backing = set->backing;
+    slab_free(&page_set_cache, set);
+    if (backing != nullptr) {
+        page_set_unref(backing); // a backing has none itself: no deeper
+    }
+}
+
+struct page* page_set_alloc_page(bool zeroed) {
+    constexpr enum pmm_flags flags = PMM_VMO | PMM_USER;
+    return pmm_alloc_page(zeroed ? flags | PMM_ZERO : flags);
+}
+
+status_t page_set_store_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                               struct page_garbage* g) {
+    struct page_tree* tree = &page_set_state(set)->tree;
+    struct page_node_reserve reserve = {};
+    status_t status = page_tree_set(tree, index, slot, &reserve, g, nullptr);
+    if (status == STATUS_NO_MEMORY &&
+        page_node_reserve_fill(&reserve, page_tree_nodes_set(tree, index))) {
+        status = page_tree_set(tree, index, slot, &reserve, g, nullptr);
+    }
+    if (reserve.count != 0) {
+        page_node_reserve_drain(&reserve);
+    }
+    return status;
+}
+
+// Puts a page of its own into the slot: a copy of `from`, or a zero page if null. `shown`: some
+// translation may show what the slot has now.
+static status_t make_own_locked(struct page_set* set, uint64_t index, const void* from, bool shown,
+                                struct page_view* out) TA_REQ(set->lock) {
+    struct page* fresh = page_set_alloc_page(from == nullptr);
+    if (fresh == nullptr) {
+        return STATUS_NO_MEMORY;
+    }
+    if (from != nullptr) {
+        memcpy(page_to_virt(fresh), from, PAGE_SIZE);
+    }
+    if (shown) {
+        page_set_unmap_range_locked(set, index, 1); // PS1; harmless if the store fails
+    }
+    struct page_garbage garbage = {};
+    status_t status = page_set_store_locked(set, index, page_slot_from_page(fresh), &garbage);
+    if (status != STATUS_OK) {
+        pmm_free_page(fresh);
+        return status;
+    }
+    if (!page_garbage_empty(&garbage)) {
+        page_garbage_dispose(&garbage); // one page at most
+    }
+    *out = (struct page_view){
+        .paddr = page_to_paddr(fresh),
+        .page = fresh,
+        .writable = true,
+        .fresh = true,
+    };
+    return STATUS_OK;
+}
+
+// Arms `request` for the missing pages from `index` on, up to what the caller wants.
+static status_t ask_source(struct page_set* root, const struct page_tree* tree, uint64_t index,
+                           uint64_t limit, struct page_request* request) {
+    if (request == nullptr) {
+        return STATUS_NOT_FOUND;
+    }
+    uint64_t count = min(max(request->wanted, (uint64_t)1), limit - index);
+    struct page_tree_entry present;
+    if (page_tree_next_page(tree, index, index + count, &present)) {
+        count = present.index - index;
+    }
+    status_t status = page_source_request(root->source, request, index, count);
+    return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
+}
+
+// What an absent slot of a clone shows. On OK with a paged backing, its lock is held and named in
+// the view. Outside the analysis: a lock is handed to the caller on one path.
+static status_t get_from_backing(struct page_set* set, uint64_t index, struct page_request* request,
+                                 struct page_view* out) TA_OFF {
+    struct page_set* backing = set->backing;
+    uint64_t there = index + set->backing_off;
+    if (backing->kind == PAGE_SET_WIRED) {
+        *out = (struct page_view){.paddr = {backing->phys_base.raw + (there << PAGE_SHIFT)}};
+        return STATUS_OK;
+    }
+    mutex_acquire(&backing->lock);
+    struct page_set_state* st = page_set_state(backing);
+    uint64_t limit = st->size >> PAGE_SHIFT;
+    if (there >= limit) {
+        // The file shrank below its clone: as beyond the end of any snapshot, zero.
+        mutex_release(&backing->lock);
+        *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
+        return STATUS_OK;
+    }
+    page_slot_t slot = page_tree_lookup(&st->tree, there, nullptr);
+    if (page_slot_is_page(slot)) {
+        struct page* p = page_slot_page(slot);
+        *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .backing = backing};
+        return STATUS_OK;
+    }
+    if (slot == PAGE_SLOT_ZERO) {
+        *out = (struct page_view){.paddr = globals.zero_page, .zero = true, .backing = backing};
+        return STATUS_OK;
+    }
+    status_t status = ask_source(backing, &st->tree, there, limit, request);
+    mutex_release(&backing->lock);
+    return status;
+}
+
+// Outside the analysis: releases what get_from_backing() took.
+void page_set_put(struct page_view* view) TA_OFF {
+    if (view->backing != nullptr) {
+        mutex_release(&view->backing->lock);
+        view->backing = nullptr;
+    }
+}
+
+// Outside the analysis: the backing's lock is held by the view.
+void page_set_note_zero_locked(struct page_set* set, const struct page_view* view) TA_OFF {
+    page_set_state(set)->zero_mapped = true;
+    if (view->backing != nullptr) {
+        page_set_state(view->backing)->zero_mapped = true;
+    }
+}
+
+// An absent slot below the backing's limit: shown from the backing, or copied out of it.
+static status_t get_cloned_locked(struct page_set* set, uint64_t index, enum page_access access,
+                                  struct page_request* request, struct page_view* out)
+    TA_REQ(set->lock) {
+    struct page_view there;
+    TRY(get_from_backing(set, index, request, &there));
+    if ((access & PAGE_WRITE) == 0) {
+        *out = there;
+        return STATUS_OK;
+    }
+    const void* from = there.zero ? nullptr : phys_to_virt(there.paddr);
+    status_t status = make_own_locked(set, index, from, true, out);
+    page_set_put(&there);
+    return status;
+}
+
+status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
+                             struct page_request* request, struct page_view* out) {
+    struct page_set_state* st = page_set_state(set);
+    DEBUG_ASSERT(index < st->size >> PAGE_SHIFT);
+    bool write = (access & PAGE_WRITE) != 0;
+    if (unlikely(set->kind == PAGE_SET_PHYSICAL || set->kind == PAGE_SET_WIRED)) {
+        *out = (struct page_view){
+            .paddr = {set->phys_base.raw + (index << PAGE_SHIFT)},
+            .writable = set->kind == PAGE_SET_PHYSICAL,
+        };
+        return write && !out->writable ? STATUS_ACCESS_DENIED : STATUS_OK;
+    }
+    bool exclusive;
+    page_slot_t slot = page_tree_lookup(&st->tree, index, &exclusive);
+    if (page_slot_is_page(slot)) {
+        struct page* p = page_slot_page(slot);
+        if (write && !exclusive) {
+            return make_own_locked(set, index, page_to_virt(p), true, out);
+        }
+        *out = (struct page_view){
+            .paddr = page_to_paddr(p),
+            .page = p,
+            .writable = exclusive,
+        };
+        return STATUS_OK;
+    }
+    if (slot == PAGE_SLOT_ABSENT) {
+        if (set->kind == PAGE_SET_PAGER) {
+            return ask_source(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
+        }
+        if (set->backing != nullptr && index < st->backing_limit) {
+            return get_cloned_locked(set, index, access, request, out);
+        }
+    }
+    if (write) {
+        return make_own_locked(set, index, nullptr, st->zero_mapped, out);
+    }
+    *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
+    return STATUS_OK;
+}

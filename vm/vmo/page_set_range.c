@@ -1,0 +1,179 @@
+// Page sets: ranges of slots, and the translations that show them.
+#include <vm/page_set.h>
+
+#include <zircon/types.h>
+
+#include <arch/mmu.h>
+#include <lib/align.h>
+#include <lib/assert.h>
+#include <vm/aspace.h>
+#include <vm/page_source.h>
+
+#include "../aspace/mapping.h"
+
+// ---- translations ----
+
+enum range_edit : uint8_t { EDIT_UNMAP, EDIT_WRITE_PROTECT };
+
+// [first, end) in set coordinates, clipped to the mapping.
+static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum range_edit edit) {
+    first = max(first, m->first_page);
+    end = min(end, m->first_page + mapping_pages(m));
+    vaddr_t va = mapping_va(m, first);
+    size_t len = (end - first) << PAGE_SHIFT;
+    if (edit == EDIT_WRITE_PROTECT && (m->perms & ZX_VM_PERM_WRITE) == 0) {
+        return;
+    }
+    UNINITIALIZED struct tlb_gather gather;
+    struct arch_aspace* arch = &m->as->arch;
+    tlb_gather_begin(&gather, arch);
+    if (edit == EDIT_UNMAP) {
+        // Page sets whose contents change are mapped page by page: there is nothing to split, and
+        // so no table is needed.
+        struct table_reserve none = {};
+        status_t status = mmu_unmap(&gather, va, len, &none);
+        ASSERT(status == STATUS_OK);
+    } else {
+        mmu_write_protect(&gather, va, len);
+    }
+    tlb_gather_commit(&gather, arch);
+}
+
+static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t count,
+                              enum range_edit edit) TA_REQ(set->lock) {
+    struct page_set_state* st = page_set_state(set);
+    uint64_t end = index + count;
+    for (struct interval* i = interval_first(&st->mappings, index, end); i != nullptr;
+         i = interval_next(i, index, end)) {
+        edit_mapping(container_of(i, struct mapping, own), index, end, edit);
+    }
+    if (set->kind != PAGE_SET_PAGER) {
+        return;
+    }
+    for (struct interval* i = interval_first(&st->clone_mappings, index, end); i != nullptr;
+         i = interval_next(i, index, end)) {
+        // A clone's own pages in the range are unmapped along with ours: it faults them in again.
+        // Its geometry is stable because changing it takes this lock too (PS3).
+        struct mapping* m = container_of(i, struct mapping, clone);
+        uint64_t off = m->set->backing_off;
+        uint64_t first = max(index, i->first) - off;
+        edit_mapping(m, first, min(end, i->end) - off, edit);
+    }
+}
+
+void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count) {
+    edit_range_locked(set, index, count, EDIT_UNMAP);
+}
+
+void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count) {
+    edit_range_locked(set, index, count, EDIT_WRITE_PROTECT);
+}
+
+// ---- slots ----
+
+bool page_set_pinned_locked(struct page_set* set, uint64_t index, uint64_t count) {
+    struct page_set_state* st = page_set_state(set);
+    if (st->pin_count == 0) {
+        return false;
+    }
+    struct page_tree_entry entry;
+    uint64_t end = index + count;
+    while (page_tree_next_page(&st->tree, index, end, &entry)) {
+        if (atomic_load_explicit(&page_slot_page(entry.slot)->pins, memory_order_relaxed) != 0) {
+            return true;
+        }
+        index = entry.index + 1;
+    }
+    return false;
+}
+
+typedef status_t (*tree_range_fn)(struct page_tree* t, uint64_t first, uint64_t count,
+                                  struct page_node_reserve* r, struct page_garbage* g);
+
+static status_t change_range_locked(struct page_set* set, uint64_t index, uint64_t count,
+                                    tree_range_fn change, struct page_garbage* g)
+    TA_REQ(set->lock) {
+    if (count == 0) {
+        return STATUS_OK;
+    }
+    if (page_set_pinned_locked(set, index, count)) {
+        return STATUS_BAD_STATE;
+    }
+    struct page_tree* tree = &page_set_state(set)->tree;
+    struct page_node_reserve reserve = {};
+    if (!page_node_reserve_fill(&reserve, page_tree_nodes_range(tree, index, count))) {
+        page_node_reserve_drain(&reserve);
+        return STATUS_NO_MEMORY;
+    }
+    page_set_unmap_range_locked(set, index, count); // PS1
+    status_t status = change(tree, index, count, &reserve, g);
+    page_node_reserve_drain(&reserve);
+    return status;
+}
+
+status_t page_set_zero_locked(struct page_set* set, uint64_t index, uint64_t count,
+                              struct page_garbage* g) {
+    // A marker is needed only where absence would show something else.
+    struct page_set_state* st = page_set_state(set);
+    bool absent_is_zero =
+        set->kind == PAGE_SET_ANON && (set->backing == nullptr || index >= st->backing_limit);
+    return change_range_locked(set, index, count,
+                               absent_is_zero ? page_tree_remove_range : page_tree_zero_range, g);
+}
+
+status_t page_set_remove_locked(struct page_set* set, uint64_t index, uint64_t count,
+                                struct page_garbage* g) {
+    return change_range_locked(set, index, count, page_tree_remove_range, g);
+}
+
+status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct page_garbage* g) {
+    struct page_set_state* st = page_set_state(set);
+    uint64_t old_pages = st->size >> PAGE_SHIFT;
+    uint64_t new_pages = new_size >> PAGE_SHIFT;
+    if (new_pages < old_pages) {
+        TRY(change_range_locked(set, new_pages, old_pages - new_pages, page_tree_remove_range, g));
+        st->backing_limit = min(st->backing_limit, new_pages); // PS4
+        if (set->source != nullptr) {
+            page_source_complete(set->source, new_pages, old_pages - new_pages,
+                                 STATUS_OUT_OF_RANGE);
+        }
+    }
+    st->size = new_size;
+    return STATUS_OK;
+}
+
+// ---- registration ----
+
+// Outside the analysis: the second lock is taken only if there is a paged backing.
+static void link_clone(struct page_set* set, struct mapping* m, bool link) TA_OFF {
+    struct page_set* backing = set->backing;
+    if (backing == nullptr || backing->kind != PAGE_SET_PAGER) {
+        return;
+    }
+    mutex_acquire(&backing->lock);
+    struct page_set_state* st = page_set_state(backing);
+    if (link) {
+        m->clone.first = m->first_page + set->backing_off;
+        m->clone.end = m->clone.first + mapping_pages(m);
+        rbtree_insert(&st->clone_mappings, &m->clone.node);
+    } else {
+        rbtree_erase(&st->clone_mappings, &m->clone.node);
+    }
+    mutex_release(&backing->lock);
+}
+
+void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) {
+    struct page_set_state* st = page_set_state(set);
+    m->own.first = m->first_page;
+    m->own.end = m->first_page + mapping_pages(m);
+    rbtree_insert(&st->mappings, &m->own.node);
+    st->mapping_count++;
+    link_clone(set, m, true);
+}
+
+void page_set_remove_mapping_locked(struct page_set* set, struct mapping* m) {
+    struct page_set_state* st = page_set_state(set);
+    rbtree_erase(&st->mappings, &m->own.node);
+    st->mapping_count--;
+    link_clone(set, m, false);
+}

@@ -1,0 +1,128 @@
+// VMOs: pinning for devices (PS5), and look-up of what is there.
+#include <vm/vmo.h>
+
+#include <lib/assert.h>
+#include <vm/page_source.h>
+
+#include "vmo_priv.h"
+
+static bool has_page_structs(const struct page_set* set) {
+    return set->kind != PAGE_SET_PHYSICAL && set->kind != PAGE_SET_WIRED;
+}
+
+// Takes back `count` pins from `index` on.
+static void unpin_locked(struct page_set* set, uint64_t index, uint64_t count) TA_REQ(set->lock) {
+    struct page_set_state* st = page_set_state(set);
+    ASSERT(st->pin_count >= count);
+    st->pin_count -= count;
+    for (uint64_t i = index; has_page_structs(set) && i < index + count; i++) {
+        page_slot_t slot = page_tree_lookup(&st->tree, i, nullptr);
+        ASSERT(page_slot_is_page(slot));
+        uint16_t before =
+            atomic_fetch_sub_explicit(&page_slot_page(slot)->pins, 1, memory_order_relaxed);
+        ASSERT(before > 0);
+    }
+}
+
+static status_t pin_page_locked(struct page_set* set, uint64_t index, bool write,
+                                struct page_request* request, paddr_t* out) TA_REQ(set->lock) {
+    // A device reads or writes the page for as long as it is pinned, so it has to be this set's
+    // own; a pager's page is that by being there.
+    enum page_access access = set->kind == PAGE_SET_PAGER || (set->kind == PAGE_SET_WIRED && !write)
+                                  ? PAGE_LOOK
+                                  : PAGE_WRITE;
+    struct page_view view;
+    TRY(page_set_get_locked(set, index, access, request, &view));
+    *out = view.paddr;
+    status_t status = STATUS_OK;
+    if (view.page != nullptr) {
+        uint16_t pins = atomic_load_explicit(&view.page->pins, memory_order_relaxed);
+        status = pins < UINT16_MAX ? STATUS_OK : STATUS_NO_RESOURCES;
+        if (status == STATUS_OK) {
+            atomic_store_explicit(&view.page->pins, (uint16_t)(pins + 1), memory_order_relaxed);
+        }
+    }
+    page_set_put(&view);
+    if (status == STATUS_OK) {
+        page_set_state(set)->pin_count++;
+    }
+    return status;
+}
+
+// Pins a batch. STOP when all of the range is pinned.
+static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t offset,
+                                 uint64_t count, bool write, struct page_request* request,
+                                 paddr_t out[], uint64_t* done) TA_REQ(set->lock) {
+    if (!range_ok(offset, count << PAGE_SHIFT, vmo_size_locked(v, set))) {
+        return STATUS_OUT_OF_RANGE;
+    }
+    uint64_t first = v->first_page + (offset >> PAGE_SHIFT);
+    uint64_t stop = min(count, *done + VMO_BATCH_PAGES);
+    while (*done < stop) {
+        request->wanted = count - *done;
+        TRY(pin_page_locked(set, first + *done, write, request, &out[*done]));
+        (*done)++;
+    }
+    return *done == count ? STATUS_STOP : STATUS_OK;
+}
+
+status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write, paddr_t out[],
+                 size_t out_count) {
+    if (!is_page_aligned(offset) || !is_page_aligned(len) || len == 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    uint64_t count = len >> PAGE_SHIFT;
+    if (count > out_count) {
+        return STATUS_BUFFER_TOO_SMALL;
+    }
+    struct page_set* set = v->set;
+    struct page_request request = {};
+    uint64_t done = 0;
+    for (;;) {
+        mutex_acquire(&set->lock);
+        status_t status = pin_batch_locked(v, set, offset, count, write, &request, out, &done);
+        mutex_release(&set->lock);
+        if (status == STATUS_STOP) {
+            (void)vmo_ref(v);
+            atomic_fetch_add_explicit(&v->pin_count, 1, memory_order_relaxed);
+            return STATUS_OK;
+        }
+        if (status == STATUS_SHOULD_WAIT) {
+            status = vmo_wait_request(&request);
+        }
+        if (status != STATUS_OK) {
+            mutex_acquire(&set->lock);
+            unpin_locked(set, v->first_page + (offset >> PAGE_SHIFT), done);
+            mutex_release(&set->lock);
+            return status;
+        }
+    }
+}
+
+void vmo_unpin(struct vmo* v, uint64_t offset, uint64_t len) {
+    struct page_set* set = v->set;
+    mutex_acquire(&set->lock);
+    unpin_locked(set, v->first_page + (offset >> PAGE_SHIFT), len >> PAGE_SHIFT);
+    mutex_release(&set->lock);
+    atomic_fetch_sub_explicit(&v->pin_count, 1, memory_order_relaxed);
+    vmo_unref(v);
+}
+
+status_t vmo_lookup(struct vmo* v, uint64_t offset, paddr_t* out) {
+    struct page_set* set = v->set;
+    MUTEX_GUARD(&set->lock);
+    if (offset >= vmo_size_locked(v, set)) {
+        return STATUS_OUT_OF_RANGE;
+    }
+    struct page_view view;
+    TRY(page_set_get_locked(set, v->first_page + (offset >> PAGE_SHIFT), PAGE_LOOK, nullptr,
+                            &view));
+    bool zero = view.zero;
+    paddr_t paddr = view.paddr;
+    page_set_put(&view);
+    if (zero) {
+        return STATUS_NOT_FOUND;
+    }
+    *out = (paddr_t){paddr.raw | (offset & PAGE_MASK)};
+    return STATUS_OK;
+}
