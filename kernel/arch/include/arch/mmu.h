@@ -111,10 +111,9 @@ status_t mmu_protect(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flag
 // its edges (the CPU ANDs W over the levels). A large entry at an edge is protected whole: a write
 // fault beside the range finds that it may be mapped writable again.
 void mmu_write_protect(struct tlb_gather* g, vaddr_t va, size_t len);
-// Tests and clears the accessed bits. Bit i of *accessed (64 pages at most): page i was. Without a
-// flush: a CPU that has the translation cached may not set the bit again soon, which only makes a
-// busy page look idle a little early.
-uint64_t mmu_harvest_accessed(struct arch_aspace* as, vaddr_t va, size_t page_count);
+// Tests and clears the accessed bits of up to 64 pages. Bit i of the result: page i was accessed
+// (of a large entry: the first page asked for).
+uint64_t mmu_harvest_accessed(struct tlb_gather* g, vaddr_t va, size_t page_count);
 // What is mapped at va, with the permissions that all levels together give; NOT_FOUND if nothing.
 status_t mmu_query(struct arch_aspace* as, vaddr_t va, paddr_t* pa, enum mmu_flags* flags);
 
@@ -145,9 +144,6 @@ void arch_upcall_table_free(struct mmu_table* t);
 void arch_upcall_table_wire(struct mmu_table* t);
 // Gives the clean tables that CPUs keep back to the PMM. Interrupts on, no spinlock.
 void mmu_drain_tables(void);
-
-// Boot CPU, once, before the page array is touched.
-void mmu_init(void);
 
 // The direct map: RAM of the memory map only.
 static inline void* phys_to_virt(paddr_t pa) {

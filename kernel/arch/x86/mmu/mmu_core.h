@@ -1,0 +1,64 @@
+// Editing one tree of page tables: pure work on tables in memory. The callers hold the lock of the
+// tree and do the flushing; this part only notes in the gather what must be flushed.
+#pragma once
+
+#include <arch/mmu.h>
+
+#include "pte.h"
+
+struct pt {
+    pte_t* root;
+    bool user;     // entries U=1, tables counted and freed when empty
+    int64_t grown; // tables taken from reserves minus tables put on free lists
+};
+
+status_t pt_map_pages(struct pt* pt, vaddr_t va, const paddr_t* pages, size_t count,
+                      enum mmu_flags flags, bool overwrite, struct table_reserve* reserve);
+// `largest`: the level of the largest entry to use (2 where the CPU has 1 GiB pages, else 1).
+status_t pt_map_run(struct pt* pt, vaddr_t va, paddr_t pa, size_t len, enum mmu_flags flags,
+                    uint32_t largest, struct table_reserve* reserve);
+status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
+                  struct table_reserve* reserve);
+status_t pt_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
+                    enum mmu_flags flags, struct table_reserve* reserve);
+void pt_write_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len);
+uint64_t pt_harvest_accessed(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t page_count);
+status_t pt_query(const struct pt* pt, vaddr_t va, paddr_t* pa, enum mmu_flags* flags);
+
+// The bits of a leaf at a level for these flags, without the address.
+pte_t leaf_bits(enum mmu_flags flags, uint32_t level);
+
+// ---- between the files of this part ----
+
+struct mmu_table {
+    struct mmu_table* next; // while it is in a list; the low bits of a table's address are zero
+};
+
+static inline void table_push(struct mmu_table** list, void* table) {
+    struct mmu_table* t = table;
+    t->next = *list;
+    *list = t;
+}
+// Clean again; null if the list is empty.
+static inline struct mmu_table* table_pop(struct mmu_table** list) {
+    struct mmu_table* t = *list;
+    if (t != nullptr) {
+        *list = t->next;
+        t->next = nullptr;
+    }
+    return t;
+}
+
+// A table from the reserve, to be put in place at once; null: the reserve is empty.
+pte_t* pt_table_take(struct pt* pt, struct table_reserve* reserve);
+// Replaces a large leaf by a table of the next level that maps the same. False: reserve empty.
+bool pt_split(struct pt* pt, pte_t* entry, uint32_t level, struct table_reserve* reserve);
+// Makes an entry that points to a table writable, after taking W from everything in that table.
+void pt_push_down_write(struct pt* pt, pte_t* entry);
+void pt_gather(struct tlb_gather* g, vaddr_t va, uint64_t bytes);
+
+static inline void pt_count(struct pt* pt, pte_t* parent, int64_t change) {
+    if (pt->user && parent != nullptr) {
+        pte_set(parent, *parent + (uint64_t)change * PTE_COUNT_ONE);
+    }
+}

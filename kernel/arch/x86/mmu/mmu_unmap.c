@@ -1,0 +1,230 @@
+// Taking translations or rights away. Contract in mmu_core.h.
+//
+// All of it walks a range down the levels. Only a leaf whose accessed bit is set can be in a TLB,
+// so others need no flush (whoever clears that bit flushes, therefore). A table that became empty
+// leaves the tree and waits in the gather's list: a CPU may still walk it until the flush, and
+// finds nothing present.
+#include "mmu_core.h"
+
+#include <lib/align.h>
+#include <lib/assert.h>
+
+void pt_gather(struct tlb_gather* g, vaddr_t va, uint64_t bytes) {
+    uint64_t pages = bytes / PAGE_SIZE;
+    if (g->full) {
+        return;
+    }
+    if (g->pages + pages > MMU_GATHER_PAGES) {
+        g->full = true;
+        return;
+    }
+    g->pages += (uint32_t)pages;
+    if (g->count > 0 &&
+        g->ranges[g->count - 1].va + g->ranges[g->count - 1].pages * PAGE_SIZE == va) {
+        g->ranges[g->count - 1].pages += (uint32_t)pages;
+    } else if (g->count == MMU_GATHER_RANGES) {
+        g->full = true;
+    } else {
+        g->ranges[g->count].va = va;
+        g->ranges[g->count].pages = (uint32_t)pages;
+        g->count++;
+    }
+}
+
+// The end of the part of [va, end) that lies in the entry of this level.
+static vaddr_t entry_end(vaddr_t va, vaddr_t end, uint32_t level) {
+    vaddr_t next = align_down(va, level_span(level)) + level_span(level);
+    return min(next - 1, end - 1) + 1; // the last entry of all ends at 2^64
+}
+
+// ---- unmap ----
+
+struct edit {
+    struct pt* pt;
+    struct tlb_gather* g;
+    struct table_reserve* reserve;
+    pte_t set;   // protect: the new permission bits
+    pte_t clear; // protect: the bits that `set` decides
+};
+
+static void leaf_remove(const struct edit* e, pte_t* entry, vaddr_t va, uint32_t level) {
+    pte_t old = *entry;
+    pte_set(entry, 0);
+    if ((old & PTE_ACCESSED) != 0) {
+        pt_gather(e->g, va, level_span(level));
+    }
+}
+
+// Clears entries of one page table; the hot loop of unmapping.
+static void unmap_pages(const struct edit* e, pte_t* table, pte_t* parent, vaddr_t va,
+                        vaddr_t end) {
+    uint32_t left = e->pt->user ? pte_count(*parent) : PT_ENTRIES;
+    int64_t removed = 0;
+    pte_t* entry = &table[level_index(va, 0)];
+    for (; va != end && left > 0; va += PAGE_SIZE, entry++) {
+        if ((*entry & PTE_PRESENT) != 0) {
+            leaf_remove(e, entry, va, 0);
+            removed++;
+            left--;
+        }
+    }
+    pt_count(e->pt, parent, -removed);
+}
+
+static status_t unmap_table(const struct edit* e, pte_t* table, pte_t* parent, uint32_t level,
+                            vaddr_t va, vaddr_t end) {
+    if (level == 0) {
+        unmap_pages(e, table, parent, va, end);
+        return STATUS_OK;
+    }
+    for (vaddr_t next; va != end; va = next) {
+        next = entry_end(va, end, level);
+        pte_t* entry = &table[level_index(va, level)];
+        if ((*entry & PTE_PRESENT) == 0) {
+            continue;
+        }
+        if (level < PT_TOP && pte_is_leaf(*entry, level)) {
+            if (next - va == level_span(level)) {
+                leaf_remove(e, entry, va, level);
+                pt_count(e->pt, parent, -1);
+                continue;
+            }
+            if (!pt_split(e->pt, entry, level, e->reserve)) {
+                return STATUS_NO_MEMORY;
+            }
+        }
+        TRY(unmap_table(e, pte_table(*entry), entry, level - 1, va, next));
+        if (e->pt->user && pte_count(*entry) == 0) {
+            pte_t* empty = pte_table(*entry);
+            pte_set(entry, 0);
+            pt_count(e->pt, parent, -1);
+            table_push(&e->g->free_tables, empty);
+            e->pt->grown--;
+        }
+    }
+    return STATUS_OK;
+}
+
+status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
+                  struct table_reserve* reserve) {
+    struct edit e = {.pt = pt, .g = g, .reserve = reserve};
+    return len == 0 ? STATUS_OK : unmap_table(&e, pt->root, nullptr, PT_TOP, va, va + len);
+}
+
+// ---- protect ----
+
+static void leaf_protect(const struct edit* e, pte_t* entry, vaddr_t va, uint32_t level) {
+    pte_t old = *entry;
+    pte_t now = (old & ~e->clear) | e->set;
+    if (now == old) {
+        return;
+    }
+    pte_set(entry, now);
+    bool lost = (old & ~now & PTE_WRITE) != 0 || (now & ~old & PTE_NO_EXEC) != 0;
+    if (lost && (old & PTE_ACCESSED) != 0) {
+        pt_gather(e->g, va, level_span(level));
+    }
+}
+
+static status_t protect_table(const struct edit* e, pte_t* table, uint32_t level, vaddr_t va,
+                              vaddr_t end) {
+    for (vaddr_t next; va != end; va = next) {
+        next = entry_end(va, end, level);
+        pte_t* entry = &table[level_index(va, level)];
+        if ((*entry & PTE_PRESENT) == 0) {
+            continue;
+        }
+        if (level == 0 || (level < PT_TOP && pte_is_leaf(*entry, level))) {
+            if (next - va == level_span(level)) {
+                leaf_protect(e, entry, va, level);
+                continue;
+            }
+            if (!pt_split(e->pt, entry, level, e->reserve)) {
+                return STATUS_NO_MEMORY;
+            }
+        }
+        if ((e->set & PTE_WRITE) != 0 && (*entry & PTE_WRITE) == 0) {
+            pt_push_down_write(e->pt, entry);
+        }
+        TRY(protect_table(e, pte_table(*entry), level - 1, va, next));
+    }
+    return STATUS_OK;
+}
+
+status_t pt_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
+                    enum mmu_flags flags, struct table_reserve* reserve) {
+    if (len == 0) {
+        return STATUS_OK;
+    }
+    if ((flags & MMU_READ) ==
+        0) { // nothing is allowed: the CPU knows no such page but an absent one
+        return pt_unmap(pt, g, va, len, reserve);
+    }
+    constexpr pte_t decided = PTE_WRITE | PTE_DIRTY | PTE_NO_EXEC;
+    struct edit e = {
+        .pt = pt,
+        .g = g,
+        .reserve = reserve,
+        .set = leaf_bits(flags, 0) & decided,
+        .clear = decided,
+    };
+    return protect_table(&e, pt->root, PT_TOP, va, va + len);
+}
+
+// ---- write-protect ----
+
+static void write_protect_table(const struct edit* e, pte_t* table, uint32_t level, vaddr_t va,
+                                vaddr_t end) {
+    for (vaddr_t next; va != end; va = next) {
+        next = entry_end(va, end, level);
+        pte_t* entry = &table[level_index(va, level)];
+        pte_t old = *entry;
+        // Not writable means that nothing below is.
+        if ((old & (PTE_PRESENT | PTE_WRITE)) != (PTE_PRESENT | PTE_WRITE)) {
+            continue;
+        }
+        bool leaf = level == 0 || (level < PT_TOP && pte_is_leaf(old, level));
+        if (!leaf && (level == PT_TOP || next - va != level_span(level))) {
+            write_protect_table(e, pte_table(old), level - 1, va, next);
+            continue;
+        }
+        pte_set(entry, old & ~PTE_WRITE);
+        if ((old & PTE_ACCESSED) != 0) {
+            pt_gather(e->g, align_down(va, level_span(level)), level_span(level));
+        }
+    }
+}
+
+void pt_write_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len) {
+    struct edit e = {.pt = pt, .g = g};
+    if (len != 0) {
+        write_protect_table(&e, pt->root, PT_TOP, va, va + len);
+    }
+}
+
+// ---- accessed bits ----
+
+uint64_t pt_harvest_accessed(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t page_count) {
+    uint64_t accessed = 0;
+    DEBUG_ASSERT(page_count <= 64);
+    for (size_t i = 0; i < page_count; i++, va += PAGE_SIZE) {
+        pte_t* table = pt->root;
+        for (uint32_t level = PT_TOP;; level--) {
+            pte_t* entry = &table[level_index(va, level)];
+            if ((*entry & PTE_PRESENT) == 0) {
+                break;
+            }
+            if (level < PT_TOP && pte_is_leaf(*entry, level)) {
+                // The CPU may set the bit at any time.
+                pte_t old = __atomic_fetch_and(entry, ~PTE_ACCESSED, __ATOMIC_RELAXED);
+                if ((old & PTE_ACCESSED) != 0) {
+                    accessed |= bit((unsigned)i);
+                    pt_gather(g, align_down(va, level_span(level)), level_span(level));
+                }
+                break;
+            }
+            table = pte_table(*entry);
+        }
+    }
+    return accessed;
+}
