@@ -192,7 +192,12 @@ static void build_and_compare(struct random* random, bool giant_pages) {
     expect_direct(expected, &space);
     expect_image(expected, &space);
     assert_int_equal(found->count, expected->count);
-    assert_memory_equal(found->list, expected->list, found->count * sizeof(struct run));
+    for (uint32_t i = 0; i < found->count; i++) { // (not memcmp: a run has padding)
+        assert_int_equal(found->list[i].vaddr, expected->list[i].vaddr);
+        assert_int_equal(found->list[i].paddr, expected->list[i].paddr);
+        assert_int_equal(found->list[i].length, expected->list[i].length);
+        assert_int_equal(found->list[i].rights, expected->list[i].rights);
+    }
 
     // All tables are reachable, the window's is an empty one of them, and the arenas have theirs.
     assert_int_equal(w.tables, pool.used);

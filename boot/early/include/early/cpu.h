@@ -40,13 +40,13 @@ static inline bool cpu_has_no_exec(void) {
 
 static inline bool cpu_rdrand(uint64_t* out) {
     uint8_t ok;
-    __asm__ volatile("rdrand %0; setc %1" : "=r"(*out), "=qm"(ok)::"cc");
+    __asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
     return ok != 0;
 }
 
 static inline bool cpu_rdseed(uint64_t* out) {
     uint8_t ok;
-    __asm__ volatile("rdseed %0; setc %1" : "=r"(*out), "=qm"(ok)::"cc");
+    __asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
     return ok != 0;
 }
 
