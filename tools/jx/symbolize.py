@@ -48,11 +48,16 @@ class Symbolizer:
             self._bias = int(bias.group(1), 16)
         return "".join(self.line(line) for line in text.splitlines(keepends=True))
 
+    def _program(self, path: str) -> Path:
+        """The file of a program in bootfs: test/NAME keeps its folder, bin/NAME does not."""
+        folder = "test/" if Path(path).parent.name == "test" else ""
+        return self._programs / (folder + Path(path).name)
+
     def _frame(self, match: re.Match[str]) -> str:
         index, address, program = int(match.group(1)), int(match.group(2), 16), match.group(3)
         shown = f"#{index:<2} 0x{address:016x}"
         if program is not None:
-            image, link_address = self._programs / Path(program).name, address
+            image, link_address = self._program(program), address
             shown += f" ({program})"
         elif self._bias is not None:
             image, link_address = self._kernel, (address - self._bias) % 2**64

@@ -41,7 +41,10 @@ class SymbolizeTest(unittest.TestCase):
         (self.folder / "hello").touch()
         self._symbolizer().line("{{{bt:2:0x1235:bin/hello}}}")
         self._symbolizer().line("{{{bt:2:0x1235:../gone}}}")
-        self.assertEqual(self.asked, [("hello", 0x1234)])
+        (self.folder / "test").mkdir()
+        (self.folder / "test" / "vmo").touch()
+        self._symbolizer().line("{{{bt:0:0x10:/boot/test/vmo}}}")
+        self.assertEqual(self.asked, [("hello", 0x1234), ("vmo", 0x10)])
 
     @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
     def test_real_symbolizer(self) -> None:
