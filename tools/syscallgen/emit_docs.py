@@ -23,7 +23,8 @@ def _describe(a: Argument) -> str:
         case Futex():
             return "address of a futex"
         case OutHandle(type_name):
-            return f"receives a handle of {'any type' if type_name == 'any' else f'type `{type_name}`'}"
+            what = "any type" if type_name == "any" else f"type `{type_name}`"
+            return f"receives a handle of {what}"
         case Resource(kind, base, optional):
             text = f"resource of kind `ZX_RSRC_KIND_{kind}`"
             text += f", base `ZX_RSRC_SYSTEM_{base}_BASE`" if base else ""
@@ -95,7 +96,8 @@ def _call(call: Call) -> list[str]:
         out.append("")
     if call.returns == "zx_status_t":
         errors = _errors(call)
-        out += ["Errors: " + (", ".join(f"`ZX_ERR_{e}`" for e in errors) if errors else "none") + ".", ""]
+        names = ", ".join(f"`ZX_ERR_{error}`" for error in errors) or "none"
+        out += [f"Errors: {names}.", ""]
     notes = _notes(call)
     if notes:
         out += [" ".join(notes), ""]
@@ -113,6 +115,7 @@ def page(group: Group) -> str:
 def index(interface: Interface) -> str:
     out = ["# System calls", "", "| group | calls |", "|---|---|"]
     for group in interface.groups:
-        calls = ", ".join(f"[{c.name}]({group.name}.md#zx_{c.name})" for c in group.calls if c.is_public)
+        calls = ", ".join(
+            f"[{c.name}]({group.name}.md#zx_{c.name})" for c in group.calls if c.is_public)
         out.append(f"| [{group.name}]({group.name}.md) | {calls} |")
     return "\n".join(out) + "\n"

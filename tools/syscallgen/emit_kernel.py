@@ -1,17 +1,18 @@
 """The kernel's side: prototypes of the implementations, and a wrapper for each call.
 
-A wrapper takes eight registers and returns what goes into rax. It does, in this order: copies structures
-that name handles to be consumed, takes out handles that the call consumes, looks the other handles up
-(type, then rights), asks the job policy, copies the other structures, calls the implementation, copies
-results out, publishes new handles. Whatever it holds is held by variables with a cleanup, so every early
-return is a plain return.
+A wrapper takes eight registers and returns what goes into rax. It does, in this order: copies
+structures that name handles to be consumed, takes out handles that the call consumes, looks the
+other handles up (type, then rights), asks the job policy, copies the other structures, calls the
+implementation, copies results out, publishes new handles. Whatever it holds is held by variables
+with a cleanup, so every early return is a plain return.
 """
 
 from __future__ import annotations
 
 from syscallgen.ctext import banner, user_pointer_type, wrapped
-from syscallgen.model import (Argument, Buffer, Call, Direction, Futex, Handle, Interface, OutHandle,
-                              Requirement, Resource, Scalar, Struct)
+from syscallgen.model import (
+    Argument, Buffer, Call, Direction, Futex, Handle, Interface, OutHandle, Requirement, Resource,
+    Scalar, Struct)
 
 _MAX = 8
 
@@ -134,7 +135,8 @@ class _Wrapper:
         return [a for a in self.call.args if isinstance(a.kind, kinds)]
 
     def text(self) -> str:
-        registers = [f"uint64_t r{i}" if i < len(self.call.args) else "uint64_t" for i in range(_MAX)]
+        used = len(self.call.args)
+        registers = [f"uint64_t r{i}" if i < used else "uint64_t" for i in range(_MAX)]
         head = wrapped(f"static int64_t syscall_wrap_{self.call.name}", registers, " {")
         self.scalars()
         self.consumed()
@@ -172,8 +174,9 @@ class _Wrapper:
                           f".count = {a.kind.count[0]}}};")
         for a in self.of_kind(Struct):
             if a.kind.consumed:
-                kind = "dispositions" if "etc" in a.kind.ctype else "handles"
-                element = "zx_handle_disposition_t" if "etc" in a.kind.ctype else "const zx_handle_t"
+                etc = "etc" in a.kind.ctype
+                kind = "dispositions" if etc else "handles"
+                element = "zx_handle_disposition_t" if etc else "const zx_handle_t"
                 self.emit(f"SYSCALL_CONSUMED consumed = {{.{kind} = ({element} __user*)(uintptr_t)"
                           f"{a.name}.wr_handles, .count = {a.name}.wr_num_handles}};")
 
@@ -187,8 +190,8 @@ class _Wrapper:
             if k.self_copied or k.direction is Direction.OUT or k.consumed is not consumed:
                 continue
             self.emit(f"UNINITIALIZED {k.ctype} {a.name};")
-            copy = (f"arch_copy_from_user(&{a.name}, (const {k.ctype} __user*){self.register[a.name]}, "
-                    f"sizeof({a.name})) != 0")
+            pointer = f"(const {k.ctype} __user*){self.register[a.name]}"
+            copy = f"arch_copy_from_user(&{a.name}, {pointer}, sizeof({a.name})) != 0"
             if k.optional:
                 copy = f"{self.register[a.name]} != 0 && {copy}"
             self.fail_if(copy, "STATUS_INVALID_ARGS")
@@ -243,8 +246,8 @@ class _Wrapper:
             get = (f"syscall_handle_get_rights({value}, {self.names.constant(need)}, "
                    f"{_rights(need.rights)}, &{a.name}, &{a.name}_rights)")
         else:
-            get = (f"syscall_handle_get({value}, {self.names.constant(need)}, {_rights(need.rights)}, "
-                   f"&{a.name})")
+            get = (f"syscall_handle_get({value}, {self.names.constant(need)}, "
+                   f"{_rights(need.rights)}, &{a.name})")
         if a.kind.optional:
             self.emit(f"if ({value} != ZX_HANDLE_INVALID) {{")
             depth = 2
@@ -342,7 +345,9 @@ class _Wrapper:
         call = self.call
         if self.has_consumed:
             self.emit("consumed.count = 0; // from here on they are the implementation's")
-        invoke = wrapped(f"sys_{call.name}", self.arguments(), ";") if call.args else f"sys_{call.name}();"
+        invoke = f"sys_{call.name}();"
+        if call.args:
+            invoke = wrapped(f"sys_{call.name}", self.arguments(), ";")
         if "noreturn" in call.flags:
             self.emit(invoke)
             return

@@ -1,5 +1,6 @@
-"""Tables for other programs: the model of the arguments (k strace, the argument fuzzer) and the rows of
-types and rights (conformance tests)."""
+"""Tables for other programs: the model of the arguments (k strace, the argument fuzzer) and the
+rows of types and rights (conformance tests).
+"""
 
 from __future__ import annotations
 
@@ -54,8 +55,8 @@ def _argument(interface: Interface, call: Call, a: Argument) -> str:
         case Struct():
             fields += [f".kind = {_DIRECTIONS[kind.direction]}", f".size = sizeof({kind.ctype})"]
         case Buffer():
-            fields += [f".kind = {_DIRECTIONS[kind.direction]}", f".size = {_size_of(kind.element)}",
-                       ".is_array = true"]
+            fields += [f".kind = {_DIRECTIONS[kind.direction]}",
+                       f".size = {_size_of(kind.element)}", ".is_array = true"]
             for slot, name in enumerate(kind.count):
                 fields.append(f".count[{slot}] = {positions[name] + 1}")
     if getattr(kind, "optional", False):
@@ -126,7 +127,8 @@ def _rows(call: Call) -> list[tuple[int, Requirement, str, str]]:
                     rows.append((index, need, "", ""))
                 for rule in call.flag_rules:
                     if rule.handle == a.name:
-                        both = Requirement(need.types, tuple(dict.fromkeys(need.rights + rule.rights)))
+                        rights = tuple(dict.fromkeys(need.rights + rule.rights))
+                        both = Requirement(need.types, rights)
                         rows.append((index, both, rule.selector, rule.flag))
     return rows
 

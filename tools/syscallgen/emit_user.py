@@ -1,4 +1,6 @@
-"""What programs see: <zircon/syscalls.h>, <zircon/syscall_numbers.h>, and the vDSO's private prototypes."""
+"""What programs see: <zircon/syscalls.h>, <zircon/syscall_numbers.h>, and the vDSO's private
+prototypes.
+"""
 
 from __future__ import annotations
 

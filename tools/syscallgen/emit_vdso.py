@@ -1,8 +1,10 @@
-"""The vDSO's stubs: one `syscall` instruction for each number, with a symbol on the instruction after it.
+"""The vDSO's stubs: one `syscall` instruction for each number, with a symbol on the instruction
+after it.
 
-The kernel lets a call in only if its return address is that symbol (tools/syscallgen/vdso_image.py reads
-them out of the linked image). Arguments 1-6 are in rdi rsi rdx r10 r8 r9, 7 and 8 in r12 and r13, the
-number is in eax; the kernel preserves all registers but rax, rcx and r11, so a retry needs nothing saved.
+The kernel lets a call in only if its return address is that symbol (tools/syscallgen/vdso_image.py
+reads them out of the linked image). Arguments 1-6 are in rdi rsi rdx r10 r8 r9, 7 and 8 in r12 and
+r13, the number is in eax; the kernel preserves all registers but rax, rcx and r11, so a retry needs
+nothing saved.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def _go_on(call: Call, calls: dict[str, Call]) -> list[str]:
     for position, argument in enumerate(target.args):
         source = names.index(argument.name)
         if source < position:
-            raise DefinitionError(f"{call.name}: {target.name} takes its arguments in another order")
+            raise DefinitionError(f"{call.name}: {target.name} has another order of arguments")
         if source != position:
             out.append(f"    mov %{_REGISTERS[source]}, %{_REGISTERS[position]}")
     return [*out, "3:", *_enter(target), "    cmp $-6, %eax", "    je 3b", "    ret"]
@@ -53,7 +55,8 @@ def _body(call: Call, calls: dict[str, Call]) -> list[str]:
     out: list[str] = []
     saved = {7: ["r12"], 8: ["r12", "r13"]}.get(count, [])
     for register in saved:
-        out += [f"    push %{register}", "    .cfi_adjust_cfa_offset 8", f"    .cfi_rel_offset {register}, 0"]
+        out += [f"    push %{register}", "    .cfi_adjust_cfa_offset 8",
+                f"    .cfi_rel_offset {register}, 0"]
     for index, register in enumerate(saved):
         out.append(f"    mov {8 * (len(saved) + 1 + index)}(%rsp), %{register}")
     if count >= 4:
@@ -64,7 +67,8 @@ def _body(call: Call, calls: dict[str, Call]) -> list[str]:
     if "blocking" in call.flags:
         out += ["    cmp $-6, %eax", "    je 2f" if call.resume else "    je 1b"]
     for register in reversed(saved):
-        out += [f"    pop %{register}", "    .cfi_adjust_cfa_offset -8", f"    .cfi_restore {register}"]
+        out += [f"    pop %{register}", "    .cfi_adjust_cfa_offset -8",
+                f"    .cfi_restore {register}"]
     out.append("    ud2" if "noreturn" in call.flags else "    ret")
     if call.resume:
         out += ["2:", *_go_on(call, calls)]
@@ -84,7 +88,8 @@ def stubs(interface: Interface) -> str:
         out.append("    .cfi_startproc")
         out += _body(call, calls)
         out.append("    .cfi_endproc")
-        for name in ([f"_zx_{call.name}", f"zx_{call.name}"] if call.is_public else [f"syscall_{call.name}"]):
+        prefixes = ("_zx_", "zx_") if call.is_public else ("syscall_",)
+        for name in (prefix + call.name for prefix in prefixes):
             out.append(f"    .size {name}, . - {name}")
     out.append('\n    .section .note.GNU-stack, "", @progbits')
     return "\n".join(out) + "\n"

@@ -12,8 +12,9 @@ class DefinitionError(Exception):
 
 @dataclass(frozen=True)
 class ObjectType:
-    """A kernel object type: its name in definitions, its ZX_OBJ_TYPE_ constant, the C structure that an
-    implementation receives, and the function that finds it in a struct object (none: it is the object)."""
+    """A kernel object type: its name in definitions, its ZX_OBJ_TYPE_ constant, the C structure that
+    an implementation receives, and the function that finds it in a struct object (none: it is the
+    object)."""
 
     name: str
     constant: str
@@ -81,8 +82,8 @@ class Struct:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory that the implementation copies. `count`: the names of the arguments whose product counts
-    its elements; none when the size follows from the options."""
+    """Memory that the implementation copies. `count`: the names of the arguments whose product
+    counts its elements; none when the size follows from the options."""
 
     direction: Direction
     element: str
@@ -122,7 +123,7 @@ class FlagRule:
 
 @dataclass(frozen=True)
 class Resume:
-    """How an interrupted call goes on: as `call`, with `bits` set in the argument `arg` if there is one."""
+    """How an interrupted call goes on: as `call`, with `bits` set in the argument `arg`, if any."""
 
     call: str
     arg: str = ""

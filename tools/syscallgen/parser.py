@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from syscallgen.model import (Argument, Buffer, Call, Case, DefinitionError, Direction, FlagRule, Futex,
-                              Group, Handle, Interface, Kind, ObjectType, OutHandle, Requirement,
-                              Resource, Resume, Scalar, Struct)
+from syscallgen.model import (
+    Argument, Buffer, Call, Case, DefinitionError, Direction, FlagRule, Futex, Group, Handle,
+    Interface, Kind, ObjectType, OutHandle, Requirement, Resource, Resume, Scalar, Struct)
 
 FLAGS = frozenset({"vdso", "internal", "blocking", "noreturn", "const", "extension", "undo"})
 MAX_ARGS = 8
@@ -45,7 +45,8 @@ class _Reader:
         group: Group | None = None
         call: Call | None = None
         for self.line_number, raw in enumerate(self.path.read_text().splitlines(), 1):
-            line = raw.split("#", 1)[0].rstrip() if not raw.lstrip().startswith("|") else raw.rstrip()
+            is_prose = raw.lstrip().startswith("|")
+            line = (raw if is_prose else raw.split("#", 1)[0]).rstrip()
             text = line.strip()
             if not text:
                 continue
@@ -192,7 +193,8 @@ class _Reader:
 
         def need(name: str, where: str) -> None:
             if name not in names:
-                raise DefinitionError(f"{self.path}: {call.name}: {where} names no argument: {name}")
+                raise DefinitionError(
+                    f"{self.path}: {call.name}: {where} names no argument: {name}")
 
         for argument in call.args:
             if isinstance(argument.kind, Buffer):
@@ -208,7 +210,7 @@ class _Reader:
         if call.resume and "blocking" not in call.flags:
             raise DefinitionError(f"{self.path}: {call.name}: only blocking calls are resumed")
         if "blocking" in call.flags and len(call.args) > 6:
-            raise DefinitionError(f"{self.path}: {call.name}: blocking calls have six arguments at most")
+            raise DefinitionError(f"{self.path}: {call.name}: blocking, and more than 6 arguments")
         if not call.prose:
             raise DefinitionError(f"{self.path}: {call.name}: no prose")
         if "noreturn" in call.flags and call.returns != "void":
@@ -232,7 +234,7 @@ def parse_types(path: Path) -> dict[str, ObjectType]:
 
 
 def parse(types_path: Path, group_paths: list[Path]) -> Interface:
-    """Reads the files and numbers the calls: by name, so that the order of files does not matter."""
+    """Reads the files and numbers the calls by name: the order of files does not matter."""
     types = parse_types(types_path)
     groups = [_Reader(path, types).read() for path in sorted(group_paths)]
     interface = Interface(types, groups)

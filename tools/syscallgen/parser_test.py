@@ -43,13 +43,15 @@ class NotationTest(unittest.TestCase):
             "power: resource SYSTEM POWER optional", "made: out handle event",
             "seen: out zx_signals_t also TIMED_OUT CANCELED").calls[0]
         kinds = [a.kind for a in call.args]
-        self.assertEqual(kinds[0], Handle(Requirement(("channel",), ("READ", "WRITE")), identity=True))
+        self.assertEqual(
+            kinds[0], Handle(Requirement(("channel",), ("READ", "WRITE")), identity=True))
         self.assertEqual(kinds[1], Scalar("uint32_t"))
         self.assertEqual(kinds[2], Buffer(Direction.IN, "bytes", ("count", "size")))
         self.assertEqual(kinds[4], Struct(Direction.OUT, "zx_port_packet_t", optional=True))
         self.assertEqual(kinds[5], Resource("SYSTEM", "POWER", True))
         self.assertEqual(kinds[6], OutHandle("event"))
-        self.assertEqual(kinds[7], Struct(Direction.OUT, "zx_signals_t", also=("TIMED_OUT", "CANCELED")))
+        self.assertEqual(
+            kinds[7], Struct(Direction.OUT, "zx_signals_t", also=("TIMED_OUT", "CANCELED")))
 
     def test_any_and_several_types(self) -> None:
         call = parse_call("a: handle any +WAIT", "b: handle event|channel").calls[0]

@@ -1,11 +1,11 @@
 """Checks the linked vDSO and makes of it what the kernel carries.
 
-    vdso_image.py --types T --elf libzircon.so --image vdso.img --source vdso_image.S --table offsets.c group.def...
+    vdso_image.py --types T --elf libzircon.so --image OUT --source OUT.S --table OUT.c group.def...
 
-The image is the file up to the end of its code, padded to pages: what the kernel maps. The rules, each an
-error here: a shared object of exactly two segments, R then RX, page-aligned, with equal file offset and
-address; nothing to relocate, nothing writable, nothing imported; every public call exported under both names;
-one `syscall` instruction for each number and no other.
+The image is the file up to the end of its code, padded to pages: what the kernel maps. The rules,
+each an error here: a shared object of exactly two segments, R then RX, page-aligned, with equal
+file offset and address; nothing to relocate, nothing writable, nothing imported; every public call
+exported under both names; one `syscall` instruction for each number and no other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAGE = 4096
 _SYSCALL = b"\x0f\x05"
 _PT_LOAD, _PT_DYNAMIC, _PT_TLS = 1, 2, 7
 _SHT_SYMTAB, _SHT_DYNSYM = 2, 11
-# Dynamic tags that mean work for a loader: RELA, REL, JMPREL, RELR, TEXTREL, INIT, FINI, their arrays, NEEDED.
+# Dynamic tags that mean work for a loader.
 _FORBIDDEN_TAGS = {1: "NEEDED", 7: "RELA", 12: "INIT", 13: "FINI", 17: "REL", 22: "TEXTREL",
                    23: "JMPREL", 25: "INIT_ARRAY", 26: "FINI_ARRAY", 36: "RELR"}
 _WANTED_TAGS = {14: "SONAME", 0x6FFFFEF5: "GNU_HASH"}
@@ -118,7 +118,8 @@ def _check_segments(elf: Elf) -> tuple[Segment, Segment]:
         raise ImageError(f"segments have flags {[s.flags for s in loads]}, not R, RX")
     for segment in loads:
         if segment.offset != segment.address or segment.address % PAGE != 0:
-            raise ImageError(f"segment at {segment.address:#x} lies at file offset {segment.offset:#x}")
+            raise ImageError(
+                f"segment at {segment.address:#x} lies at file offset {segment.offset:#x}")
         if segment.file_size != segment.memory_size:
             raise ImageError(f"segment at {segment.address:#x} has memory beyond the file")
     if loads[0].offset != 0:
@@ -143,7 +144,8 @@ def _check_exports(elf: Elf, interface: Interface) -> None:
     exported = {s.name for s in elf.symbols(_SHT_DYNSYM) if s.section != 0}
     wanted = {prefix + c.name for c in interface.calls if c.is_public for prefix in ("zx_", "_zx_")}
     if exported != wanted:
-        raise ImageError(f"exports differ from the definitions: {' '.join(sorted(exported ^ wanted))}")
+        names = " ".join(sorted(exported ^ wanted))
+        raise ImageError(f"exports differ from the definitions: {names}")
 
 
 def _check_instructions(elf: Elf, code: Segment, returns: dict[str, int]) -> None:

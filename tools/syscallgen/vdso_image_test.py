@@ -34,8 +34,9 @@ zx_sample_ticks:
 _zx_sample_ticks:
     ret
 """
-LINK = ["-shared", "-m", "elf_x86_64", "-soname", "libzircon.so", "-Bsymbolic", "-z", "rodynamic", "-z",
-        "norelro", "-z", "separate-loadable-segments", "-z", "max-page-size=4096", "--hash-style=gnu",
+LINK = ["-shared", "-m", "elf_x86_64", "-soname", "libzircon.so", "-Bsymbolic", "-z", "rodynamic",
+        "-z", "norelro", "-z", "separate-loadable-segments", "-z", "max-page-size=4096",
+        "--hash-style=gnu",
         "--version-script=" + str(ROOT / "sdk" / "vdso" / "exports.map")]
 
 
@@ -46,12 +47,12 @@ def link(extra: str = "", *, stubs: str = "", flags: list[str] | None = None) ->
         source.write_text((stubs or emit_vdso.stubs(INTERFACE)) + CONSTANTS + TICKS + extra)
         subprocess.run(["clang-19", "--target=x86_64-unknown-linux-gnu", "-c", str(source), "-o",
                         f"{folder}/a.o"], check=True)
-        subprocess.run(["ld.lld-19", *LINK, *(flags or []), f"{folder}/a.o", "-o", f"{folder}/a.so"],
-                       check=True)
+        subprocess.run(["ld.lld-19", *LINK, *(flags or []), f"{folder}/a.o", "-o",
+                        f"{folder}/a.so"], check=True)
         return (Path(folder) / "a.so").read_bytes()
 
 
-@unittest.skipUnless(shutil.which("clang-19") and shutil.which("ld.lld-19"), "clang is not installed")
+@unittest.skipUnless(shutil.which("clang-19") and shutil.which("ld.lld-19"), "no clang")
 class VdsoImageTest(unittest.TestCase):
     """Each rule, kept and broken."""
 
@@ -68,7 +69,8 @@ class VdsoImageTest(unittest.TestCase):
             at = layout.return_offsets[call.name]
             self.assertEqual(data[at - 2:at], b"\x0f\x05", call.name)
             # The number is loaded right before: mov $number, %eax.
-            self.assertEqual(data[at - 7:at - 2], b"\xb8" + struct.pack("<I", call.number), call.name)
+            load = b"\xb8" + struct.pack("<I", call.number)
+            self.assertEqual(data[at - 7:at - 2], load, call.name)
 
     def test_the_image_is_what_is_mapped_and_no_more(self) -> None:
         data = link()
@@ -89,10 +91,12 @@ class VdsoImageTest(unittest.TestCase):
         self.refuse("not R, RX", link('    .data\n    .quad 1\n'))
 
     def test_relocations_are_refused(self) -> None:
-        self.refuse("RELA", link('    .section .rodata\n    .quad vdso_constants\n', flags=["-z", "notext"]))
+        text = "    .section .rodata\n    .quad vdso_constants\n"
+        self.refuse("RELA", link(text, flags=["-z", "notext"]))
 
     def test_imports_are_refused(self) -> None:
-        self.refuse("imports memcpy|JMPREL|RELA|not R, RX", link("    .text\n    call memcpy@plt\n"))
+        text = "    .text\n    call memcpy@plt\n"
+        self.refuse("imports memcpy|JMPREL|RELA|not R, RX", link(text))
 
     def test_thread_local_storage_is_refused(self) -> None:
         self.refuse("thread-local", link('    .section .tdata, "awT", @progbits\n    .quad 1\n'))
@@ -108,7 +112,8 @@ class VdsoImageTest(unittest.TestCase):
         self.refuse("no symbol", link(stubs=text))
 
     def test_a_missing_name_is_refused(self) -> None:
-        text = emit_vdso.stubs(INTERFACE).replace(".globl _zx_sample_poke", ".hidden _zx_sample_poke")
+        name = "_zx_sample_poke"
+        text = emit_vdso.stubs(INTERFACE).replace(f".globl {name}", f".hidden {name}")
         self.refuse("exports differ.* _zx_sample_poke", link(stubs=text))
 
     def test_unaligned_segments_are_refused(self) -> None:
