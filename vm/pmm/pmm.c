@@ -49,8 +49,9 @@ static struct {
     uint64_t system_floor;
     uint32_t cache_capacity;
     uint32_t cache_batch;
-    _Atomic(bool) low;      // user requests must look at the floor; read without the lock
-    _Atomic(uint64_t) free; // copy of what the lock guards, for readers without it
+    _Atomic(bool) low;       // user requests must look at the floor; read without the lock
+    _Atomic(uint64_t) free;  // copy of what the lock guards, for readers without it
+    _Atomic(uint64_t) wired; // pages that pmm_wire() took
     bool reclaim_called;
     _Atomic(void (*)(void)) reclaim_hook;
 } pmm;
@@ -321,6 +322,12 @@ void pmm_retype(struct page* p, enum page_state to) {
     p->state = (uint8_t)to;
 }
 
+void pmm_wire(struct page* p) {
+    kinds_add((enum page_state)p->state, -1);
+    p->state = PAGE_WIRED;
+    atomic_fetch_add_explicit(&pmm.wired, 1, memory_order_relaxed);
+}
+
 // ---- runs ----
 
 // One locked attempt at a run, from one zone.
@@ -479,7 +486,7 @@ void pmm_get_stats(struct pmm_stats* out) {
     *out = (struct pmm_stats){
         .total_pages = pmm.total,
         .free_pages = free_locked() + cached,
-        .wired_pages = pmm.taken + ranges_array(),
+        .wired_pages = pmm.taken + ranges_array() + atomic_load(&pmm.wired),
         .other_pages = (uint64_t)kinds[PAGE_ALLOC],
         .table_pages = (uint64_t)kinds[PAGE_TABLE],
         .slab_pages = (uint64_t)kinds[PAGE_SLAB],

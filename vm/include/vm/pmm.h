@@ -46,6 +46,8 @@ void pmm_free_list(struct page* head);
 void pmm_free_contiguous(struct page* p, size_t count);
 // Moves a page that the caller owns from one kind to another.
 void pmm_retype(struct page* p, enum page_state state);
+// A page that stays for ever (a table of the kernel half): it counts as wired from now on.
+void pmm_wire(struct page* p);
 
 // Makes wired memory of the hand-off record (the ZBI) ordinary allocated pages of the given kind,
 // as if it had come from pmm_alloc_contiguous. Null: no memory for the array.

@@ -1,0 +1,92 @@
+// What lower layers need of memory: tables for the port, stacks and threads for the scheduler; and
+// what the kernel core asks everyone for: drains, gauges, the memory command.
+#include <arch/mmu.h>
+#include <debug/command.h>
+#include <debug/log.h>
+#include <sched/hooks.h>
+#include <sched/thread.h>
+#include <vm/heap.h>
+#include <vm/kstack.h>
+#include <vm/pmm.h>
+
+// ---- the port ----
+
+struct mmu_table* arch_upcall_table_alloc(void) {
+    struct page* p = pmm_alloc_page((enum pmm_flags)(PMM_TABLE | PMM_ZERO));
+    return p == nullptr ? nullptr : page_to_virt(p);
+}
+
+void arch_upcall_table_free(struct mmu_table* t) {
+    pmm_free_page(page_from_virt(t));
+}
+
+void arch_upcall_table_wire(struct mmu_table* t) {
+    pmm_wire(page_from_virt(t));
+}
+
+// ---- the scheduler ----
+
+SLAB_CACHE(thread_cache, struct thread);
+
+vaddr_t sched_hook_stack_alloc(void) {
+    return kstack_alloc();
+}
+void sched_hook_stack_free(vaddr_t top) {
+    kstack_free(top);
+}
+struct thread* sched_hook_thread_alloc(void) {
+    return slab_alloc_zero(&thread_cache);
+}
+void sched_hook_thread_free(struct thread* t) {
+    slab_free(&thread_cache, t);
+}
+
+// ---- drains and gauges: objects' memory, then what holds pages, then the pages ----
+
+KDRAIN(KDRAIN_MEMORY, heap_drain);
+KDRAIN(KDRAIN_MEMORY + 1, kstack_drain);
+KDRAIN(KDRAIN_MEMORY + 2, mmu_drain_tables);
+KDRAIN(KDRAIN_PAGES, pmm_drain_caches);
+
+static uint64_t gauge_pages(void) {
+    struct pmm_stats s;
+    pmm_get_stats(&s);
+    return s.allocated_pages;
+}
+KGAUGE("allocated_pages", gauge_pages);
+
+static uint64_t gauge_heap_objects(void) {
+    struct heap_stats s;
+    heap_get_stats(&s);
+    return s.objects;
+}
+KGAUGE("heap_objects", gauge_heap_objects);
+
+// ---- k mem ----
+
+static void print_pages(const char* what, uint64_t pages) {
+    kprintf("%-12s %8lu KiB\n", what, (unsigned long)(pages * (PAGE_SIZE / 1024)));
+}
+
+static void print_cache(const struct slab_stats* s, void*) {
+    if (s->objects != 0 || s->pages != 0) {
+        kprintf("  %-24s %6lu B x %-8lu %6lu pages\n", s->name, (unsigned long)s->object_size,
+                (unsigned long)s->objects, (unsigned long)s->pages);
+    }
+}
+
+static int command_mem(int, const struct text_span*) {
+    struct pmm_stats s;
+    pmm_get_stats(&s);
+    print_pages("total", s.total_pages);
+    print_pages("free", s.free_pages);
+    print_pages("wired", s.wired_pages);
+    print_pages("vmo", s.vmo_pages);
+    print_pages("heap", s.slab_pages);
+    print_pages("tables", s.table_pages);
+    print_pages("stacks", s.stack_pages);
+    print_pages("other", s.other_pages);
+    heap_visit_caches(print_cache, nullptr);
+    return 0;
+}
+KCOMMAND("mem", "memory by kind, and the kernel heap's caches", command_mem);
