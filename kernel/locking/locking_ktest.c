@@ -121,7 +121,8 @@ static void checker_catches_inversions(struct ktest* t) TA_OFF {
         return;
     }
     static spinlock_t object = SPINLOCK_INIT(LOCK_CLASS_OBJECT);
-    static spinlock_t pair[2] = {SPINLOCK_INIT(LOCK_CLASS_OBJECT), SPINLOCK_INIT(LOCK_CLASS_OBJECT)};
+    static spinlock_t pair[2] = {SPINLOCK_INIT(LOCK_CLASS_OBJECT),
+                                 SPINLOCK_INIT(LOCK_CLASS_OBJECT)};
     static spinlock_t table = SPINLOCK_INIT(LOCK_CLASS_HANDLE_TABLE);
     static spinlock_t queue = SPINLOCK_INIT(LOCK_CLASS_WAIT_QUEUE);
     static mutex_t outer = MUTEX_INIT(LOCK_CLASS_JOB_TREE), inner = MUTEX_INIT(LOCK_CLASS_ASPACE);

@@ -53,7 +53,8 @@ static void preemption_needs_a_margin(void** state) {
     assert_true(fair_preempts(1'000'000, 1'000'001 + FAIR_GRANULARITY_NS));
 }
 
-// Simulates one CPU: whoever has the least virtual time runs one slice. Shares must follow the weights.
+// Simulates one CPU: whoever has the least virtual time runs one slice. Shares must follow the
+// weights.
 static void shares_follow_weights(void** state) {
     (void)state;
     const uint32_t priorities[] = {16, 16, 19, 12, 23, 0};
@@ -83,9 +84,12 @@ static void shares_follow_weights(void** state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_are_steps_of_a_quarter), cmocka_unit_test(virtual_time_is_scaled_and_bounded),
-        cmocka_unit_test(order_survives_wrapping),        cmocka_unit_test(sleepers_get_bounded_credit),
-        cmocka_unit_test(preemption_needs_a_margin),      cmocka_unit_test(shares_follow_weights),
+        cmocka_unit_test(weights_are_steps_of_a_quarter),
+        cmocka_unit_test(virtual_time_is_scaled_and_bounded),
+        cmocka_unit_test(order_survives_wrapping),
+        cmocka_unit_test(sleepers_get_bounded_credit),
+        cmocka_unit_test(preemption_needs_a_margin),
+        cmocka_unit_test(shares_follow_weights),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

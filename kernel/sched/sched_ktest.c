@@ -20,7 +20,8 @@ static int return_argument(void* arg) {
 static void threads_return_their_code(struct ktest* t) {
     struct thread* threads[8];
     for (int i = 0; i < 8; i++) {
-        threads[i] = kthread_create("code", return_argument, (void*)(intptr_t)(i * 3), PRIORITY_DEFAULT);
+        threads[i] =
+            kthread_create("code", return_argument, (void*)(intptr_t)(i * 3), PRIORITY_DEFAULT);
         KASSERT(t, threads[i] != nullptr);
         thread_start(threads[i]);
     }

@@ -93,7 +93,8 @@ static void cancelled_timers_stay_quiet(struct ktest* t) {
 KTEST(timer, cancelled_timers_stay_quiet);
 
 static void slack_keeps_its_promise(struct ktest* t) {
-    static const enum timer_slack modes[] = {TIMER_SLACK_EARLY, TIMER_SLACK_LATE, TIMER_SLACK_CENTER};
+    static const enum timer_slack modes[] = {TIMER_SLACK_EARLY, TIMER_SLACK_LATE,
+                                             TIMER_SLACK_CENTER};
     for (uint32_t i = 0; i < 3; i++) {
         struct shot s = {};
         timer_init(&s.timer, fire, false);
@@ -107,7 +108,8 @@ static void slack_keeps_its_promise(struct ktest* t) {
 }
 KTEST(timer, slack_keeps_its_promise);
 
-// Timers on the stack, set on any CPU and cancelled around the moment they fire: after cancel nothing touches them.
+// Timers on the stack, set on any CPU and cancelled around the moment they fire: after cancel
+// nothing touches them.
 struct cancel_case {
     _Atomic(uint32_t) wrong;
 };
@@ -264,7 +266,8 @@ static void epochs_end_under_load(struct ktest* t) {
 }
 KTEST_WITH(epoch, epochs_end_under_load, 0, 30'000);
 
-// Readers on every CPU follow a pointer that a writer replaces; what they reach is never given back under them.
+// Readers on every CPU follow a pointer that a writer replaces; what they reach is never given back
+// under them.
 struct published {
     struct epoch_item item;
     _Atomic(uint32_t) magic;

@@ -1,4 +1,5 @@
-// Blocking and waking: races of wake, deadline, kill and suspend; hand-off; wait queues and inheritance.
+// Blocking and waking: races of wake, deadline, kill and suspend; hand-off; wait queues and
+// inheritance.
 #include <debug/ktest.h>
 
 #include <stdatomic.h>
@@ -112,7 +113,8 @@ static int ask(void* arg) {
     return 0;
 }
 
-// Pairs of threads wake each other on all CPUs: a lost wake-up hangs and is named by the time limit.
+// Pairs of threads wake each other on all CPUs: a lost wake-up hangs and is named by the time
+// limit.
 static void ping_pong_loses_nothing(struct ktest* t) {
     struct table tables[4];
     struct thread* threads[8];
@@ -205,7 +207,8 @@ static int32_t end_wait(struct ktest* t, enum wait_mode mode, uint32_t bits, int
         pause_ns(delay_ns);
     }
     thread_set_pending(other, bits);
-    if (mode == WAIT_UNINTERRUPTIBLE || (mode == WAIT_KILLABLE && (bits & THREAD_PENDING_KILL) == 0)) {
+    if (mode == WAIT_UNINTERRUPTIBLE ||
+        (mode == WAIT_KILLABLE && (bits & THREAD_PENDING_KILL) == 0)) {
         pause_ns(2 * MS);
         KEXPECT_EQ(t, atomic_load(&v.result), WAITER_PENDING); // not ended by that
         bell_ring(&v.bell);
@@ -217,8 +220,10 @@ static int32_t end_wait(struct ktest* t, enum wait_mode mode, uint32_t bits, int
 static void pending_bits_end_the_right_waits(struct ktest* t) {
     for (int64_t delay = 0; delay <= 2 * MS; delay += 2 * MS) { // before it blocks, and after
         KEXPECT_EQ(t, end_wait(t, WAIT_KILLABLE, THREAD_PENDING_KILL, delay), STATUS_INTR_KILLED);
-        KEXPECT_EQ(t, end_wait(t, WAIT_INTERRUPTIBLE, THREAD_PENDING_KILL, delay), STATUS_INTR_KILLED);
-        KEXPECT_EQ(t, end_wait(t, WAIT_INTERRUPTIBLE, THREAD_PENDING_SUSPEND, delay), STATUS_INTR_RETRY);
+        KEXPECT_EQ(t, end_wait(t, WAIT_INTERRUPTIBLE, THREAD_PENDING_KILL, delay),
+                   STATUS_INTR_KILLED);
+        KEXPECT_EQ(t, end_wait(t, WAIT_INTERRUPTIBLE, THREAD_PENDING_SUSPEND, delay),
+                   STATUS_INTR_RETRY);
         KEXPECT_EQ(t, end_wait(t, WAIT_KILLABLE, THREAD_PENDING_SUSPEND, delay), STATUS_OK);
         KEXPECT_EQ(t, end_wait(t, WAIT_UNINTERRUPTIBLE, THREAD_PENDING_KILL, delay), STATUS_OK);
     }
@@ -228,7 +233,8 @@ KTEST(wait, pending_bits_end_the_right_waits);
 // A kill at every moment around the block.
 static void kill_races_block(struct ktest* t) {
     for (int i = 0; i < 200; i++) {
-        KEXPECT_EQ(t, end_wait(t, WAIT_KILLABLE, THREAD_PENDING_KILL, i % 20 * 5 * US), STATUS_INTR_KILLED);
+        KEXPECT_EQ(t, end_wait(t, WAIT_KILLABLE, THREAD_PENDING_KILL, i % 20 * 5 * US),
+                   STATUS_INTR_KILLED);
     }
 }
 KTEST_WITH(wait, kill_races_block, 0, 30'000);
@@ -290,7 +296,8 @@ static bool handoff_once(struct ktest* t) {
     list_remove(n);
     bool claimed = wake_list_add(&wl, container_of(n, struct waiter, node), STATUS_OK);
     spin_release(&r.bell.lock);
-    status_t status = waiter_block_handoff(&w, clock_monotonic_ns() + 5 * MS, WAIT_UNINTERRUPTIBLE, 0, &wl);
+    status_t status =
+        waiter_block_handoff(&w, clock_monotonic_ns() + 5 * MS, WAIT_UNINTERRUPTIBLE, 0, &wl);
     KEXPECT(t, claimed);
     KEXPECT_EQ(t, status, STATUS_TIMED_OUT);
     KEXPECT_EQ(t, kthread_join(target), STATUS_OK);
@@ -371,6 +378,18 @@ static uint32_t wake(struct wait_queue* q, uint32_t count) {
     return woken;
 }
 
+// Outside the analysis: which lock comes first is known at run time only.
+static uint32_t requeue(struct wait_queue* from, struct wait_queue* to, uint32_t count) TA_OFF {
+    struct wait_queue* first = from < to ? from : to;
+    struct wait_queue* second = from < to ? to : from;
+    irq_state_t state = spin_acquire_irq(&first->lock);
+    spin_acquire_raw(&second->lock);
+    uint32_t moved = wait_queue_requeue(from, to, count);
+    spin_release_raw(&second->lock);
+    spin_release_irq(&first->lock, state);
+    return moved;
+}
+
 static bool set_owner(struct wait_queue* q, struct thread* owner) {
     irq_state_t state = spin_acquire_irq(&q->lock);
     bool ok = wait_queue_set_owner(q, owner);
@@ -378,7 +397,8 @@ static bool set_owner(struct wait_queue* q, struct thread* owner) {
     return ok;
 }
 
-static struct thread* start_queuer(struct queuer* me, struct queue_case* c, struct wait_queue* q, int priority) {
+static struct thread* start_queuer(struct queuer* me, struct queue_case* c, struct wait_queue* q,
+                                   int priority) {
     *me = (struct queuer){.c = c, .q = q};
     struct thread* t = kthread_create("queuer", queue_up, me, priority);
     if (t != nullptr) {
@@ -415,7 +435,8 @@ static int effective(const struct thread* t) {
     return atomic_load(&t->sched.priority);
 }
 
-// high -> queue a, owned by middle -> queue b, owned by us: the priority arrives here, and leaves again.
+// high -> queue a, owned by middle -> queue b, owned by us: the priority arrives here, and leaves
+// again.
 static void priority_flows_through_chains(struct ktest* t) {
     struct queue_case c = {};
     wait_queue_init(&c.a);
@@ -460,13 +481,7 @@ static void requeue_moves_waiters_and_their_priority(struct ktest* t) {
         KASSERT(t, threads[i] != nullptr);
     }
     KEXPECT(t, set_owner(&c.b, self));
-    struct wait_queue* first = &c.a < &c.b ? &c.a : &c.b;
-    struct wait_queue* second = &c.a < &c.b ? &c.b : &c.a;
-    irq_state_t state = spin_acquire_irq(&first->lock);
-    spin_acquire_raw(&second->lock);
-    KEXPECT_EQ(t, wait_queue_requeue(&c.a, &c.b, 2), 2u);
-    spin_release_raw(&second->lock);
-    spin_release_irq(&first->lock, state);
+    KEXPECT_EQ(t, requeue(&c.a, &c.b, 2), 2u);
     KEXPECT_EQ(t, effective(self), 22);
     // One is killed in its new queue, one woken there, one woken in the old.
     thread_set_pending(threads[2], THREAD_PENDING_KILL);
@@ -483,14 +498,16 @@ static void requeue_moves_waiters_and_their_priority(struct ktest* t) {
 }
 KTEST(wait, requeue_moves_waiters_and_their_priority);
 
-// Waits, wakes, owners, requeues and kills at random, from several threads: the time limit names a lost wake-up, the assertions broken lists.
+// Waits, wakes, owners, requeues and kills at random, from several threads: the time limit names a
+// lost wake-up, the assertions broken lists.
 static int churn_waiter(void* arg) {
     struct queuer* me = arg;
     struct random r = random_init((uint64_t)(uintptr_t)me);
     while (!atomic_load(&me->c->stop)) {
         struct wait_queue* q = random_below(&r, 2) != 0 ? &me->c->a : &me->c->b;
         irq_state_t state = spin_acquire_irq(&q->lock);
-        (void)!wait_block(q, state, clock_monotonic_ns() + (int64_t)random_below(&r, 400) * US, WAIT_KILLABLE, 0);
+        (void)!wait_block(q, state, clock_monotonic_ns() + (int64_t)random_below(&r, 400) * US,
+                          WAIT_KILLABLE, 0);
         if (random_below(&r, 8) == 0) {
             thread_set_priority(thread_current(), (int)random_below(&r, 24));
         }
@@ -511,19 +528,16 @@ static void queues_survive_churn(struct ktest* t) {
         thread_start(threads[i]);
     }
     struct random r = random_init(42);
-    struct wait_queue* first = &c.a < &c.b ? &c.a : &c.b;
-    struct wait_queue* second = &c.a < &c.b ? &c.b : &c.a;
     int64_t end = clock_monotonic_ns() + 300 * MS;
     while (clock_monotonic_ns() < end) {
         wake(random_below(&r, 2) != 0 ? &c.a : &c.b, (uint32_t)random_below(&r, 3));
         set_owner(&c.a, random_below(&r, 3) != 0 ? threads[random_below(&r, 6)] : nullptr);
         set_owner(&c.b, random_below(&r, 3) != 0 ? threads[random_below(&r, 6)] : nullptr);
-        irq_state_t state = spin_acquire_irq(&first->lock);
-        spin_acquire_raw(&second->lock);
-        wait_queue_requeue(random_below(&r, 2) != 0 ? &c.a : &c.b, &c.a, 0);
-        wait_queue_requeue(&c.a, &c.b, (uint32_t)random_below(&r, 3));
-        spin_release_raw(&second->lock);
-        spin_release_irq(&first->lock, state);
+        if (random_below(&r, 2) != 0) {
+            requeue(&c.a, &c.b, random_below(&r, 3));
+        } else {
+            requeue(&c.b, &c.a, random_below(&r, 3));
+        }
         if (random_below(&r, 4) == 0) {
             pause_ns(50 * US);
         }
