@@ -29,6 +29,7 @@ FIRST_BYTE_S = 20.0
 
 # What the guest writes to isa-debug-exit, as QEMU's exit code.
 EXIT_CLEAN = 0x10 << 1 | 1
+EXIT_TESTS_FAILED = 0x11 << 1 | 1
 EXIT_PANIC = 0x23 << 1 | 1
 
 _CONNECT_S = 20.0
@@ -40,7 +41,10 @@ class GuestError(Exception):
 
 
 class Ended(NamedTuple):
-    """How the machine ended: power-off, panic, clean (debug exit), reset, silent, broken."""
+    """How the machine ended.
+
+    power-off, panic, clean and tests-failed (by isa-debug-exit), reset, silent, broken
+    """
 
     how: str
     detail: str = ""
@@ -289,6 +293,8 @@ def _how_it_ended(code: int, reason: str, errors: str) -> Ended:
         return Ended("panic")
     if code == EXIT_CLEAN:
         return Ended("clean")
+    if code == EXIT_TESTS_FAILED:
+        return Ended("tests-failed")
     if code == 0 and reason == "guest-shutdown":
         return Ended("power-off")
     if code == 0 and reason == "guest-reset":

@@ -2,7 +2,7 @@
 // Starts by PVH in 32-bit mode. With an initrd it writes that to the serial line, where a byte 1 means
 // that the next byte is an order; then, or without one, it prints a marker, echoes the serial line and
 // takes every letter as a possible order:
-// p power-off (ACPI port of q35), x clean debug exit, X panic with a report, Q panic's exit code, r reset, h hang.
+// p power-off (ACPI port of q35), x clean debug exit, f the exit of failed tests, X panic with a report, Q panic's exit code, r reset, h hang.
     .code32
     .section .note.pvh, "a", @note
     .long 4, 4, 18
@@ -52,6 +52,8 @@ obey:
     je power_off
     cmpb $'x', %al
     je clean
+    cmpb $'f', %al
+    je failed
     cmpb $'X', %al
     je panic
     cmpb $'Q', %al
@@ -78,6 +80,10 @@ power_off:
     movw $0x604, %dx
     movw $0x2000, %ax
     outw %ax, %dx
+    jmp hang
+failed:
+    movb $0x11, %al
+    outb %al, $0xf4
     jmp hang
 clean:
     movb $0x10, %al

@@ -10,7 +10,9 @@ from jx import run
 from jx.machine import Settings
 from jx.script import run_script
 from jx.testing import cases, fake_guest, kernel, system, user
-from jx.testing.fake_guest import CLEAN, HANG, PANIC, POWER_OFF, RESET, FakeGuest, FakeImages, marker
+from jx.testing.fake_guest import (
+    CLEAN, HANG, PANIC, POWER_OFF, RESET, TESTS_FAILED, FakeGuest, FakeImages, marker,
+)  # fmt: skip
 from jx.testing.results import FAILED, PASSED, SKIPPED, Report
 
 _SETTINGS = Settings(smp=1, mem="32M")
@@ -57,6 +59,15 @@ class KernelTest(BootTest):
         self._run()
         self.assertEqual(self.outcomes(), [("g.a", PASSED), ("g.b", SKIPPED)])
         self.assertEqual(images.started[0][0].append, "kernel.ut=all")
+
+    def test_exit_code_must_agree_with_the_cases(self) -> None:
+        bad = _case("kernel", "g.a", "fail x (1)") + _OK
+        self.play(bad + TESTS_FAILED)
+        self._run()
+        self.assertEqual(self.outcomes(), [("g.a", FAILED)])
+        self.play(bad + CLEAN)
+        self._run()
+        self.assertEqual(self.outcomes()[1:], [("g.a", FAILED), ("end", FAILED)])
 
     def test_goes_on_after_a_panic(self) -> None:
         first = _case("kernel", "g.a", "ok 1") + _case("kernel", "g.b") + marker("[panic] boom")

@@ -17,6 +17,7 @@ CAN_BOOT = all(map(shutil.which, ("qemu-system-x86_64", "clang-19", "ld.lld-19")
 
 # Orders within a script.
 POWER_OFF, CLEAN, PANIC, RESET, HANG = b"\x01p", b"\x01x", b"\x01Q", b"\x01r", b"\x01h"
+TESTS_FAILED = b"\x01f"
 
 
 def marker(text: str) -> bytes:

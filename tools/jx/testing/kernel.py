@@ -51,9 +51,11 @@ def _run_selection(settings: Settings, selection: str, report: Report) -> None:
     started, first = time.monotonic(), len(report.results)
     options = f"kernel.ut={selection}"
     for _ in range(_MAX_BOOTS):
-        tracker = CaseTracker(KIND, symbolizing(settings, report))
+        tracker, before = CaseTracker(KIND, symbolizing(settings, report)), len(report.results)
         end = _boot(settings, options, tracker, report)
-        if tracker.summary_seen and end is not None and end.how == "clean":
+        how = end.how if end is not None else ""
+        failed = any(result.outcome == FAILED for result in report.results[before:])
+        if tracker.summary_seen and how == ("tests-failed" if failed else "clean"):
             break
         if tracker.last is None:
             message = f"no test ran: {end_message(end, tracker.limit_s)}"
