@@ -62,13 +62,19 @@ def run(args: argparse.Namespace) -> int:
     return report.close()
 
 
-def has_system() -> bool:
-    """Whether the tree holds a kernel and an init to test."""
-    return (ROOT / "kernel/top/BUILD.gn").exists() and (ROOT / "system/init/BUILD.gn").exists()
+def _present(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Of these kinds, those that the tree holds something to test for: a kernel, an init."""
+    top, init = ROOT / "kernel/top/BUILD.gn", ROOT / "system/init/BUILD.gn"
+    absent = set()
+    if not top.exists() or 'kernel_image("jacinth")' not in top.read_text():
+        absent = {kernel.KIND, user.KIND}
+    elif not init.exists():
+        absent = {user.KIND}
+    return tuple(kind for kind in kinds if kind not in absent)
 
 
 def _list(settings: Settings, kinds: tuple[str, ...], patterns: list[str], *, soak: bool) -> int:
-    for kind in kinds:
+    for kind in _present(kinds):
         for name in _names(settings, kind, soak=soak):
             if matches(kind, name, patterns):
                 print(f"{kind} {name}")
@@ -80,8 +86,6 @@ def _names(settings: Settings, kind: str, *, soak: bool) -> list[str]:
         return host.list_tests("release")
     if kind == system.KIND:
         return system.list_tests(soak=soak)
-    if not has_system():
-        return []
     return kernel.list_tests(settings) if kind == kernel.KIND else user.list_tests(settings)
 
 
@@ -96,7 +100,7 @@ def _run_suites(
     if host.KIND in kinds:
         report.section("host")
         host.run("release", args.patterns, report, soak=args.soak)
-    kinds = kinds if has_system() else tuple(k for k in kinds if k == system.KIND)
+    kinds = _present(kinds)
     machines = pairwise.all_machines(settings) if args.matrix else [settings]
     for one in machines:
         report.suffix = f"@{one.name()}" if args.matrix else ""
@@ -105,7 +109,7 @@ def _run_suites(
                 report.section(f"{kind}, {one.name()}")
                 _run_kind(kind, one, args, report)
     report.suffix = ""
-    if whole and not args.matrix and has_system():
+    if whole and not args.matrix and user.KIND in kinds:
         report.section("smoke test in other machines")
         for one in pairwise.smoke_machines(settings):
             _guarded(lambda: system.smoke(one, report), report, f"smoke.{one.name()}")
