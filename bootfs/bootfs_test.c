@@ -146,6 +146,21 @@ static void test_header_damage(void**) {
     expect_u32_damage(header, 4, 23, BOOTFS_BAD_DIRECTORY);
 }
 
+// A directory that ends inside the fixed part of an entry, with nothing behind it in memory.
+static void test_directory_ends_inside_an_entry(void**) {
+    struct image image = image_make(&(struct spec){"abc", 1}, 1);
+    for (uint32_t excess = 1; excess < 12; excess++) {
+        size_t head_len = 16 + entry_len("abc") + excess;
+        uint8_t* head = malloc(head_len);
+        memcpy(head, image.data, head_len);
+        put_u32(head + 4, (uint32_t)head_len - 16);
+        struct bootfs fs;
+        assert_int_equal(bootfs_open(&fs, head, head_len, image.len), BOOTFS_BAD_DIRECTORY);
+        free(head);
+    }
+    free(image.data);
+}
+
 static void test_entry_damage(void**) {
     expect_u32_damage(0, 0, 0, BOOTFS_BAD_NAME);
     expect_u32_damage(0, 0, 1, BOOTFS_BAD_NAME);
@@ -234,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_empty_archive),
         cmocka_unit_test(test_only_the_head_is_needed),
         cmocka_unit_test(test_header_damage),
+        cmocka_unit_test(test_directory_ends_inside_an_entry),
         cmocka_unit_test(test_entry_damage),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_truncation),

@@ -182,7 +182,7 @@ static void test_rela_and_rel(void**) {
     uint64_t bias = bias_of(image);
     put_rela(image, 0, &image->words[0], 0, 8, link_base + 7);
     put_rela(image, 1, (uint64_t*)((char*)image + 33), 0, 8, link_base + 9); // not aligned
-    put_rela(image, 2, &image->words[10], 1, 6, 0);
+    put_rela(image, 2, &image->words[10], 1, 6, 5); // this type has no addend
     put_rela(image, 3, &image->words[11], 1, 1, 5);
     put_rela(image, 4, &image->words[12], 3, 6, 0);
     put_rela(image, 5, &image->words[13], 4, 6, 0);
