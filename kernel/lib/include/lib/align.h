@@ -20,9 +20,15 @@ static inline bool is_aligned(uint64_t value, uint64_t alignment) {
     return (value & (alignment - 1)) == 0;
 }
 
-static inline bool is_page_aligned(uint64_t value) { return (value & PAGE_MASK) == 0; }
-static inline uint64_t page_round_up(uint64_t value) { return align_up(value, PAGE_SIZE); }
-static inline uint64_t page_round_down(uint64_t value) { return align_down(value, PAGE_SIZE); }
+static inline bool is_page_aligned(uint64_t value) {
+    return (value & PAGE_MASK) == 0;
+}
+static inline uint64_t page_round_up(uint64_t value) {
+    return align_up(value, PAGE_SIZE);
+}
+static inline uint64_t page_round_down(uint64_t value) {
+    return align_down(value, PAGE_SIZE);
+}
 
 // False, and `*out` untouched, when rounding up would wrap.
 [[nodiscard]] static inline bool page_round_up_checked(uint64_t value, uint64_t* out) {

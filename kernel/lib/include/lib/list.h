@@ -1,5 +1,6 @@
-// Intrusive doubly linked circular list. A node that is in no list has null links, so list_linked() is exact and removing twice
-// asserts. Not synchronised: the owner of the list says which lock protects it.
+// Intrusive doubly linked circular list. A node that is in no list has null links, so list_linked()
+// is exact and removing twice asserts. Not synchronised: the owner of the list says which lock
+// protects it.
 #pragma once
 
 #include <lib/assert.h>
@@ -15,12 +16,22 @@ struct list {
     struct list_node head;
 };
 
-#define LIST_INIT(name)                                                                            \
-    { {&(name).head, &(name).head} }
+#define LIST_INIT(name)                \
+    {                                  \
+        {                              \
+            &(name).head, &(name).head \
+        }                              \
+    }
 
-static inline void list_init(struct list* l) { l->head.prev = l->head.next = &l->head; }
-static inline bool list_empty(const struct list* l) { return l->head.next == &l->head; }
-static inline bool list_linked(const struct list_node* n) { return n->next != nullptr; }
+static inline void list_init(struct list* l) {
+    l->head.prev = l->head.next = &l->head;
+}
+static inline bool list_empty(const struct list* l) {
+    return l->head.next == &l->head;
+}
+static inline bool list_linked(const struct list_node* n) {
+    return n->next != nullptr;
+}
 
 static inline void list_insert_between_(struct list_node* n, struct list_node* prev,
                                         struct list_node* next) {
@@ -93,8 +104,7 @@ static inline void list_splice_back(struct list* to, struct list* from) {
 }
 
 // `n` may be removed by the body of list_for_each_safe, not by that of list_for_each.
-#define list_for_each(n, l)                                                                        \
-    for (struct list_node* n = (l)->head.next; n != &(l)->head; n = n->next)
-#define list_for_each_safe(n, l)                                                                   \
-    for (struct list_node *n = (l)->head.next, *n##_next_ = n->next; n != &(l)->head;              \
+#define list_for_each(n, l) for (struct list_node* n = (l)->head.next; n != &(l)->head; n = n->next)
+#define list_for_each_safe(n, l)                                                      \
+    for (struct list_node* n = (l)->head.next, *n##_next_ = n->next; n != &(l)->head; \
          n = n##_next_, n##_next_ = n->next)

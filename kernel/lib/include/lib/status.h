@@ -34,15 +34,16 @@ typedef enum [[nodiscard("check the status")]] status : int32_t {
     STATUS_NO_SPACE = ZX_ERR_NO_SPACE,
     STATUS_STOP = ZX_ERR_STOP,
     STATUS_NEXT = ZX_ERR_NEXT,
-    // Kernel-private: the thread was killed while it waited. Never reaches user mode, because a killed thread does not return there.
+    // Kernel-private: the thread was killed while it waited. Never reaches user mode, because a
+    // killed thread does not return there.
     STATUS_INTR_KILLED = -502,
 } status_t;
 
 // The only macro that returns.
-#define TRY(expr)                                                                                  \
-    do {                                                                                           \
-        status_t try_status_ = (expr);                                                             \
-        if (try_status_ != STATUS_OK) {                                                            \
-            return try_status_;                                                                    \
-        }                                                                                          \
+#define TRY(expr)                       \
+    do {                                \
+        status_t try_status_ = (expr);  \
+        if (try_status_ != STATUS_OK) { \
+            return try_status_;         \
+        }                               \
     } while (0)

@@ -1,4 +1,5 @@
-// Scalar types of the kernel. A physical address is a struct so that it cannot be mixed with a virtual one.
+// Scalar types of the kernel. A physical address is a struct so that it cannot be mixed with a
+// virtual one.
 #pragma once
 
 #include <stddef.h>
@@ -10,7 +11,8 @@ typedef struct paddr {
 
 typedef uintptr_t vaddr_t;
 
-// Points in time are absolute monotonic nanoseconds, durations nanoseconds; both int64_t with the suffix _ns.
+// Points in time are absolute monotonic nanoseconds, durations nanoseconds; both int64_t with the
+// suffix _ns.
 constexpr int64_t TIME_INFINITE = INT64_MAX;
 constexpr int64_t TIME_INFINITE_PAST = INT64_MIN;
 
