@@ -65,6 +65,7 @@ def gdb_command(settings: Settings, port: Path, breaks: list[str]) -> list[str]:
     commands = [
         "set confirm off",
         "set pagination off",
+        "set width 0",
         # Twice: where the boot code runs, and where the kernel proper does.
         f"symbol-file {kernel}",
         f"add-symbol-file {kernel} -o {_BIAS:#x}",
