@@ -13,6 +13,9 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 # Bytes of a failed test's output that are shown; the end is what tells.
 _SHOWN_OUTPUT = 6000
 
+# Where there is no terminal, a line says that tests go on if there has been none for this long.
+_QUIET_S = 10.0
+
 
 @dataclass(frozen=True)
 class Result:
@@ -42,6 +45,7 @@ class Report:
         self._stream = stream if stream is not None else sys.stdout
         self._is_terminal = self._stream.isatty()
         self._status_shown = False
+        self._last_line = time.monotonic()
         # Added to the names of results: which machine, where the same tests run on several.
         self.suffix = ""
         self.results: list[Result] = []
@@ -69,8 +73,10 @@ class Report:
                 self._print(f"    | {line}")
         elif result.outcome == SKIPPED:
             self._print(f"skipped {result.kind} {result.name}: {result.message}")
-        else:
+        elif self._is_terminal:
             self.progress(f"passed  {result.kind} {result.name}")
+        elif time.monotonic() - self._last_line > _QUIET_S:
+            self._print(f"   ... {result.kind} {result.name}")
 
     def group_done(self, title: str, results: list[Result], started: float) -> None:
         """One line for tests that belong together (a program, a boot)."""
@@ -105,6 +111,7 @@ class Report:
         if self._status_shown:
             self._stream.write("\r\x1b[K")
             self._status_shown = False
+        self._last_line = time.monotonic()
         self._stream.write(text + "\n")
         self._stream.flush()
 
