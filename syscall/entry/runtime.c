@@ -64,6 +64,10 @@ status_t syscall_take(zx_handle_t value, bool optional, struct handle* out) {
     return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
 }
 
+void syscall_given_close(zx_handle_t value) {
+    (void)!handle_close(handle_table_current(), value); // a bad one is not why the call failed
+}
+
 status_t syscall_taken_check(const struct handle* taken, uint64_t types, zx_rights_t need) {
     if (taken->object == nullptr) {
         return STATUS_OK;

@@ -1,10 +1,10 @@
 """The kernel's side: prototypes of the implementations, and a wrapper for each call.
 
 A wrapper takes eight registers and returns what goes into rax. It does, in this order: copies
-structures that name handles to be consumed, takes out handles that the call consumes, looks the
-other handles up (type, then rights), asks the job policy, copies the other structures, calls the
-implementation, copies results out, publishes new handles. Whatever it holds is held by variables
-with a cleanup, so every early return is a plain return.
+structures that name handles to be consumed, looks handles up (type, then rights), takes out those
+that the call consumes, asks the job policy, copies the other structures, calls the implementation,
+copies results out, publishes new handles. Whatever it holds is held by variables with a cleanup,
+so every early return is a plain return.
 """
 
 from __future__ import annotations
@@ -140,8 +140,9 @@ class _Wrapper:
         head = wrapped(f"static int64_t syscall_wrap_{self.call.name}", registers, " {")
         self.scalars()
         self.consumed()
-        self.takes()
+        self.takes_guarded()
         self.lookups()
+        self.takes()
         if self.call.policy:
             self.attempt(f"policy_check(ZX_POL_{self.call.policy})")
         self.structs_in(consumed=False)
@@ -196,13 +197,25 @@ class _Wrapper:
                 copy = f"{self.register[a.name]} != 0 && {copy}"
             self.fail_if(copy, "STATUS_INVALID_ARGS")
 
+    # A handle that moves may also be named by another argument, so it leaves the table after all
+    # look-ups; until then a guard closes it if the call fails.
+    def takes_guarded(self) -> None:
+        for a in self.of_kind(Handle):
+            if a.kind.take:
+                self.emit(f"HANDLE {a.name} = {{}};")
+                self.emit(f"SYSCALL_GIVEN {a.name}_given = (zx_handle_t){self.register[a.name]};")
+
     def takes(self) -> None:
         for a in self.of_kind(Handle):
             if a.kind.take:
                 optional = "true" if a.kind.optional else "false"
-                self.emit(f"HANDLE {a.name} = {{}};")
-                self.emit(f"const status_t {a.name}_status = syscall_take("
-                          f"(zx_handle_t){self.register[a.name]}, {optional}, &{a.name});")
+                self.emit(f"{a.name}_given = ZX_HANDLE_INVALID;")
+                self.attempt(f"syscall_take((zx_handle_t){self.register[a.name]}, {optional}, "
+                             f"&{a.name})")
+                need = a.kind.need
+                if need.types or need.rights:
+                    self.attempt(f"syscall_taken_check(&{a.name}, {self.names.mask(need)}, "
+                                 f"{_rights(need.rights)})")
 
     def requirement_varies(self, name: str) -> bool:
         rules = [*self.call.cases, *self.call.flag_rules]
@@ -211,14 +224,8 @@ class _Wrapper:
     def lookups(self) -> None:
         for a in self.call.args:
             match a.kind:
-                case Handle(raw=True):
+                case Handle(raw=True) | Handle(take=True):
                     pass
-                case Handle(take=True):
-                    self.fail_if(f"{a.name}_status != STATUS_OK", f"{a.name}_status")
-                    need = a.kind.need
-                    if need.types or need.rights:
-                        self.attempt(f"syscall_taken_check(&{a.name}, {self.names.mask(need)}, "
-                                     f"{_rights(need.rights)})")
                 case Handle():
                     self.lookup(a)
                 case Resource():

@@ -54,6 +54,16 @@ status_t syscall_resource_get(zx_handle_t value, uint32_t kind, uint64_t base, s
 
 // ---- handles that the call consumes ----
 
+// A handle that the call consumes, closed at the end of the scope unless it was set to
+// ZX_HANDLE_INVALID.
+void syscall_given_close(zx_handle_t value);
+static inline void syscall_given_cleanup(zx_handle_t* value) {
+    if (unlikely(*value != ZX_HANDLE_INVALID)) {
+        syscall_given_close(*value);
+    }
+}
+#define SYSCALL_GIVEN CLEANUP(syscall_given_cleanup) zx_handle_t
+
 // Takes the handle out of the table, into `out`, which the caller discards. `optional`:
 // ZX_HANDLE_INVALID leaves it empty.
 status_t syscall_take(zx_handle_t value, bool optional, struct handle* out);
