@@ -13,7 +13,7 @@
 #include "heap_port.h"
 #include "slab_priv.h"
 
-#define SIZE_CLASS(n) SLAB_CACHE_INIT("heap-" #n, n, 16)
+#define SIZE_CLASS(n) SLAB_CACHE_INIT("heap-" #n, n, (n) % 64 == 0 ? 64 : 16)
 
 // Four steps per doubling from 64 on: at most a quarter of a block is wasted.
 static struct slab_cache size_class[] = {

@@ -135,7 +135,7 @@ static size_t pick_size(struct random* rng) {
     case 0:
         return 2049 + random_below(rng, 20000);
     case 1:
-        return random_below(rng, 2049);
+        return random_below(rng, 2) == 0 ? 64 * random_below(rng, 33) : random_below(rng, 2049);
     default:
         return random_below(rng, 300);
     }
@@ -150,7 +150,7 @@ static bool live_make(struct live* l, struct random* rng) {
         assert_int_equal((uintptr_t)l->p % max(l->cache->align, 1u), 0);
     } else {
         l->p = zero ? heap_alloc_zero(l->size) : heap_alloc(l->size);
-        assert_int_equal((uintptr_t)l->p % 16, 0);
+        assert_int_equal((uintptr_t)l->p % (l->size % 64 == 0 && l->size > 0 ? 64 : 16), 0);
         assert_true(l->size <= 2048 || (uintptr_t)l->p % PAGE_SIZE == 0);
     }
     if (l->p == nullptr) {

@@ -263,7 +263,7 @@ static struct page* alloc_one(enum pmm_flags flags) {
 }
 
 static inline bool injected(enum pmm_flags flags) {
-    return unlikely(port_injected()) && (flags & PMM_NOT_INJECTED) == 0;
+    return (flags & PMM_NOT_INJECTED) == 0 && unlikely(port_injected());
 }
 
 struct page* pmm_alloc_page(enum pmm_flags flags) {

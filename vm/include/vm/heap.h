@@ -24,8 +24,8 @@
 [[nodiscard]] void* slab_alloc_zero(struct slab_cache* c);
 void slab_free(struct slab_cache* c, void* p);
 
-// Any size; above 2 KiB it is whole pages, contiguous in the direct map. Aligned to 16 bytes, or to
-// a page. heap_free finds the size by the page.
+// Any size; above 2 KiB it is whole pages, contiguous in the direct map. Aligned to 16 bytes, to 64
+// if the size is a multiple of 64, or to a page. heap_free finds the size by the page.
 [[nodiscard]] void* heap_alloc(size_t size);
 [[nodiscard]] void* heap_alloc_zero(size_t size);
 void heap_free(void* p); // null is fine

@@ -102,7 +102,7 @@ void tlb_gather_begin(struct tlb_gather* g, struct arch_aspace* as) TA_ACQ(as->l
 void tlb_gather_commit(struct tlb_gather* g, struct arch_aspace* as) TA_REL(as->lock);
 
 // Removes translations in [va, va + len). A large entry that is only partly covered needs a table
-// to split: `reserve` serves it (NO_MEMORY if empty).
+// to split: `reserve` serves it (NO_MEMORY if it is empty or null).
 status_t mmu_unmap(struct tlb_gather* g, vaddr_t va, size_t len, struct table_reserve* reserve);
 // Sets the permissions of what is present there.
 status_t mmu_protect(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flags flags,

@@ -27,7 +27,7 @@ pte_t leaf_bits(enum mmu_flags flags, uint32_t level) {
 }
 
 pte_t* pt_table_take(struct pt* pt, struct table_reserve* reserve) {
-    struct mmu_table* t = table_pop(&reserve->head);
+    struct mmu_table* t = reserve == nullptr ? nullptr : table_pop(&reserve->head);
     if (t == nullptr) {
         return nullptr;
     }
