@@ -86,7 +86,10 @@ static void acquire_slow(mutex_t* m, uintptr_t self) {
     // The release that wakes us has made us the owner.
     status_t status = wait_block(q, state, TIME_INFINITE, WAIT_UNINTERRUPTIBLE, 0);
     ASSERT(status == STATUS_OK);
-    DEBUG_ASSERT(mutex_held(m));
+    // The releaser claims us before it writes the word; it is on another CPU, with interrupts off.
+    while (unlikely(!mutex_held(m))) {
+        cpu_relax();
+    }
     atomic_thread_fence(memory_order_acquire);
 }
 

@@ -169,23 +169,23 @@ static void enter(struct wait_queue* q, struct queue_waiter* qw) TA_REQ(q->lock)
     spin_release_raw(&priority_lock);
 }
 
-static void leave(struct wait_queue* q, struct queue_waiter* qw) TA_REQ(q->lock) {
-    if (likely(!q->inherit)) {
-        list_remove(&qw->w.node);
-        return;
-    }
-    spin_acquire_raw(&priority_lock);
-    unlink_inherit(q, qw);
-    spin_release_raw(&priority_lock);
-}
-
-// The way out of a wait that no waker ended.
+// The way out of a wait that no waker ended. While the queue inherits, even the question whether we
+// are still in it needs the priority lock: update_chain() moves a waiter by taking it out and
+// putting it back.
 static void leave_early(struct queue_waiter* qw) {
     struct wait_queue* q = qw->queue;
     SPIN_IRQ_GUARD(&q->lock);
-    if (list_linked(&qw->w.node)) {
-        leave(q, qw);
+    if (likely(!q->inherit)) {
+        if (list_linked(&qw->w.node)) {
+            list_remove(&qw->w.node);
+        }
+        return;
     }
+    spin_acquire_raw(&priority_lock);
+    if (list_linked(&qw->w.node)) {
+        unlink_inherit(q, qw);
+    }
+    spin_release_raw(&priority_lock);
 }
 
 status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
