@@ -400,6 +400,16 @@ static bool steal(struct cpu_sched* self) TA_OFF {
     }
 }
 
+struct sched_cpu_info sched_cpu_info(uint32_t cpu) {
+    struct cpu_sched* c = &sched_cpus[cpu];
+    if (c->idle == nullptr) {
+        return (struct sched_cpu_info){};
+    }
+    return (struct sched_cpu_info){
+        .idle_ns = thread_runtime_ns(c->idle),
+        .switches = atomic_load_explicit(&c->switches, memory_order_relaxed)};
+}
+
 uint64_t sched_context_switches(void) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < CPU_MAX; i++) {

@@ -23,6 +23,7 @@ struct job {
     enum job_phase phase;
     bool kill_on_oom;
     int64_t retcode;
+    int64_t ended_runtime_ns; // of processes and jobs below that have ended
     struct job_policy policy;
     char name[ZX_MAX_NAME_LEN];
 };
@@ -41,6 +42,17 @@ static struct job* job_of_sibling(struct list_node* n) {
 
 // ---- life ----
 
+static void leave_parent_locked(struct job* j) TA_REQ(tree_lock) {
+    if (j->parent == nullptr) {
+        return;
+    }
+    j->parent->ended_runtime_ns += j->ended_runtime_ns;
+    list_remove(&j->sibling);
+    if (--j->parent->job_count == 0) {
+        object_signal(&j->parent->base, 0, ZX_JOB_NO_JOBS);
+    }
+}
+
 // Ends the job if nothing is left in it and nothing can come: links it out and says whether it did,
 // so that the caller can go on with the parent.
 static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
@@ -49,12 +61,7 @@ static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
         return false;
     }
     j->phase = JOB_DEAD;
-    if (j->parent != nullptr) {
-        list_remove(&j->sibling);
-        if (--j->parent->job_count == 0) {
-            object_signal(&j->parent->base, 0, ZX_JOB_NO_JOBS);
-        }
-    }
+    leave_parent_locked(j);
     object_signal(&j->base, 0, ZX_JOB_TERMINATED);
     return true;
 }
@@ -82,10 +89,7 @@ static void job_destroy(struct object* o) {
         // Never had a handle, or lost it while it still had children that are gone by now.
         MUTEX_GUARD(&tree_lock);
         if (j->phase != JOB_DEAD) {
-            list_remove(&j->sibling);
-            if (--j->parent->job_count == 0) {
-                object_signal(&j->parent->base, 0, ZX_JOB_NO_JOBS);
-            }
+            leave_parent_locked(j);
             end_upwards_locked(j->parent);
         }
     }
@@ -188,7 +192,9 @@ status_t job_enter(struct job* j, struct list_node* link, struct job_policy* pol
 }
 
 void job_leave(struct job* j, struct list_node* link) {
+    int64_t runtime_ns = process_runtime_ns(process_from_job_link(link));
     MUTEX_GUARD(&tree_lock);
+    j->ended_runtime_ns += runtime_ns;
     list_remove(link);
     if (--j->process_count == 0) {
         object_signal(&j->base, 0, ZX_JOB_NO_PROCESSES);
@@ -377,14 +383,26 @@ struct object* job_find_child(struct job* j, zx_koid_t koid) {
 
 // ---- the whole tree ----
 
-// The job after `j` in depth-first order.
-static struct job* next_job_locked(struct job* j) TA_REQ(tree_lock) {
+// The job after `j` among those below `top`, in depth-first order.
+static struct job* next_below_locked(struct job* top, struct job* j) TA_REQ(tree_lock) {
     struct list_node* n = list_first(&j->jobs);
-    while (n == nullptr && j != root) {
+    while (n == nullptr && j != top) {
         n = list_next(&j->parent->jobs, &j->sibling);
         j = j->parent;
     }
     return n != nullptr ? job_of_sibling(n) : nullptr;
+}
+
+int64_t job_runtime_ns(struct job* top) {
+    MUTEX_GUARD(&tree_lock);
+    int64_t sum = 0;
+    for (struct job* j = top; j != nullptr; j = next_below_locked(top, j)) {
+        sum += j->ended_runtime_ns;
+        list_for_each(n, &j->processes) {
+            sum += process_runtime_ns(process_from_job_link(n));
+        }
+    }
+    return sum;
 }
 
 // The process with the smallest koid above `*after`, with a reference; moves `*after` there.
@@ -392,7 +410,7 @@ static struct process* next_process_locked(zx_koid_t* after) TA_REQ(tree_lock) {
     for (;;) {
         struct process* best = nullptr;
         zx_koid_t best_koid = UINT64_MAX;
-        for (struct job* j = root; j != nullptr; j = next_job_locked(j)) {
+        for (struct job* j = root; j != nullptr; j = next_below_locked(root, j)) {
             list_for_each(n, &j->processes) {
                 struct process* p = process_from_job_link(n);
                 zx_koid_t koid = process_object(p)->koid;

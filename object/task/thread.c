@@ -130,7 +130,7 @@ struct channel_waiter* thread_object_call(struct thread_object* t) {
 struct start_args {
     struct thread_object* thread;
     vaddr_t entry, stack;
-    uintptr_t arg1, arg2;
+    uintptr_t arg1, arg2, thread_pointer;
 };
 
 // Without a vDSO in its address space a thread cannot make system calls.
@@ -150,6 +150,9 @@ static status_t commit_start(void* arg) {
     t->stack = a->stack;
     t->arg1 = a->arg1;
     t->arg2 = a->arg2;
+    if (!arch_thread_set_fs_base(t->kernel, a->thread_pointer)) {
+        return STATUS_INVALID_ARGS;
+    }
     t->phase = THREAD_PHASE_RUNNING;
     t->kernel->arch.vdso_base = vdso_base_of(t->process);
     (void)object_ref(&t->base); // the kernel half's, see the reaper
@@ -158,23 +161,29 @@ static status_t commit_start(void* arg) {
     return STATUS_OK;
 }
 
-static status_t start(struct thread_object* t, bool first, vaddr_t entry, vaddr_t stack,
-                      uintptr_t arg1, uintptr_t arg2) {
-    if (entry < ASPACE_BASE || entry >= ASPACE_END) {
+static status_t start(bool first, struct start_args* a) {
+    if (a->entry < ASPACE_BASE || a->entry >= ASPACE_END) {
         return STATUS_INVALID_ARGS;
     }
-    struct start_args a = {t, entry, stack, arg1, arg2};
-    return process_begin_thread(t->process, first, commit_start, &a);
+    return process_begin_thread(a->thread->process, first, commit_start, a);
 }
 
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2) {
-    return start(t, false, entry, stack, arg1, arg2);
+    struct start_args a = {t, entry, stack, arg1, arg2, 0};
+    return start(false, &a);
+}
+
+status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
+                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer) {
+    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer};
+    return start(false, &a);
 }
 
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                    uintptr_t arg1, uintptr_t arg2) {
-    return start(t, true, entry, stack, arg1, arg2);
+    struct start_args a = {t, entry, stack, arg1, arg2, 0};
+    return start(true, &a);
 }
 
 // ---- end ----
@@ -269,6 +278,10 @@ int64_t thread_object_runtime_locked(struct list_node* process_link) {
 int64_t thread_object_runtime_ns(struct thread_object* t) {
     MUTEX_GUARD(process_lock(t->process));
     return thread_object_runtime_locked(&t->process_link);
+}
+
+uint32_t thread_object_last_cpu(struct thread_object* t) {
+    return atomic_load_explicit(&t->kernel->sched.cpu, memory_order_relaxed);
 }
 
 status_t thread_object_set_priority(struct thread_object* t, int priority) {

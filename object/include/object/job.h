@@ -31,6 +31,7 @@ void job_set_kill_on_oom(struct job* j, bool value);
 void job_set_name(struct job* j, const char* name, size_t len);
 void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]);
 void job_get_info(struct job* j, zx_info_job_t* out);
+int64_t job_runtime_ns(struct job* j); // all processes below, the dead included
 
 // Koids of the children (jobs or processes), up to `max`; *avail = how many there are.
 size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, size_t* avail);

@@ -25,6 +25,9 @@ static inline struct thread_object* thread_object_current(void) {
 // zx_thread_start. BAD_STATE; INVALID_ARGS: the entry is no user address.
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2);
+// zx_thread_start_regs: also sets the thread pointer.
+status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
+                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer);
 // For process_start.
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                    uintptr_t arg1, uintptr_t arg2);
@@ -34,6 +37,7 @@ void thread_object_set_name(struct thread_object* t, const char* name, size_t le
 void thread_object_get_name(struct thread_object* t, char out[ZX_MAX_NAME_LEN]);
 void thread_object_get_info(struct thread_object* t, zx_info_thread_t* out);
 int64_t thread_object_runtime_ns(struct thread_object* t);
+uint32_t thread_object_last_cpu(struct thread_object* t); // a hint: the thread moves on
 // BAD_STATE when it has ended.
 status_t thread_object_set_priority(struct thread_object* t, int priority);
 status_t thread_object_set_affinity(struct thread_object* t, cpu_mask_t mask);

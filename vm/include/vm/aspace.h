@@ -74,6 +74,11 @@ void aspace_activate(struct aspace* as);
 // That of the current thread; null for plain kernel threads.
 struct aspace* aspace_current(void);
 
+// The VMO that is mapped at `va`, with a reference, the offset in it, and how many of `want` bytes lie in the same mapping. NOT_FOUND.
+struct vmo;
+status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct vmo** out_ref,
+                         uint64_t* offset, size_t* size);
+
 struct aspace_usage {
     uint64_t mapped, private, shared, scaled_shared; // bytes; scaled is an approximation
     uint64_t page_tables;

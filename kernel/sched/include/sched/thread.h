@@ -193,3 +193,8 @@ typedef void (*print_fn)(const char* format, ...) __attribute__((format(printf, 
 void thread_dump_all(print_fn print);      // one line per thread
 void thread_print_running(print_fn print); // what each CPU runs; takes no lock (panic)
 uint64_t sched_context_switches(void);     // of all CPUs
+struct sched_cpu_info {
+    int64_t idle_ns;
+    uint64_t switches;
+};
+struct sched_cpu_info sched_cpu_info(uint32_t cpu); // zeros for a CPU that never started

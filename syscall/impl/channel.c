@@ -1,0 +1,481 @@
+// Channel calls.
+//
+// Handles named in a write are consumed whatever becomes of the call. Two stages: until
+// take_handles() runs, a failure closes them by their values (SYSCALL_CONSUMED); from then on they
+// are in the message, and freeing the message closes them.
+//
+// A message that was taken from its queue and whose bytes or handle values cannot be stored (bad
+// pointers) is lost, its handles closed: the caller named the buffers. Want of memory for the
+// handle table puts it back instead.
+
+#include <syscall/impl.h>
+#include <syscall/runtime.h>
+
+#include <zircon/syscalls/exception.h>
+
+#include <object/channel.h>
+#include <object/thread_object.h>
+
+// ---- writing ----
+
+static status_t check_sizes(uint32_t num_bytes, uint32_t num_handles) {
+    return num_bytes <= MESSAGE_MAX_BYTES && num_handles <= MESSAGE_MAX_HANDLES
+               ? STATUS_OK
+               : STATUS_OUT_OF_RANGE;
+}
+
+// A message with its bytes, and room for handles.
+static status_t make_message(bool gather, const void __user* bytes, uint32_t num_bytes,
+                             uint32_t num_handles, struct message** out) {
+    uint32_t size = num_bytes;
+    if (unlikely(gather)) {
+        TRY(message_gather_size(bytes, num_bytes, &size));
+    }
+    TRY(check_sizes(size, num_handles));
+    struct message* m = message_new(size, num_handles);
+    if (unlikely(m == nullptr)) {
+        return STATUS_NO_MEMORY;
+    }
+    status_t status =
+        unlikely(gather) ? message_gather(m, bytes, num_bytes) : message_fill(m, bytes);
+    if (unlikely(status != STATUS_OK)) {
+        message_free(m);
+        return status;
+    }
+    *out = m;
+    return STATUS_OK;
+}
+
+static status_t may_travel(const struct handle* h, const struct channel* through) {
+    if (h->object == channel_object((struct channel*)through)) {
+        return STATUS_NOT_SUPPORTED;
+    }
+    return (h->rights & ZX_RIGHT_TRANSFER) != 0 ? STATUS_OK : STATUS_ACCESS_DENIED;
+}
+
+// Every handle leaves the table; the first that cannot travel is the result.
+static NOINLINE status_t take_handles(struct channel* c, struct message* m,
+                                      const zx_handle_t __user* handles) {
+    UNINITIALIZED zx_handle_t values[MESSAGE_MAX_HANDLES];
+    if (arch_copy_from_user(values, handles, m->handles * sizeof(values[0])) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    status_t result = STATUS_OK;
+    for (uint32_t i = 0; i < m->handles; i++) {
+        status_t status = syscall_take(values[i], false, &m->handle[i]);
+        if (status == STATUS_OK) {
+            status = may_travel(&m->handle[i], c);
+        }
+        result = result == STATUS_OK ? status : result;
+    }
+    return result;
+}
+
+// The status of a write that the channel refused; the message is still ours.
+static status_t refused(struct message* m, status_t status) {
+    message_free(m);
+    return status == STATUS_NO_RESOURCES
+               ? policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, 0)
+               : status;
+}
+
+static status_t prepare_write(struct channel* c, uint32_t options, const void __user* bytes,
+                              uint32_t num_bytes, const zx_handle_t __user* handles,
+                              uint32_t num_handles, struct message** out) {
+    SYSCALL_CONSUMED consumed = {.handles = handles, .count = num_handles};
+    if (unlikely((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0)) {
+        return STATUS_INVALID_ARGS;
+    }
+    // Before the size of the array decides how much is read.
+    TRY(check_sizes(0, num_handles));
+    struct message* m;
+    TRY(make_message((options & ZX_CHANNEL_WRITE_USE_IOVEC) != 0, bytes, num_bytes, num_handles,
+                     &m));
+    consumed.count = 0;
+    if (num_handles != 0) {
+        status_t status = take_handles(c, m, handles);
+        if (status != STATUS_OK) {
+            message_free(m);
+            return status;
+        }
+    }
+    *out = m;
+    return STATUS_OK;
+}
+
+status_t sys_channel_write(struct channel* c, uint32_t options, const void __user* bytes,
+                           uint32_t num_bytes, const zx_handle_t __user* handles,
+                           uint32_t num_handles) {
+    struct message* m;
+    TRY(prepare_write(c, options, bytes, num_bytes, handles, num_handles, &m));
+    status_t status = channel_write(c, m);
+    return likely(status == STATUS_OK) ? status : refused(m, status);
+}
+
+// ---- writing with dispositions ----
+
+static status_t narrow(struct handle* h, const zx_handle_disposition_t* d) {
+    if (d->type != ZX_OBJ_TYPE_NONE && h->object->ops->type != d->type) {
+        return STATUS_WRONG_TYPE;
+    }
+    if (d->rights == ZX_RIGHT_SAME_RIGHTS) {
+        return STATUS_OK;
+    }
+    if ((d->rights & ~h->rights) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    h->rights = d->rights;
+    return STATUS_OK;
+}
+
+static status_t duplicate_into(zx_handle_t value, struct handle* out) {
+    struct object* o;
+    zx_rights_t rights;
+    TRY(syscall_handle_get_rights(value, OBJECT_ANY, ZX_RIGHT_DUPLICATE, &o, &rights));
+    *out = handle_make(o, rights);
+    return STATUS_OK;
+}
+
+static status_t take_disposition(struct channel* c, const zx_handle_disposition_t* d,
+                                 struct handle* out) {
+    if (d->operation == ZX_HANDLE_OP_MOVE) {
+        TRY(syscall_take(d->handle, false, out));
+    } else if (d->operation == ZX_HANDLE_OP_DUPLICATE) {
+        TRY(duplicate_into(d->handle, out));
+    } else {
+        return STATUS_INVALID_ARGS;
+    }
+    TRY(may_travel(out, c));
+    return narrow(out, d);
+}
+
+// Each entry is read once, carried out, and answered in its `result`.
+static NOINLINE status_t take_dispositions(struct channel* c, struct message* m,
+                                           zx_handle_disposition_t __user* handles) {
+    status_t result = STATUS_OK;
+    for (uint32_t i = 0; i < m->handles; i++) {
+        UNINITIALIZED zx_handle_disposition_t d;
+        if (copy_from_user(&d, &handles[i]) != STATUS_OK) {
+            return STATUS_INVALID_ARGS;
+        }
+        status_t status = take_disposition(c, &d, &m->handle[i]);
+        zx_status_t answer = status;
+        if (copy_to_user(&handles[i].result, &answer) != STATUS_OK) {
+            status = STATUS_INVALID_ARGS;
+        }
+        result = result == STATUS_OK ? status : result;
+    }
+    return result;
+}
+
+static status_t prepare_write_etc(struct channel* c, uint32_t options, const void __user* bytes,
+                                  uint32_t num_bytes, zx_handle_disposition_t __user* handles,
+                                  uint32_t num_handles, struct message** out) {
+    SYSCALL_CONSUMED consumed = {.dispositions = handles, .count = num_handles};
+    if ((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    TRY(check_sizes(0, num_handles));
+    struct message* m;
+    TRY(make_message((options & ZX_CHANNEL_WRITE_USE_IOVEC) != 0, bytes, num_bytes, num_handles,
+                     &m));
+    consumed.count = 0;
+    status_t status = take_dispositions(c, m, handles);
+    if (status != STATUS_OK) {
+        message_free(m);
+        return status;
+    }
+    *out = m;
+    return STATUS_OK;
+}
+
+status_t sys_channel_write_etc(struct channel* c, uint32_t options, const void __user* bytes,
+                               uint32_t num_bytes, zx_handle_disposition_t __user* handles,
+                               uint32_t num_handles) {
+    struct message* m;
+    TRY(prepare_write_etc(c, options, bytes, num_bytes, handles, num_handles, &m));
+    status_t status = channel_write(c, m);
+    return likely(status == STATUS_OK) ? status : refused(m, status);
+}
+
+// ---- reading ----
+
+static status_t store(uint32_t __user* where, uint32_t value) {
+    // The null test in its own words: a user pointer does not compare with kernel ones.
+    if ((uintptr_t)where == 0) {
+        return STATUS_OK;
+    }
+    return copy_to_user(where, &value);
+}
+
+static status_t store_sizes(uint32_t __user* actual_bytes, uint32_t __user* actual_handles,
+                            uint32_t bytes, uint32_t handles) {
+    TRY(store(actual_bytes, bytes));
+    return store(actual_handles, handles);
+}
+
+struct read_buffers {
+    void __user* bytes;
+    zx_handle_t __user* values; // one of the two
+    zx_handle_info_t __user* infos;
+    uint32_t __user* actual_bytes;
+    uint32_t __user* actual_handles;
+};
+
+static status_t store_handle(const struct read_buffers* b, uint32_t i, const struct handle* h,
+                             zx_handle_t value) {
+    if ((uintptr_t)b->infos == 0) {
+        return copy_to_user(&b->values[i], &value);
+    }
+    zx_handle_info_t info = {.handle = value, .type = h->object->ops->type, .rights = h->rights};
+    return copy_to_user(&b->infos[i], &info);
+}
+
+struct slots {
+    struct handle_slot slot[MESSAGE_MAX_HANDLES];
+    uint32_t count;
+};
+
+static status_t reserve(struct handle_table* t, struct slots* s, uint32_t count) {
+    for (s->count = 0; s->count < count; s->count++) {
+        status_t status = handle_reserve(t, &s->slot[s->count]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static void unreserve(struct handle_table* t, struct slots* s) {
+    for (uint32_t i = 0; i < s->count; i++) {
+        handle_unreserve(t, &s->slot[i]);
+    }
+}
+
+static status_t deliver_bytes(struct message* m, const struct read_buffers* b) {
+    TRY(message_drain(m, b->bytes));
+    return store_sizes(b->actual_bytes, b->actual_handles, m->bytes, m->handles);
+}
+
+// NO_MEMORY: nothing has happened, the message is the caller's. Anything else: it is freed.
+static NOINLINE status_t deliver_with_handles(struct message* m, const struct read_buffers* b) {
+    struct handle_table* t = handle_table_current();
+    UNINITIALIZED struct slots s;
+    status_t status = reserve(t, &s, m->handles);
+    if (status != STATUS_OK) {
+        unreserve(t, &s);
+        return STATUS_NO_MEMORY;
+    }
+    status = deliver_bytes(m, b);
+    for (uint32_t i = 0; i < m->handles && status == STATUS_OK; i++) {
+        status = store_handle(b, i, &m->handle[i], s.slot[i].value);
+    }
+    if (status != STATUS_OK) {
+        unreserve(t, &s);
+    } else {
+        for (uint32_t i = 0; i < m->handles; i++) {
+            handle_publish(t, &s.slot[i], &m->handle[i]);
+        }
+    }
+    message_free(m);
+    return status;
+}
+
+static status_t deliver(struct message* m, const struct read_buffers* b) {
+    if (unlikely(m->handles != 0)) {
+        return deliver_with_handles(m, b);
+    }
+    status_t status = deliver_bytes(m, b);
+    message_free(m);
+    return status;
+}
+
+static status_t read(struct channel* c, uint32_t options, uint32_t num_bytes, uint32_t num_handles,
+                     const struct read_buffers* b) {
+    if (unlikely((options & ~ZX_CHANNEL_READ_MAY_DISCARD) != 0)) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct message* m;
+    uint32_t bytes;
+    uint32_t handles;
+    status_t status =
+        channel_read(c, num_bytes, num_handles, (options & ZX_CHANNEL_READ_MAY_DISCARD) != 0, &m,
+                     &bytes, &handles);
+    if (unlikely(status != STATUS_OK)) {
+        if (status == STATUS_BUFFER_TOO_SMALL) {
+            TRY(store_sizes(b->actual_bytes, b->actual_handles, bytes, handles));
+        }
+        return status;
+    }
+    status = deliver(m, b);
+    if (unlikely(status == STATUS_NO_MEMORY)) {
+        channel_unread(c, m);
+    }
+    return status;
+}
+
+status_t sys_channel_read(struct channel* c, uint32_t options, void __user* bytes,
+                          zx_handle_t __user* handles, uint32_t num_bytes, uint32_t num_handles,
+                          uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
+    struct read_buffers b = {.bytes = bytes,
+                             .values = handles,
+                             .actual_bytes = actual_bytes,
+                             .actual_handles = actual_handles};
+    return read(c, options, num_bytes, num_handles, &b);
+}
+
+status_t sys_channel_read_etc(struct channel* c, uint32_t options, void __user* bytes,
+                              zx_handle_info_t __user* handles, uint32_t num_bytes,
+                              uint32_t num_handles, uint32_t __user* actual_bytes,
+                              uint32_t __user* actual_handles) {
+    struct read_buffers b = {.bytes = bytes,
+                             .infos = handles,
+                             .actual_bytes = actual_bytes,
+                             .actual_handles = actual_handles};
+    return read(c, options, num_bytes, num_handles, &b);
+}
+
+// ---- calling ----
+
+// The answer to a call: one that does not fit, or cannot be taken, is discarded.
+static status_t deliver_reply(struct message* m, uint32_t max_bytes, uint32_t max_handles,
+                              const struct read_buffers* b) {
+    if (unlikely(m->bytes > max_bytes || m->handles > max_handles)) {
+        status_t status = store_sizes(b->actual_bytes, b->actual_handles, m->bytes, m->handles);
+        message_free(m);
+        return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
+    }
+    status_t status = deliver(m, b);
+    if (unlikely(status == STATUS_NO_MEMORY)) {
+        message_free(m);
+    }
+    return status;
+}
+
+static struct read_buffers call_buffers(const zx_channel_call_args_t* args,
+                                        uint32_t __user* actual_bytes,
+                                        uint32_t __user* actual_handles) {
+    return (struct read_buffers){.bytes = (void __user*)args->rd_bytes,
+                                 .values = (zx_handle_t __user*)args->rd_handles,
+                                 .actual_bytes = actual_bytes,
+                                 .actual_handles = actual_handles};
+}
+
+static struct read_buffers call_etc_buffers(const zx_channel_call_etc_args_t* args,
+                                            uint32_t __user* actual_bytes,
+                                            uint32_t __user* actual_handles) {
+    return (struct read_buffers){.bytes = (void __user*)args->rd_bytes,
+                                 .infos = (zx_handle_info_t __user*)args->rd_handles,
+                                 .actual_bytes = actual_bytes,
+                                 .actual_handles = actual_handles};
+}
+
+static status_t call(struct channel* c, struct message* m, zx_time_t deadline, uint32_t max_bytes,
+                     uint32_t max_handles, const struct read_buffers* b) {
+    if (unlikely(m->bytes < sizeof(zx_txid_t))) {
+        message_free(m);
+        return STATUS_INVALID_ARGS;
+    }
+    struct channel_waiter* w = thread_object_call(thread_object_current());
+    if (unlikely(w->channel != nullptr)) {
+        channel_call_abandon(w); // a program that never resumed its interrupted call
+    }
+    struct message* reply;
+    bool sent;
+    status_t status = channel_call(c, m, deadline, w, &reply, &sent);
+    if (unlikely(status != STATUS_OK)) {
+        return sent ? status : refused(m, status);
+    }
+    return deliver_reply(reply, max_bytes, max_handles, b);
+}
+
+status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadline,
+                          const zx_channel_call_args_t* args, uint32_t __user* actual_bytes,
+                          uint32_t __user* actual_handles) {
+    struct message* m;
+    TRY(prepare_write(c, options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
+                      (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles, &m));
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+    return call(c, m, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+}
+
+status_t sys_channel_call_etc(struct channel* c, uint32_t options, zx_time_t deadline,
+                              const zx_channel_call_etc_args_t* args, uint32_t __user* actual_bytes,
+                              uint32_t __user* actual_handles) {
+    struct message* m;
+    TRY(prepare_write_etc(c, options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
+                          (zx_handle_disposition_t __user*)args->wr_handles, args->wr_num_handles,
+                          &m));
+    struct read_buffers b = call_etc_buffers(args, actual_bytes, actual_handles);
+    return call(c, m, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+}
+
+static status_t resume(zx_time_t deadline, uint32_t max_bytes, uint32_t max_handles,
+                       const struct read_buffers* b) {
+    struct message* reply;
+    TRY(channel_call_resume(thread_object_call(thread_object_current()), deadline, &reply));
+    return deliver_reply(reply, max_bytes, max_handles, b);
+}
+
+status_t sys_channel_call_finish(zx_time_t deadline, const zx_channel_call_args_t* args,
+                                 uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+    return resume(deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+}
+
+status_t sys_channel_call_etc_finish(zx_time_t deadline, const zx_channel_call_etc_args_t* args,
+                                     uint32_t __user* actual_bytes,
+                                     uint32_t __user* actual_handles) {
+    struct read_buffers b = call_etc_buffers(args, actual_bytes, actual_handles);
+    return resume(deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+}
+
+// ---- reply and wait ----
+
+status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uint32_t options,
+                                zx_time_t deadline, const zx_channel_call_args_t* args,
+                                uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
+    constexpr uint32_t READ_OPTIONS = ZX_CHANNEL_READ_MAY_DISCARD;
+    bool skip = (options & ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY) != 0;
+    uint32_t write_options = options & ~(READ_OPTIONS | ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY);
+    struct message* answer = nullptr;
+    if (!skip) {
+        TRY(prepare_write(c, write_options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
+                          (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles,
+                          &answer));
+    }
+    struct message* next;
+    bool sent;
+    status_t status = channel_reply_wait(c, answer, deadline, &next, &sent);
+    if (unlikely(status != STATUS_OK)) {
+        return sent ? status : refused(answer, status);
+    }
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+    if (unlikely(next->bytes > args->rd_num_bytes || next->handles > args->rd_num_handles)) {
+        status = store_sizes(actual_bytes, actual_handles, next->bytes, next->handles);
+        if ((options & READ_OPTIONS) != 0) {
+            message_free(next);
+        } else {
+            channel_unread(c, next);
+        }
+        return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
+    }
+    status = deliver(next, &b);
+    if (unlikely(status == STATUS_NO_MEMORY)) {
+        channel_unread(c, next);
+    }
+    return status;
+}
+
+status_t sys_channel_create(uint32_t options, struct user_out_handle* out0,
+                            struct user_out_handle* out1) {
+    if (options != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct channel* a;
+    struct channel* b;
+    TRY(channel_create(&a, &b));
+    out0->handle = handle_make(channel_object(a), ZX_DEFAULT_CHANNEL_RIGHTS);
+    out1->handle = handle_make(channel_object(b), ZX_DEFAULT_CHANNEL_RIGHTS);
+    return STATUS_OK;
+}

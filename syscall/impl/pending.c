@@ -1,0 +1,94 @@
+// Calls whose object types are still to come: they refuse, as docs/status.md lists.
+
+#include <syscall/impl.h>
+
+#include <object/thread_object.h>
+
+#include "impl_priv.h"
+
+#define NOT_YET(name, ...)             \
+    status_t sys_##name(__VA_ARGS__) { \
+        return STATUS_NOT_SUPPORTED;   \
+    }
+
+NOT_YET(clock_create, uint64_t, const void __user*, struct user_out_handle*)
+NOT_YET(clock_read, struct clock_object*, zx_time_t*)
+NOT_YET(clock_get_details, struct clock_object*, uint64_t, void __user*)
+NOT_YET(clock_update, struct clock_object*, uint64_t, const void __user*)
+NOT_YET(counter_create, uint32_t, struct user_out_handle*)
+NOT_YET(counter_add, struct counter*, int64_t)
+NOT_YET(counter_read, struct counter*, int64_t*)
+NOT_YET(counter_write, struct counter*, int64_t)
+NOT_YET(debuglog_create, struct resource*, uint32_t, struct user_out_handle*)
+NOT_YET(debuglog_write, struct debuglog*, uint32_t, const void __user*, size_t)
+NOT_YET(debuglog_read, struct debuglog*, uint32_t, void __user*, size_t)
+NOT_YET(fifo_create, size_t, size_t, uint32_t, struct user_out_handle*, struct user_out_handle*)
+NOT_YET(fifo_write, struct fifo*, size_t, const void __user*, size_t, size_t*)
+NOT_YET(fifo_read, struct fifo*, size_t, void __user*, size_t, size_t*)
+NOT_YET(futex_wait, const zx_futex_storage_t __user*, zx_futex_storage_t, struct thread_object*,
+        zx_time_t)
+NOT_YET(futex_wake, const zx_futex_storage_t __user*, uint32_t)
+NOT_YET(futex_wake_single_owner, const zx_futex_storage_t __user*)
+NOT_YET(futex_requeue, const zx_futex_storage_t __user*, uint32_t, zx_futex_storage_t,
+        const zx_futex_storage_t __user*, uint32_t, struct thread_object*)
+NOT_YET(futex_requeue_single_owner, const zx_futex_storage_t __user*, zx_futex_storage_t,
+        const zx_futex_storage_t __user*, uint32_t, struct thread_object*)
+NOT_YET(futex_get_owner, const zx_futex_storage_t __user*, zx_koid_t*)
+NOT_YET(object_set_profile, struct thread_object*, struct profile*, uint32_t)
+NOT_YET(profile_create, struct resource*, uint32_t, const zx_profile_info_t*,
+        struct user_out_handle*)
+NOT_YET(socket_create, uint32_t, struct user_out_handle*, struct user_out_handle*)
+NOT_YET(socket_write, struct socket*, uint32_t, const void __user*, size_t, size_t*)
+NOT_YET(socket_read, struct socket*, uint32_t, void __user*, size_t, size_t*)
+NOT_YET(socket_set_disposition, struct socket*, uint32_t, uint32_t)
+NOT_YET(stream_create, uint32_t, struct vmo*, zx_rights_t, zx_off_t, struct user_out_handle*)
+NOT_YET(stream_readv, struct stream*, uint32_t, const zx_iovec_t __user*, size_t, size_t*)
+NOT_YET(stream_readv_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t __user*, size_t,
+        size_t*)
+NOT_YET(stream_writev, struct stream*, uint32_t, const zx_iovec_t __user*, size_t, size_t*)
+NOT_YET(stream_writev_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t __user*, size_t,
+        size_t*)
+NOT_YET(stream_seek, struct stream*, zx_stream_seek_origin_t, int64_t, zx_off_t*)
+NOT_YET(system_get_event, struct job*, uint32_t, struct user_out_handle*)
+
+void sys_futex_wake_handle_close_thread_exit(const zx_futex_storage_t __user*, uint32_t,
+                                             zx_futex_storage_t, zx_handle_t close_handle) {
+    (void)!handle_close(handle_table_current(), close_handle);
+    thread_object_exit_current();
+}
+
+status_t get_word_of_others(struct object*, uint32_t, uint64_t*) {
+    return STATUS_NOT_SUPPORTED;
+}
+status_t set_word_of_others(struct object*, uint32_t, uint64_t) {
+    return STATUS_NOT_SUPPORTED;
+}
+
+struct clock_object* clock_from_object(struct object* o);
+struct counter* counter_from_object(struct object* o);
+struct debuglog* debuglog_from_object(struct object* o);
+struct fifo* fifo_from_object(struct object* o);
+struct profile* profile_from_object(struct object* o);
+struct socket* socket_from_object(struct object* o);
+struct stream* stream_from_object(struct object* o);
+struct clock_object* clock_from_object(struct object*) {
+    return nullptr;
+}
+struct counter* counter_from_object(struct object*) {
+    return nullptr;
+}
+struct debuglog* debuglog_from_object(struct object*) {
+    return nullptr;
+}
+struct fifo* fifo_from_object(struct object*) {
+    return nullptr;
+}
+struct profile* profile_from_object(struct object*) {
+    return nullptr;
+}
+struct socket* socket_from_object(struct object*) {
+    return nullptr;
+}
+struct stream* stream_from_object(struct object*) {
+    return nullptr;
+}

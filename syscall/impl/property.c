@@ -1,0 +1,165 @@
+// zx_object_get_property and zx_object_set_property. The wrapper has checked that the property
+// exists for the type, and the right.
+
+#include <syscall/impl.h>
+#include <syscall/runtime.h>
+
+#include <zircon/syscalls/object.h>
+
+#include <object/job.h>
+#include <object/process.h>
+#include <object/thread_object.h>
+#include <object/vmo_object.h>
+#include <vm/aspace.h>
+#include <vm/vmo.h>
+
+#include "impl_priv.h"
+
+// ---- names ----
+
+static status_t get_name(struct object* o, char out[ZX_MAX_NAME_LEN]) {
+    switch (o->ops->type) {
+    case ZX_OBJ_TYPE_PROCESS:
+        process_get_name(process_from_object(o), out);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_THREAD:
+        thread_object_get_name(thread_from_object(o), out);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_JOB:
+        job_get_name(job_from_object(o), out);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_VMO:
+        vmo_get_name(vmo_from_object(o), out);
+        return STATUS_OK;
+    default:
+        return STATUS_WRONG_TYPE;
+    }
+}
+
+static status_t set_name(struct object* o, const char* name, size_t len) {
+    switch (o->ops->type) {
+    case ZX_OBJ_TYPE_PROCESS:
+        process_set_name(process_from_object(o), name, len);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_THREAD:
+        thread_object_set_name(thread_from_object(o), name, len);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_JOB:
+        job_set_name(job_from_object(o), name, len);
+        return STATUS_OK;
+    case ZX_OBJ_TYPE_VMO:
+        vmo_set_name(vmo_from_object(o), name, len);
+        return STATUS_OK;
+    default:
+        return STATUS_WRONG_TYPE;
+    }
+}
+
+// ---- the others: one machine word each ----
+
+static status_t get_word(struct object* o, uint32_t property, uint64_t* out) {
+    switch (property) {
+    case ZX_PROP_PROCESS_DEBUG_ADDR:
+        *out = process_debug_addr(process_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_PROCESS_BREAK_ON_LOAD:
+        *out = process_break_on_load(process_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_PROCESS_VDSO_BASE_ADDRESS:
+        *out = atomic_load(&process_aspace(process_from_object(o))->vdso_base);
+        return STATUS_OK;
+    case ZX_PROP_PROCESS_HW_TRACE_CONTEXT_ID:
+        return STATUS_NOT_SUPPORTED; // would reveal where the page tables lie
+    case ZX_PROP_VMO_CONTENT_SIZE:
+        *out = vmo_stream_size(vmo_from_object(o));
+        return STATUS_OK;
+    default:
+        return get_word_of_others(o, property, out);
+    }
+}
+
+static status_t set_thread_base(struct object* o, uint32_t property, uint64_t value) {
+    if (thread_from_object(o) != thread_object_current()) {
+        return STATUS_ACCESS_DENIED;
+    }
+    struct thread* self = thread_current();
+    bool valid = property == ZX_PROP_REGISTER_FS ? arch_thread_set_fs_base(self, value)
+                                                 : arch_thread_set_gs_base(self, value);
+    return valid ? STATUS_OK : STATUS_INVALID_ARGS;
+}
+
+static status_t set_debug_addr(struct process* p, uint64_t value) {
+    if (value == 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    process_set_debug_addr(p, value, false);
+    return STATUS_OK;
+}
+
+static status_t set_word(struct object* o, uint32_t property, uint64_t value) {
+    switch (property) {
+    case ZX_PROP_REGISTER_FS:
+    case ZX_PROP_REGISTER_GS:
+        return set_thread_base(o, property, value);
+    case ZX_PROP_PROCESS_DEBUG_ADDR:
+        return set_debug_addr(process_from_object(o), value);
+    case ZX_PROP_PROCESS_BREAK_ON_LOAD:
+        process_set_debug_addr(process_from_object(o), value, true);
+        return STATUS_OK;
+    case ZX_PROP_JOB_KILL_ON_OOM:
+        if (value > 1) {
+            return STATUS_INVALID_ARGS;
+        }
+        job_set_kill_on_oom(job_from_object(o), value == 1);
+        return STATUS_OK;
+    case ZX_PROP_VMO_CONTENT_SIZE:
+        return vmo_set_stream_size(vmo_from_object(o), value);
+    default:
+        return set_word_of_others(o, property, value);
+    }
+}
+
+// Bytes of a property other than the name.
+static size_t property_size(uint32_t property) {
+    return property == ZX_PROP_STREAM_MODE_APPEND ? sizeof(uint8_t) : sizeof(uint64_t);
+}
+
+status_t sys_object_get_property(struct object* o, uint32_t property, void __user* value,
+                                 size_t value_size) {
+    if (property == ZX_PROP_NAME) {
+        char name[ZX_MAX_NAME_LEN];
+        if (value_size < sizeof(name)) {
+            return STATUS_BUFFER_TOO_SMALL;
+        }
+        TRY(get_name(o, name));
+        return arch_copy_to_user(value, name, sizeof(name)) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
+    }
+    if (property == ZX_PROP_REGISTER_FS || property == ZX_PROP_REGISTER_GS) {
+        return STATUS_NOT_SUPPORTED; // user mode reads its own without help
+    }
+    size_t size = property_size(property);
+    if (value_size < size) {
+        return STATUS_BUFFER_TOO_SMALL;
+    }
+    uint64_t word;
+    TRY(get_word(o, property, &word));
+    return arch_copy_to_user(value, &word, size) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
+}
+
+status_t sys_object_set_property(struct object* o, uint32_t property, const void __user* value,
+                                 size_t value_size) {
+    if (property == ZX_PROP_NAME) {
+        char name[ZX_MAX_NAME_LEN];
+        TRY(copy_name(name, value, value_size));
+        return set_name(o, name, min(value_size, sizeof(name) - 1));
+    }
+    size_t size = property_size(property);
+    if (value_size < size) {
+        return STATUS_BUFFER_TOO_SMALL;
+    }
+    uint64_t word = 0;
+    if (arch_copy_from_user(&word, value, size) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    return set_word(o, property, word);
+}
