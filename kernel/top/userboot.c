@@ -12,8 +12,10 @@
 #include <zircon/processargs.h>
 #include <zircon/syscalls/resource.h>
 
-#include <arch/boot_entry.h>
+#include <arch/cpu.h>
+#include <arch/power.h>
 #include <debug/log.h>
+#include <debug/panic.h>
 #include <lib/align.h>
 #include <lib/string.h>
 #include <object/channel.h>
@@ -23,6 +25,7 @@
 #include <object/resource.h>
 #include <object/thread_object.h>
 #include <object/vmo_object.h>
+#include <object/wait.h>
 #include <processargs/processargs.h>
 #include <syscall/vdso_image.h>
 #include <vm/heap.h>
@@ -71,10 +74,9 @@ static paddr_t image_paddr(const struct handoff* handoff, const void* kernel_add
     return (paddr_t){handoff->taken[HANDOFF_TAKEN_KERNEL].base + offset};
 }
 
-static struct vmo* image_vmo(const struct handoff* handoff, const void* image, size_t size,
-                             enum vmo_flags flags) {
+static struct vmo* image_vmo(const struct handoff* handoff, const void* image, size_t size) {
     struct vmo* v;
-    MUST(vmo_create_wired(image_paddr(handoff, image), size, size, VMO_IMMUTABLE | flags, &v));
+    MUST(vmo_create_wired(image_paddr(handoff, image), size, size, &v));
     return v;
 }
 
@@ -216,23 +218,22 @@ static void add_zbi(struct startup* s, const struct handoff* handoff) {
         return;
     }
     VMO_REF zbi = nullptr;
-    MUST(vmo_create_wired((paddr_t){span->base}, span->length, handoff->zbi_length_bytes,
-                          VMO_IMMUTABLE, &zbi));
+    MUST(vmo_create_wired((paddr_t){span->base}, span->length, handoff->zbi_length_bytes, &zbi));
     add_vmo(s, PA_HND(PA_VMO_BOOTDATA, 0), zbi, "zbi",
             ZX_RIGHTS_BASIC | ZX_RIGHT_READ | ZX_RIGHT_MAP | ZX_RIGHTS_PROPERTY);
 }
 
-void userboot_start(const struct handoff* handoff) {
+static struct process* start(const struct handoff* handoff) {
     struct startup s = {};
     struct process* process;
     struct vmar* root_taken;
     MUST(process_create(job_root(), "userboot", strlen("userboot"), &process, &root_taken));
     VMAR_REF root = root_taken;
 
-    VMO_REF image = image_vmo(handoff, userboot_image, userboot_layout.image_size, 0);
+    VMO_REF image = image_vmo(handoff, userboot_image, userboot_layout.image_size);
     vmo_set_name(image, "userboot", strlen("userboot"));
     vaddr_t base = map_userboot(root, image);
-    VMO_REF vdso = image_vmo(handoff, vdso_image, vdso_layout.size, VMO_VDSO);
+    VMO_REF vdso = image_vmo(handoff, vdso_image, vdso_layout.size);
     vmo_set_vdso(vdso, vdso_layout.code_offset, vdso_layout.code_size);
     vaddr_t vdso_base = map_vdso(root, vdso);
     vaddr_t stack_top = map_stack(&s, root);
@@ -263,6 +264,21 @@ void userboot_start(const struct handoff* handoff) {
     MUST(process_start(process, thread, base + userboot_layout.entry, stack_top, &their_end,
                        vdso_base));
     object_unref(thread_object_base(thread));
-    object_unref(process_object(process));
     (void)our_end; // closes: the message stays readable
+    return process;
+}
+
+// ---- end ----
+
+void userboot_run(const struct handoff* handoff) {
+    struct process* process = start(handoff);
+    struct wait_target target = {.object = process_object(process),
+                                 .signals = ZX_PROCESS_TERMINATED};
+    MUST(wait_one(&target, TIME_INFINITE));
+    zx_info_process_t info;
+    process_get_info(process, &info);
+    klog(LOG_INFO, "userboot ended with return code %ld: the machine ends", info.return_code);
+    debug_exit(info.return_code == 0 ? DEBUG_EXIT_OK : DEBUG_EXIT_OK + 1);
+    arch_power_off();
+    arch_halt_forever();
 }

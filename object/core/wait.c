@@ -60,7 +60,8 @@ static void begin(struct wait_target* target, struct wait_observer* w, struct wa
     wake_list_begin(&wl);
     spin_acquire(object_lock(o));
     object_add_observer(o, &w->base, false, &wl);
-    if (unlikely(!handle_identity_current(target->identity, target->value)) &&
+    if (target->identity != nullptr &&
+        unlikely(!handle_identity_current(target->identity, target->value)) &&
         list_linked(&w->base.node)) {
         list_remove(&w->base.node);
         wait_canceled(&w->base, object_signals(o) | ZX_SIGNAL_HANDLE_CLOSED, &wl);

@@ -6,7 +6,7 @@
 #include <object/handle.h>
 
 // An object to wait on, found through a handle: the reference is the caller's, the identity lets a
-// close of the handle end the wait.
+// close of the handle end the wait. A wait of the kernel's own has no handle: identity null.
 struct wait_target {
     struct object* object;
     const void* identity;

@@ -21,4 +21,7 @@ struct crt0_tls crt0_find_tls(void);
 
 [[noreturn]] void crt0_start(zx_handle_t bootstrap, const void* vdso);
 
+// The C library's end of a program, if there is a C library.
+[[noreturn, gnu::weak]] void exit(int code);
+
 int main(int argc, char** argv, char** envp);

@@ -123,6 +123,19 @@ zx_handle_t zx_take_startup_handle(uint32_t info) {
     return taken;
 }
 
+void zx_put_startup_handle(uint32_t info, zx_handle_t handle) {
+    zx_handle_t* h = nullptr;
+    for (uint32_t i = 0; i < startup.args.handle_count && h == nullptr; i++) {
+        bool empty = startup.handles[i] == ZX_HANDLE_INVALID;
+        h = empty && startup.args.handle_infos[i] == info ? &startup.handles[i] : nullptr;
+    }
+    if (h != nullptr) {
+        *h = handle;
+    } else {
+        (void)zx_handle_close(handle); // nobody could find it
+    }
+}
+
 const char* zx_startup_name(uint32_t index) {
     if (index >= startup.args.names.count) {
         return nullptr;
@@ -210,7 +223,11 @@ static const char* set_thread_pointer(void) {
     if (problem != nullptr) {
         fail(vdso, problem, "");
     }
-    zx_process_exit(main((int)startup.args.args.count, (char**)startup.argv, (char**)startup.envp));
+    int code = main((int)startup.args.args.count, (char**)startup.argv, (char**)startup.envp);
+    if (exit != nullptr) {
+        exit(code);
+    }
+    zx_process_exit(code);
     __builtin_trap();
 }
 

@@ -9,6 +9,9 @@
 // Takes the handle that came under this word (PA_HND(type, arg)): the caller owns it from now on.
 // ZX_HANDLE_INVALID: there is none, or it was taken.
 zx_handle_t zx_take_startup_handle(uint32_t info);
+// Puts a handle back under the word it came under (which must have been among the startup handles),
+// for another part of the program to take.
+void zx_put_startup_handle(uint32_t info, zx_handle_t handle);
 // The string that a PA_NS_DIR entry's argument refers to; null: there is none.
 const char* zx_startup_name(uint32_t index);
 

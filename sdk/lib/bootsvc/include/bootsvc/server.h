@@ -1,0 +1,34 @@
+// The server's side of the boot files: the boot image's bootfs, opened and served.
+#pragma once
+
+#include <bootfs/bootfs.h>
+#include <zircon/types.h>
+
+struct bootsvc {
+    zx_handle_t vmo;  // the bootfs image, with EXECUTE; stays the caller's
+    struct bootfs fs; // over the directory, which is mapped
+};
+
+typedef enum [[nodiscard]] bootsvc_error : uint8_t {
+    BOOTSVC_OK,
+    BOOTSVC_NO_ZBI,    // the boot image is not a ZBI
+    BOOTSVC_NO_BOOTFS, // it holds no bootfs
+    BOOTSVC_BAD_BOOTFS,
+    BOOTSVC_FAILED, // a call failed: *status
+} bootsvc_error_t;
+const char* bootsvc_error_text(bootsvc_error_t error);
+
+// Finds bootfs in the ZBI `bootdata` (stays the caller's) and makes a VMO of it; `vmex` lets its
+// pages be executed.
+bootsvc_error_t bootsvc_find(zx_handle_t bootdata, zx_handle_t vmex, zx_handle_t* bootfs,
+                             zx_status_t* status);
+// Maps the directory of the bootfs image.
+bootsvc_error_t bootsvc_init(struct bootsvc* svc, zx_handle_t bootfs, zx_status_t* status);
+
+// A file as a VMO of its own: a window on the image.
+zx_status_t bootsvc_open_local(const struct bootsvc* svc, const char* path, size_t path_len,
+                               zx_handle_t* vmo, uint64_t* size);
+
+// Reads and answers one request. SHOULD_WAIT: there is none. Any other error: the connection is at
+// its end. *cloned: a channel to serve as well, or ZX_HANDLE_INVALID.
+zx_status_t bootsvc_serve(const struct bootsvc* svc, zx_handle_t channel, zx_handle_t* cloned);

@@ -1,0 +1,7 @@
+// Status codes as text.
+#pragma once
+
+#include <zircon/types.h>
+
+// "ZX_ERR_NOT_FOUND"; for a number that is no status, "ZX_ERR_UNKNOWN".
+const char* zx_status_get_string(zx_status_t status);
