@@ -26,6 +26,8 @@ from jx.markers import Marker, MarkerParser
 
 # A machine that has written nothing, anywhere, for this long after its start is dead.
 FIRST_BYTE_S = 20.0
+# Counted instructions make firmware wait for minutes: it measures time by its loops.
+_FIRST_BYTE_ICOUNT_FACTOR = 15
 
 # What the guest writes to isa-debug-exit, as QEMU's exit code.
 EXIT_CLEAN = 0x10 << 1 | 1
@@ -80,6 +82,8 @@ class Guest:
         self._newlines = NewlineDecoder()
         self._queue: list[Event] = []
         self._heard = patient
+        slow = _FIRST_BYTE_ICOUNT_FACTOR if settings.icount and settings.uefi else 1
+        self._first_byte_s = FIRST_BYTE_S * slow
         self._ended = False
         self._shutdown_reason = ""
         self._qmp_open = True
@@ -161,9 +165,9 @@ class Guest:
             limit = deadline
             if not self._heard:
                 self._heard = bool(self._debugcon_size())
-                limit = min(deadline, self._started + FIRST_BYTE_S)
+                limit = min(deadline, self._started + self._first_byte_s)
             if now >= limit and not self._heard and limit < deadline:
-                self._end(Ended("silent", f"not one byte within {FIRST_BYTE_S:.0f} s of its start"))
+                self._end(Ended("silent", f"not one byte within {self._first_byte_s:.0f} s of its start"))
             elif now >= limit:
                 return None
             else:
