@@ -94,13 +94,7 @@ static inline void page_prepare(struct page* p, enum page_state kind, enum pmm_f
     if (kernel_debug) {
         page_poison_check(p);
     }
-    p->next = nullptr;
-    p->u.vmo.set = nullptr;
-    p->v.index = 0;
-    atomic_store_explicit(&p->refs, 1, memory_order_relaxed);
-    p->state = (uint8_t)kind;
-    p->vmo_flags = 0;
-    atomic_store_explicit(&p->pins, 0, memory_order_relaxed);
+    *p = (struct page){.refs = 1, .state = (uint8_t)kind}; // nobody else knows the page yet
     if ((flags & PMM_ZERO) != 0) {
         page_clear(p);
     }
@@ -191,19 +185,32 @@ static struct page* cache_pop(struct cpu_cache* c) {
     return p;
 }
 
+// Neighbours in the cache are often neighbours in memory, in one direction or the other: they go
+// back as one run.
 static void cache_flush(struct cpu_cache* c, uint32_t keep) {
     irq_state_t state = port_lock();
     while (c->count > keep) {
-        struct page* p = cache_pop(c);
-        p->state = PAGE_NONE;
-        zone_free_run(zone_of(p), p, 1);
+        struct page* first = cache_pop(c);
+        first->state = PAGE_NONE;
+        uint64_t run = 1;
+        for (; c->count > keep; run++) {
+            bool below = c->head + 1 == first;
+            if ((!below && c->head != first + run) || zone_of(c->head) != zone_of(first)) {
+                break;
+            }
+            struct page* p = cache_pop(c);
+            p->state = PAGE_NONE;
+            first = below ? p : first;
+        }
+        zone_free_run(zone_of(first), first, run);
     }
     levels_update_locked();
     port_unlock(state);
 }
 
 // The cache is empty, or the request must respect a floor or the 4 GiB limit. Null: refused.
-static NOINLINE struct page* alloc_slow(struct cpu_cache* c, enum pmm_flags flags, bool* reclaim) {
+// Interrupts off.
+static NOINLINE struct page* alloc_slow(struct cpu_cache* c, enum pmm_flags flags) {
     bool below = (flags & PMM_BELOW_4G) != 0;
     irq_state_t state = port_lock();
     struct page* result = nullptr;
@@ -230,15 +237,15 @@ static NOINLINE struct page* alloc_slow(struct cpu_cache* c, enum pmm_flags flag
             result = &p[--count];
         }
     }
-    *reclaim = levels_update_locked();
+    bool reclaim = levels_update_locked();
     port_unlock(state);
+    reclaim_call(reclaim);
     return result;
 }
 
 static struct page* alloc_one(enum pmm_flags flags) {
     constexpr uint32_t floored = PMM_USER | PMM_SYSTEM;
     enum page_state kind = flags_kind(flags);
-    bool reclaim = false;
     uint32_t cpu;
     irq_state_t state = port_cpu_enter(&cpu);
     struct cpu_cache* c = &caches[cpu];
@@ -247,15 +254,12 @@ static struct page* alloc_one(enum pmm_flags flags) {
                ((flags & floored) == 0 || !atomic_load_explicit(&pmm.low, memory_order_relaxed)))) {
         p = cache_pop(c);
     } else {
-        p = alloc_slow(c, flags, &reclaim);
+        p = alloc_slow(c, flags);
     }
     if (likely(p != nullptr)) {
         c->kinds[kind]++;
     }
     port_cpu_leave(state);
-    if (unlikely(reclaim)) {
-        reclaim_call(true);
-    }
     if (likely(p != nullptr)) {
         page_prepare(p, kind, flags);
     }

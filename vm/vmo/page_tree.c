@@ -29,12 +29,22 @@ page_slot_t page_tree_lookup(const struct page_tree* t, uint64_t index, bool* ex
     return slot;
 }
 
+// Bit i: slots[i] is a page with one reference.
+static uint64_t unshared_pages(const page_slot_t slots[], uint32_t count) {
+    uint64_t own = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (page_slot_is_page(slots[i]) && !page_is_shared(page_slot_page(slots[i]))) {
+            own |= bit(i);
+        }
+    }
+    return own;
+}
+
 uint32_t page_tree_lookup_run(const struct page_tree* t, uint64_t index, uint32_t max,
                               page_slot_t slots[], uint64_t* exclusive) {
     uint64_t at = tree_index(t, index);
     page_slot_t slot = t->root;
     uint32_t span = t->levels;
-    uint64_t own = 0;
     uint32_t count = min(max, PAGE_NODE_SLOTS);
     bool shared = false;
     struct page_node* leaf = nullptr;
@@ -54,15 +64,12 @@ uint32_t page_tree_lookup_run(const struct page_tree* t, uint64_t index, uint32_
         }
         count = (uint32_t)min((uint64_t)count, to_end);
     }
+    const page_slot_t* from = leaf != nullptr ? &leaf->slot[slot_number(at, 0)] : nullptr;
     for (uint32_t i = 0; i < count; i++) {
-        page_slot_t s = leaf != nullptr ? leaf->slot[slot_number(at, 0) + i] : slot;
-        slots[i] = s;
-        if (page_slot_is_page(s) && !shared && !page_is_shared(page_slot_page(s))) {
-            own |= bit(i);
-        }
+        slots[i] = from != nullptr ? from[i] : slot;
     }
     if (exclusive != nullptr) {
-        *exclusive = own;
+        *exclusive = shared ? 0 : unshared_pages(slots, count);
     }
     return count;
 }

@@ -227,6 +227,37 @@ static void replaced_page_drop(page_slot_t slot, struct page_garbage* g, struct 
     }
 }
 
+// The common case of an edit: every node above the slot is there and ours alone. The slot, with the
+// nodes noted in path[]; null: something must be made or copied first.
+static page_slot_t* path_if_own(struct page_tree* t, uint64_t at, struct page_node* path[]) {
+    uint32_t span = t->levels;
+    page_slot_t* where = &t->root;
+    if (at >= span_pages(span) || t->root == PAGE_SLOT_ABSENT) {
+        return nullptr;
+    }
+    while (span > 0) {
+        if (*where <= PAGE_SLOT_ZERO || node_is_shared(slot_node(*where))) {
+            return nullptr;
+        }
+        span--;
+        path[span] = slot_node(*where);
+        where = &path[span]->slot[slot_number(at, span)];
+    }
+    return where;
+}
+
+// As path_settle(), where the slot is not absent afterwards and its path was there before: nothing
+// above the leaf changes but counts.
+static void path_add_pages(struct page_tree* t, uint64_t at, struct page_node* const path[],
+                           uint64_t pages_delta) {
+    if (t->levels > 0) {
+        path[0]->present |= bit(slot_number(at, 0));
+    }
+    for (uint32_t level = 0; pages_delta != 0 && level < t->levels; level++) {
+        path[level]->pages += pages_delta;
+    }
+}
+
 status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
                        struct page_node_reserve* r, struct page_garbage* g, struct page** old) {
     uint64_t at = tree_index(t, index);
@@ -236,17 +267,27 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
         }
         return STATUS_OK;
     }
-    if (r->count < nodes_for(t, at)) {
-        return STATUS_NO_MEMORY;
+    UNINITIALIZED struct page_node* path[PAGE_TREE_MAX_LEVELS];
+    page_slot_t* where = path_if_own(t, at, path);
+    bool own = where != nullptr;
+    if (!own) {
+        if (r->count < nodes_for(t, at)) {
+            return STATUS_NO_MEMORY;
+        }
+        tree_grow(t, at, r);
+        where = path_own(t, at, path, r);
     }
-    tree_grow(t, at, r);
-    struct page_node* path[PAGE_TREE_MAX_LEVELS];
-    page_slot_t* where = path_own(t, at, path, r);
     page_slot_t before = *where;
     *where = slot;
     uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(before);
-    path_settle(t, at, path, delta, r);
-    replaced_page_drop(before, g, old);
+    if (own && slot != PAGE_SLOT_ABSENT) {
+        path_add_pages(t, at, path, delta);
+    } else {
+        path_settle(t, at, path, delta, r);
+    }
+    if (old != nullptr || page_slot_is_page(before)) {
+        replaced_page_drop(before, g, old);
+    }
     return STATUS_OK;
 }
 

@@ -57,6 +57,22 @@ bool pt_split(struct pt* pt, pte_t* entry, uint32_t level, struct table_reserve*
 void pt_push_down_write(struct pt* pt, pte_t* entry);
 void pt_gather(struct tlb_gather* g, vaddr_t va, uint64_t bytes);
 
+// The page table for va if all of the way to it is there, and writable if `write`; else null.
+// *parent: the entry that leads to it. The fast way of the commonest operations.
+static inline pte_t* pt_leaf_table(const struct pt* pt, vaddr_t va, bool write, pte_t** parent) {
+    pte_t wanted = PTE_PRESENT | (write ? PTE_WRITE : 0);
+    pte_t* table = pt->root;
+    for (uint32_t level = PT_TOP; level > 0; level--) {
+        pte_t* entry = &table[level_index(va, level)];
+        if ((*entry & (wanted | PTE_LARGE)) != wanted) {
+            return nullptr;
+        }
+        *parent = entry;
+        table = pte_table(*entry);
+    }
+    return table;
+}
+
 static inline void pt_count(struct pt* pt, pte_t* parent, int64_t change) {
     if (pt->user && parent != nullptr) {
         pte_set(parent, *parent + (uint64_t)change * PTE_COUNT_ONE);

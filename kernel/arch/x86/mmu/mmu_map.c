@@ -151,30 +151,39 @@ static status_t fill_pages(pte_t* entry, const paddr_t* pages, size_t count, pte
     return STATUS_OK;
 }
 
+// Maps what one page table takes of the pages; *mapped says how many that was.
+static status_t map_chunk(struct pt* pt, vaddr_t va, const paddr_t* pages, size_t count, pte_t bits,
+                          bool overwrite, struct table_reserve* reserve, size_t* mapped) {
+    bool write = (bits & PTE_WRITE) != 0;
+    pte_t* parent;
+    pte_t* table = pt_leaf_table(pt, va, write, &parent);
+    if (unlikely(table == nullptr)) {
+        struct path path;
+        if (!path_make(pt, va, 0, write, reserve, &path)) {
+            return STATUS_NO_MEMORY;
+        }
+        if (path.level > 0) {
+            *mapped = 1;
+            return covered_by_large(&path, va, pages->raw, bits, overwrite);
+        }
+        table = path.table;
+        parent = path.parent;
+    }
+    uint32_t first = level_index(va, 0);
+    *mapped = min(count, (size_t)(PT_ENTRIES - first));
+    int64_t added = 0;
+    status_t s = fill_pages(&table[first], pages, *mapped, bits, overwrite, &added);
+    pt_count(pt, parent, added);
+    return s;
+}
+
 status_t pt_map_pages(struct pt* pt, vaddr_t va, const paddr_t* pages, size_t count,
                       enum mmu_flags flags, bool overwrite, struct table_reserve* reserve) {
     pte_t bits = leaf_bits(flags, 0);
     while (count > 0) {
-        if (pages->raw == MMU_HOLE) { // needs no table
-            va += PAGE_SIZE;
-            pages++;
-            count--;
-            continue;
-        }
-        struct path path;
-        if (!path_make(pt, va, 0, (flags & MMU_WRITE) != 0, reserve, &path)) {
-            return STATUS_NO_MEMORY;
-        }
         size_t n = 1;
-        if (path.level > 0) {
-            TRY(covered_by_large(&path, va, pages->raw, bits, overwrite));
-        } else {
-            uint32_t first = level_index(va, 0);
-            n = min(count, (size_t)(PT_ENTRIES - first));
-            int64_t added = 0;
-            status_t s = fill_pages(&path.table[first], pages, n, bits, overwrite, &added);
-            pt_count(pt, path.parent, added);
-            TRY(s);
+        if (pages->raw != MMU_HOLE) { // a hole needs no table
+            TRY(map_chunk(pt, va, pages, count, bits, overwrite, reserve, &n));
         }
         va += n * PAGE_SIZE;
         pages += n;

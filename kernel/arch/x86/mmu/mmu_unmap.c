@@ -107,8 +107,22 @@ static status_t unmap_table(const struct edit* e, pte_t* table, pte_t* parent, u
 
 status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
                   struct table_reserve* reserve) {
+    if (len == 0) {
+        return STATUS_OK;
+    }
     struct edit e = {.pt = pt, .g = g, .reserve = reserve};
-    return len == 0 ? STATUS_OK : unmap_table(&e, pt->root, nullptr, PT_TOP, va, va + len);
+    if (align_down(va, level_span(1)) == align_down(va + len - 1, level_span(1))) {
+        pte_t* parent;
+        pte_t* table = pt_leaf_table(pt, va, false, &parent);
+        if (table != nullptr) {
+            unmap_pages(&e, table, parent, va, va + len);
+            if (!pt->user || pte_count(*parent) != 0) {
+                return STATUS_OK;
+            }
+            // The table became empty: the walk below finds and frees it.
+        }
+    }
+    return unmap_table(&e, pt->root, nullptr, PT_TOP, va, va + len);
 }
 
 // ---- protect ----
