@@ -5,14 +5,16 @@
 // of 1.25, so that the same distance means the same ratio anywhere; priority 16 weighs 1024.
 // Priorities 24..31 are fixed: they have no weight and run before anything fair.
 //
-// Virtual times are compared by their signed difference, so wrapping is harmless. A thread's is
-// measured against its run queue's `min`, which only grows: on moving to another queue the distance
-// to min is what is kept, and a sleeper comes back at most FAIR_CREDIT behind it.
+// Time here is in ticks of the CPU's own counter (fair_ticks_init() converts the constants):
+// reading it is one instruction, and nothing compares the ticks of two CPUs. Virtual times are
+// compared by their signed difference, so wrapping is harmless. A thread's is measured against its
+// run queue's `min`, which only grows: on moving to another queue the distance to min is what is
+// kept, and a sleeper comes back at most FAIR_CREDIT behind it.
 #pragma once
 
 #include <stdint.h>
 
-constexpr int64_t FAIR_SLICE_NS = 2'000'000;   // how long a thread runs while others wait
+constexpr uint64_t FAIR_SLICE_NS = 2'000'000;  // how long a thread runs while others wait
 constexpr uint64_t FAIR_CREDIT_NS = 1'000'000; // how far behind min a sleeper may come back
 constexpr uint64_t FAIR_GRANULARITY_NS =
     500'000; // how far behind the running thread a woken one must be to preempt it
@@ -27,19 +29,19 @@ static inline uint32_t fair_weight(uint32_t priority) {
     return weights[priority < FAIR_PRIORITY_COUNT ? priority : FAIR_PRIORITY_COUNT - 1];
 }
 
-// Virtual ns per real ns, in units of 2^-FAIR_SCALE_BITS.
+// Virtual ticks per real tick, in units of 2^-FAIR_SCALE_BITS; 0 for fixed priorities, which have
+// no virtual time.
 static inline uint64_t fair_inverse_weight(uint32_t priority) {
-    return ((uint64_t)1024 << FAIR_SCALE_BITS) / fair_weight(priority);
+    return priority >= FAIR_PRIORITY_COUNT
+               ? 0
+               : ((uint64_t)1024 << FAIR_SCALE_BITS) / fair_weight(priority);
 }
 
-// No overflow: a run longer than a second counts as one second (the tick makes it impossible while
-// others wait).
-static inline uint64_t fair_virtual(int64_t delta_ns, uint64_t inverse_weight) {
-    uint64_t delta = delta_ns < 0 ? 0 : (uint64_t)delta_ns;
-    if (delta > 1'000'000'000) {
-        delta = 1'000'000'000;
-    }
-    return (delta * inverse_weight) >> FAIR_SCALE_BITS;
+// Overflow is impossible below 2^63 / (36 << 20), some minutes at any tick rate; a longer run
+// counts as that much.
+static inline uint64_t fair_virtual(uint64_t delta, uint64_t inverse_weight) {
+    constexpr uint64_t LONGEST = (uint64_t)1 << 36;
+    return ((delta < LONGEST ? delta : LONGEST) * inverse_weight) >> FAIR_SCALE_BITS;
 }
 
 static inline bool fair_before(uint64_t a, uint64_t b) {
@@ -51,10 +53,10 @@ static inline uint64_t fair_later(uint64_t a, uint64_t b) {
 }
 
 // Where a thread that wakes or arrives is put.
-static inline uint64_t fair_place(uint64_t vruntime, uint64_t min) {
-    return fair_later(vruntime, min - FAIR_CREDIT_NS);
+static inline uint64_t fair_place(uint64_t vruntime, uint64_t min, uint64_t credit) {
+    return fair_later(vruntime, min - credit);
 }
 
-static inline bool fair_preempts(uint64_t woken, uint64_t running) {
-    return fair_before(woken + FAIR_GRANULARITY_NS, running);
+static inline bool fair_preempts(uint64_t woken, uint64_t running, uint64_t granularity) {
+    return fair_before(woken + granularity, running);
 }

@@ -20,7 +20,7 @@
 
 #include <sched/wait_queue.h>
 
-#include "fair.h"
+#include "run_queue.h"
 
 struct queue_waiter {
     struct waiter w;
@@ -53,13 +53,13 @@ static void apply_priority(struct thread* t, uint8_t priority) TA_OFF {
     if (queued) {
         run_queue_remove(c, t);
     } else if (thread_state(t) == THREAD_RUNNING) {
-        run_queue_charge(c, t, clock_monotonic_ns()); // the time so far was at the old weight
+        run_queue_charge(c, t, cpu_ticks()); // the time so far was at the old weight
     }
     bool lower = priority < thread_priority(t);
     atomic_store_explicit(&t->sched.priority, priority, memory_order_relaxed);
     t->sched.inverse_weight = fair_inverse_weight(priority);
     if (queued) {
-        t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime);
+        t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
         run_queue_insert(c, t);
         if (thread_priority(c->current) < priority || c->current->sched.is_idle) {
             remote = sched_resched_locked(c);

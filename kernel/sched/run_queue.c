@@ -1,10 +1,7 @@
-// One CPU's run queue: fixed-priority lists above a heap ordered by virtual time. c->lock held
-// throughout.
-#include "sched_priv.h"
+// The less usual half of the run queue; see run_queue.h.
+#include "run_queue.h"
 
 #include <lib/bits.h>
-
-#include "fair.h"
 
 // How far a thief looks before it gives up.
 constexpr int FIND_LIMIT = 16;
@@ -33,21 +30,30 @@ void run_queue_init(struct cpu_sched* c, uint32_t index) {
     }
     list_init(&c->deferred);
     c->hw_deadline_ns = TIME_INFINITE;
+    c->hw_deadline = UINT64_MAX;
 }
 
-void run_queue_insert(struct cpu_sched* c, struct thread* t) {
-    DEBUG_ASSERT(!t->sched.queued && c->next != t);
+void run_queue_insert_slow(struct cpu_sched* c, struct thread* t) {
     uint32_t priority = thread_priority(t);
-    if (unlikely(priority >= PRIORITY_FIXED_MIN)) {
+    if (priority >= PRIORITY_FIXED_MIN) {
         uint32_t i = priority - PRIORITY_FIXED_MIN;
         list_push_back(&c->fixed[i], &t->sched.fixed);
         c->fixed_bits |= 1u << i;
-    } else {
-        t->sched.sequence = c->sequence++;
-        heap_insert(&c->fair, &t->sched.heap);
+        return;
     }
-    t->sched.queued = true;
-    c->ready_count++;
+    t->sched.sequence = c->sequence++;
+    if (fair_before(t->sched.vruntime, c->first->sched.vruntime)) {
+        struct thread* second = c->first;
+        c->first = t;
+        t = second;
+    }
+    heap_insert(&c->fair, &t->sched.heap);
+}
+
+// The fair thread that goes first leaves; the next moves up.
+static void replace_first(struct cpu_sched* c) {
+    struct heap_node* top = heap_pop(&c->fair);
+    c->first = top != nullptr ? from_heap(top) : nullptr;
 }
 
 void run_queue_remove(struct cpu_sched* c, struct thread* t) {
@@ -59,6 +65,8 @@ void run_queue_remove(struct cpu_sched* c, struct thread* t) {
         if (list_empty(&c->fixed[i])) {
             c->fixed_bits &= ~(1u << i);
         }
+    } else if (t == c->first) {
+        replace_first(c);
     } else {
         heap_remove(&c->fair, &t->sched.heap);
     }
@@ -66,12 +74,12 @@ void run_queue_remove(struct cpu_sched* c, struct thread* t) {
     c->ready_count--;
 }
 
-struct thread* run_queue_best(const struct cpu_sched* c) {
-    if (unlikely(c->fixed_bits != 0)) {
-        return from_fixed(list_first(&c->fixed[bit_highest(c->fixed_bits)]));
+struct thread* run_queue_take_slow(struct cpu_sched* c) {
+    struct thread* t = run_queue_best(c);
+    if (t != nullptr) {
+        run_queue_remove(c, t);
     }
-    const struct heap_node* top = heap_top(&c->fair);
-    return top != nullptr ? from_heap(top) : nullptr;
+    return t;
 }
 
 struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu) {
@@ -86,6 +94,9 @@ struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu) {
                 break;
             }
         }
+    }
+    if (c->first != nullptr && (c->first->sched.affinity & bit) != 0) {
+        return c->first;
     }
     // Breadth first over the top of the heap: these wait longest.
     const struct heap_node* level[FIND_LIMIT];
@@ -106,25 +117,4 @@ struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu) {
         }
     }
     return nullptr;
-}
-
-void run_queue_charge(struct cpu_sched* c, struct thread* t, int64_t now_ns) {
-    int64_t delta = now_ns - t->sched.started_ns;
-    t->sched.started_ns = now_ns;
-    int64_t before = atomic_load_explicit(&t->sched.runtime_ns, memory_order_relaxed);
-    atomic_store_explicit(&t->sched.runtime_ns, before + (delta > 0 ? delta : 0),
-                          memory_order_relaxed);
-    const struct heap_node* top = heap_top(&c->fair);
-    if (unlikely(t->sched.is_idle || thread_is_fixed(t))) {
-        if (top != nullptr) {
-            c->min_vruntime = fair_later(c->min_vruntime, from_heap(top)->sched.vruntime);
-        }
-        return;
-    }
-    uint64_t v = t->sched.vruntime + fair_virtual(delta, t->sched.inverse_weight);
-    t->sched.vruntime = v;
-    if (top != nullptr && fair_before(from_heap(top)->sched.vruntime, v)) {
-        v = from_heap(top)->sched.vruntime;
-    }
-    c->min_vruntime = fair_later(c->min_vruntime, v);
 }

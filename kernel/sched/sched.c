@@ -13,22 +13,53 @@
 // only.
 #include "sched_priv.h"
 
+#include <arch/clock.h>
 #include <arch/mmu.h>
 #include <arch/upcalls.h>
 #include <lib/bits.h>
 
-#include "fair.h"
+#include "run_queue.h"
 
 struct cpu_sched sched_cpus[CPU_MAX];
 struct sched_global sched_global;
 
 // ---- the timer ----
 
+void sched_ticks_init(void) {
+    uint64_t rate = arch_clock_scale()->ticks_per_second;
+    sched_global.ticks_per_second = rate;
+    sched_global.slice = FAIR_SLICE_NS * (rate / 1000) / 1'000'000;
+    sched_global.credit = FAIR_CREDIT_NS * (rate / 1000) / 1'000'000;
+    sched_global.granularity = FAIR_GRANULARITY_NS * (rate / 1000) / 1'000'000;
+}
+
+// Ticks are compared on their own CPU only; what is far away needs no precision.
+static uint64_t ns_to_ticks(int64_t ns) {
+    constexpr int64_t FAR = 1'000'000'000'000;
+    return (uint64_t)min(max(ns, (int64_t)0), FAR) / 1000 * (sched_global.ticks_per_second / 1000) /
+           1000;
+}
+
+static int64_t ticks_to_ns(uint64_t ticks) {
+    return (int64_t)(ticks * 1'000'000 / (sched_global.ticks_per_second / 1000));
+}
+
+static void program(struct cpu_sched* c, int64_t deadline_ns, uint64_t deadline) {
+    c->hw_deadline_ns = deadline_ns;
+    c->hw_deadline = deadline;
+    arch_timer_set(deadline_ns);
+}
+
 void sched_arm(struct cpu_sched* c, int64_t deadline_ns) {
     if (deadline_ns < c->hw_deadline_ns) {
-        c->hw_deadline_ns = deadline_ns;
-        arch_timer_set(deadline_ns);
+        program(c, deadline_ns, cpu_ticks() + ns_to_ticks(deadline_ns - clock_monotonic_ns()));
     }
+}
+
+void sched_arm_slice_slow(struct cpu_sched* c) {
+    uint64_t now = cpu_ticks();
+    int64_t left_ns = now < c->slice_end ? ticks_to_ns(c->slice_end - now) : 0;
+    program(c, clock_monotonic_ns() + left_ns, c->slice_end);
 }
 
 static void kick_thief(struct cpu_sched* c) {
@@ -43,25 +74,21 @@ void arch_upcall_timer(void) {
     struct cpu_sched* c = this_cpu();
     preempt_disable();
     c->hw_deadline_ns = TIME_INFINITE; // it has fired
-    int64_t now = clock_monotonic_ns();
-    timer_queue_run(c, now);
+    c->hw_deadline = UINT64_MAX;
+    timer_queue_run(c, clock_monotonic_ns());
     spin_acquire_raw(&c->lock);
-    int64_t slice_end = TIME_INFINITE;
     bool waiting = c->ready_count != 0;
-    if (waiting) {
-        slice_end = c->slice_end_ns;
-        if (now >= slice_end) {
-            slice_end = TIME_INFINITE; // the switch that follows arms the next
-            bool remote = sched_resched_locked(c);
-            DEBUG_ASSERT(!remote);
-        }
+    if (waiting && cpu_ticks() >= c->slice_end) {
+        bool remote = sched_resched_locked(c); // the switch that follows arms the next
+        DEBUG_ASSERT(!remote);
+    } else if (waiting) {
+        sched_arm_slice(c);
     }
     spin_release_raw(&c->lock);
     if (waiting) {
         kick_thief(c);
     }
-    int64_t timers = timer_queue_next(c);
-    sched_arm(c, timers < slice_end ? timers : slice_end);
+    sched_arm(c, timer_queue_next(c));
     preempt_enable(); // interrupts are off: what is pending is found on the way out
 }
 
@@ -89,10 +116,18 @@ void sched_finish_switch(void) TA_OFF {
     }
 }
 
+static NOINLINE void note_idle(const struct cpu_sched* c, bool idle) {
+    if (idle) {
+        atomic_fetch_or_explicit(&sched_global.idle, cpu_bit(c->index), memory_order_seq_cst);
+    } else {
+        atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
+    }
+}
+
 void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
-                     int64_t now_ns) TA_OFF {
+                     uint64_t now) TA_OFF {
     c->current = next;
-    next->sched.started_ns = now_ns;
+    next->sched.started = now;
     thread_set_state(next, THREAD_RUNNING);
     atomic_store_explicit(&next->sched.switches,
                           atomic_load_explicit(&next->sched.switches, memory_order_relaxed) + 1,
@@ -100,15 +135,11 @@ void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* ne
     atomic_store_explicit(&c->switches,
                           atomic_load_explicit(&c->switches, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    if (unlikely(next->sched.is_idle)) {
-        atomic_fetch_or_explicit(&sched_global.idle, cpu_bit(c->index), memory_order_seq_cst);
-    } else {
-        if (unlikely(prev->sched.is_idle)) {
-            atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
-        }
-        if (c->ready_count != 0) {
-            sched_arm(c, c->slice_end_ns);
-        }
+    if (unlikely(next->sched.is_idle || prev->sched.is_idle)) {
+        note_idle(c, next->sched.is_idle);
+    }
+    if (c->ready_count != 0) {
+        sched_arm_slice(c);
     }
     c->switched_from = prev;
     if (next->arch_aspace != prev->arch_aspace) {
@@ -118,38 +149,54 @@ void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* ne
     sched_finish_switch();
 }
 
-bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, int64_t now_ns) {
+bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
     const struct thread* best = run_queue_best(c);
     return best == nullptr ||
-           (thread_priority(next) >= thread_priority(best) && now_ns < c->slice_end_ns);
+           (thread_priority(next) >= thread_priority(best) && now < c->slice_end);
 }
 
 // What runs after a thread that gives the CPU up. c->lock held.
-static struct thread* take_best(struct cpu_sched* c, int64_t now_ns, bool blocks) {
+static struct thread* take_best(struct cpu_sched* c, uint64_t now, bool blocks) {
     struct thread* t = c->next;
     if (t != nullptr) {
         c->next = nullptr;
         c->ready_count--;
-        if (blocks && sched_next_fits(c, t, now_ns)) {
+        if (blocks && sched_next_fits(c, t, now)) {
             return t;
         }
         run_queue_insert(c, t);
     }
-    t = run_queue_best(c);
-    if (t == nullptr) {
-        return c->idle;
-    }
-    run_queue_remove(c, t);
-    c->slice_end_ns = now_ns + FAIR_SLICE_NS;
-    return t;
+    t = run_queue_take(c);
+    c->slice_end = now + sched_global.slice;
+    return t != nullptr ? t : c->idle;
 }
 
-void sched_switch_from(struct cpu_sched* c, struct thread* prev, int64_t now_ns,
-                       bool blocks) TA_OFF {
+void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks) TA_OFF {
     c->resched = false;
-    run_queue_charge(c, prev, now_ns);
-    struct thread* next = take_best(c, now_ns, blocks);
-    sched_switch_to(c, prev, next, now_ns);
+    run_queue_charge(c, prev, now);
+    struct thread* next = take_best(c, now, blocks);
+    sched_switch_to(c, prev, next, now);
+}
+
+// Whether the current thread, just charged, is still the best. Equal fixed priorities take turns.
+static bool goes_on(struct cpu_sched* c, const struct thread* prev) {
+    if (c->next != nullptr) {
+        struct thread* waiting = c->next;
+        c->next = nullptr;
+        c->ready_count--;
+        run_queue_insert(c, waiting);
+    }
+    const struct thread* best = run_queue_best(c);
+    if (unlikely(prev->sched.migrate)) {
+        return false;
+    }
+    if (best == nullptr || prev->sched.is_idle) {
+        return best == nullptr;
+    }
+    if (thread_is_fixed(prev) || thread_is_fixed(best)) {
+        return thread_priority(best) < thread_priority(prev);
+    }
+    return fair_before(prev->sched.vruntime, best->sched.vruntime);
 }
 
 // Puts the current thread back if it should be, and runs what is best. Interrupts off, depth 1.
@@ -159,28 +206,28 @@ static void resched(void) TA_OFF {
     struct thread* prev = c->current;
     if (!c->resched && !(prev->sched.is_idle && c->ready_count != 0)) {
         if (c->ready_count != 0) {
-            sched_arm(c, c->slice_end_ns); // a remote waker ended our being alone
+            sched_arm_slice(c); // a remote waker ended our being alone
         }
         spin_release_raw(&c->lock);
         epoch_note(c);
         return;
     }
     c->resched = false;
-    int64_t now = clock_monotonic_ns();
+    uint64_t now = cpu_ticks();
     run_queue_charge(c, prev, now);
-    if (!prev->sched.is_idle && !prev->sched.migrate) {
-        run_queue_insert(c, prev);
-    }
-    thread_set_state(prev, THREAD_READY);
-    struct thread* next = take_best(c, now, false);
-    if (next == prev) {
-        thread_set_state(prev, THREAD_RUNNING);
+    if (goes_on(c, prev)) {
+        c->slice_end = now + sched_global.slice;
         if (c->ready_count != 0) {
-            sched_arm(c, c->slice_end_ns);
+            sched_arm_slice(c);
         }
         spin_release_raw(&c->lock);
         epoch_note(c);
         return;
+    }
+    struct thread* next = take_best(c, now, false);
+    thread_set_state(prev, THREAD_READY);
+    if (!prev->sched.is_idle && !prev->sched.migrate) {
+        run_queue_insert(c, prev);
     }
     sched_switch_to(c, prev, next, now);
 }
@@ -208,36 +255,41 @@ void preempt_pending_slow(void) {
     }
 }
 
+// Whether prev goes on although it yields: only lower priorities wait. Else its virtual time is
+// moved behind the first of those who wait.
+static bool yields_to_nobody(const struct cpu_sched* c, struct thread* prev) {
+    if (unlikely(prev->sched.migrate)) {
+        return false;
+    }
+    if (unlikely(thread_is_fixed(prev))) {
+        const struct thread* best = c->next != nullptr ? c->next : run_queue_best(c);
+        return thread_priority(best) < thread_priority(prev);
+    }
+    if (c->first != nullptr) {
+        prev->sched.vruntime = fair_later(prev->sched.vruntime, c->first->sched.vruntime);
+    }
+    return false;
+}
+
 void thread_yield(void) TA_OFF {
     irq_state_t state = irq_save();
     preempt_disable();
     struct cpu_sched* c = this_cpu();
     spin_acquire_raw(&c->lock);
-    if (c->ready_count == 0) {
+    struct thread* prev = thread_current();
+    if (c->ready_count == 0 || yields_to_nobody(c, prev)) {
         spin_release_raw(&c->lock);
         epoch_note(c);
     } else {
-        struct thread* prev = c->current;
-        int64_t now = clock_monotonic_ns();
+        uint64_t now = cpu_ticks();
         run_queue_charge(c, prev, now);
-        if (!prev->sched.migrate) {
-            const struct heap_node* top = heap_top(&c->fair);
-            if (top != nullptr && !thread_is_fixed(prev)) {
-                // Behind the first of those who wait.
-                uint64_t first = container_of(top, struct thread, sched.heap)->sched.vruntime;
-                prev->sched.vruntime = fair_later(prev->sched.vruntime, first);
-            }
-            run_queue_insert(c, prev);
-        }
-        thread_set_state(prev, THREAD_READY);
         c->resched = false;
         struct thread* next = take_best(c, now, false);
-        if (next == prev) { // only lower priorities wait
-            thread_set_state(prev, THREAD_RUNNING);
-            spin_release_raw(&c->lock);
-        } else {
-            sched_switch_to(c, prev, next, now);
+        thread_set_state(prev, THREAD_READY);
+        if (likely(!prev->sched.migrate)) {
+            run_queue_insert(c, prev);
         }
+        sched_switch_to(c, prev, next, now);
     }
     irq_restore(state);
     preempt_enable();
@@ -280,13 +332,14 @@ static bool preempts(const struct cpu_sched* c, const struct thread* t) {
     if (thread_is_fixed(t)) {
         return thread_priority(t) > thread_priority(current);
     }
-    return !thread_is_fixed(current) && fair_preempts(t->sched.vruntime, current->sched.vruntime);
+    return !thread_is_fixed(current) &&
+           fair_preempts(t->sched.vruntime, current->sched.vruntime, sched_global.granularity);
 }
 
 // Queues a READY thread on c, which it belongs to. True: c needs an IPI_RESCHED.
 [[nodiscard]] static bool enqueue(struct cpu_sched* c, struct thread* t) {
     t->sched.migrate = false;
-    t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime);
+    t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
     run_queue_insert(c, t);
     if (preempts(c, t)) {
         atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
@@ -295,7 +348,7 @@ static bool preempts(const struct cpu_sched* c, const struct thread* t) {
     if (c != this_cpu()) {
         return c->ready_count == 1; // its timer may be off
     }
-    sched_arm(c, c->slice_end_ns);
+    sched_arm_slice(c);
     return false;
 }
 

@@ -53,14 +53,16 @@ struct cpu_sched {
     struct thread* next;    // [q] runs when the current thread blocks; READY, not queued
     uint32_t ready_count;   // [q] fair, fixed and next
     uint32_t fixed_bits;    // [q] bit n: fixed[n] is not empty
-    struct heap fair;       // [q] by virtual time
+    struct thread* first;   // [q] the fair thread that goes first; (R1) in run_queue.h
+    struct heap fair;       // [q] the other fair threads, by virtual time
     uint64_t min_vruntime;  // [q] never goes back
     uint64_t sequence;      // [q]
-    int64_t slice_end_ns;   // [q]
+    uint64_t slice_end;     // [q] in ticks of this CPU
     bool resched;           // [q] the current thread is to be put back
     struct thread* switched_from;   // the CPU's own, across a switch
     struct thread* idle;            // immutable
     int64_t hw_deadline_ns;         // the CPU's own, interrupts off: what its timer is armed for
+    uint64_t hw_deadline;           // the same in ticks of this CPU
     _Atomic(uint64_t) switches;     // [q]; read anywhere
     struct list fixed[FIXED_COUNT]; // [q]
     struct list deferred;           // the CPU's own, interrupts off
@@ -75,6 +77,9 @@ struct sched_global {
     _Atomic(cpu_mask_t)
         idle; // CPUs that run their idle thread and have not been picked for a wake-up since
     _Atomic(uint64_t) epoch; // the current epoch
+    // FAIR_*_NS in ticks; constant after sched_ticks_init()
+    uint64_t slice, credit, granularity;
+    uint64_t ticks_per_second;
 };
 extern struct sched_global sched_global;
 
@@ -117,26 +122,21 @@ static inline void thread_unlock(struct cpu_sched* c) TA_OFF {
     spin_release_raw(&c->lock);
 }
 
-// ---- run_queue.c; c->lock held ----
+// ---- run_queue.c (the rest is in run_queue.h); c->lock held ----
 void run_queue_init(struct cpu_sched* c, uint32_t index);
-void run_queue_insert(struct cpu_sched* c, struct thread* t); // READY, in no place
-void run_queue_remove(struct cpu_sched* c, struct thread* t); // queued
-struct thread* run_queue_best(const struct cpu_sched* c);     // stays queued; null: empty
 // A queued thread that may run on `cpu`; null if none of the first few may.
 struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu);
-// Charges t, which runs on c, for the time since it was last charged.
-void run_queue_charge(struct cpu_sched* c, struct thread* t, int64_t now_ns);
 
 // ---- sched.c ----
 // Takes the CPU from `prev`, the current thread, whose new state is set: interrupts off, preemption
 // depth 1, c->lock held. Returns when prev runs again, the lock released, interrupts still off,
 // depth 1. `blocks`: prev waits or ends.
-void sched_switch_from(struct cpu_sched* c, struct thread* prev, int64_t now_ns, bool blocks);
+void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks);
 // Straight to `next` (READY, in no place, belongs to c); the slice goes on.
-void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next, int64_t now_ns);
+void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next, uint64_t now);
 // Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits
 // is not used up. c->lock held.
-bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, int64_t now_ns);
+bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now);
 // t becomes READY (it is BLOCKED, INITIAL, or READY in no place) on the best CPU. Interrupts off, c
 // = its locked CPU; unlocks.
 void sched_make_ready(struct cpu_sched* c, struct thread* t);
@@ -146,6 +146,14 @@ void sched_unpark(struct thread* t);
 void sched_finish_switch(void);
 // Arms this CPU's timer unless it is due earlier. Interrupts off.
 void sched_arm(struct cpu_sched* c, int64_t deadline_ns);
+void sched_arm_slice_slow(struct cpu_sched* c);
+// Somebody waits: arms for the end of the slice. Interrupts off, c->lock held.
+static inline void sched_arm_slice(struct cpu_sched* c) {
+    if (unlikely(c->slice_end < c->hw_deadline)) {
+        sched_arm_slice_slow(c);
+    }
+}
+void sched_ticks_init(void); // with the clock calibrated
 // The current thread is to be put back on c, soon. c->lock held. True: the caller sends IPI_RESCHED
 // after it has unlocked.
 [[nodiscard]] bool sched_resched_locked(struct cpu_sched* c);

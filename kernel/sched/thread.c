@@ -6,13 +6,14 @@
 // or a reader of the owner word of a mutex may still hold a pointer.
 #include "sched_priv.h"
 
+#include <arch/clock.h>
 #include <arch/upcalls.h>
 #include <lib/bits.h>
 #include <lib/string.h>
 #include <sched/hooks.h>
 #include <sched/init.h>
 
-#include "fair.h"
+#include "run_queue.h"
 
 static struct {
     spinlock_t lock; // class THREAD_LIST; the members below
@@ -169,7 +170,7 @@ void thread_start(struct thread* t) TA_OFF {
     struct cpu_sched* c = this_cpu();
     spin_acquire_raw(&c->lock);
     thread_set_state(t, THREAD_DEAD);
-    sched_switch_from(c, t, clock_monotonic_ns(), true);
+    sched_switch_from(c, t, cpu_ticks(), true);
     panic("a dead thread ran again");
 }
 
@@ -246,20 +247,26 @@ void thread_set_affinity(struct thread* t, cpu_mask_t mask) TA_OFF {
     preempt_enable();
 }
 
-// Outside the analysis: the thread's lock is known at run time only.
+static int64_t runtime_in_ns(uint64_t ticks) {
+    uint64_t rate = sched_global.ticks_per_second;
+    return (int64_t)(ticks / rate * 1'000'000'000 + ticks % rate * 1'000'000'000 / rate);
+}
+
+// Up to the last charge for a thread that runs on another CPU (at most a slice ago if others wait
+// there), else exact. Outside the analysis: the thread's lock is known at run time only.
 int64_t thread_runtime_ns(struct thread* t) TA_OFF {
     irq_state_t state = irq_save();
     preempt_disable();
     struct cpu_sched* c = thread_lock(t);
-    int64_t runtime = atomic_load_explicit(&t->sched.runtime_ns, memory_order_relaxed);
-    if (thread_state(t) == THREAD_RUNNING) {
-        int64_t since = clock_monotonic_ns() - t->sched.started_ns;
-        runtime += since > 0 ? since : 0;
+    uint64_t ticks = atomic_load_explicit(&t->sched.runtime, memory_order_relaxed);
+    if (thread_state(t) == THREAD_RUNNING && (c == this_cpu() || arch_clock_scale()->trusted)) {
+        int64_t since = (int64_t)(cpu_ticks() - t->sched.started);
+        ticks += since > 0 ? (uint64_t)since : 0;
     }
     thread_unlock(c);
     irq_restore(state);
     preempt_enable();
-    return runtime;
+    return runtime_in_ns(ticks);
 }
 
 // ---- CPUs ----
@@ -274,6 +281,7 @@ static void cpu_online(struct cpu_sched* c) {
 static void make_idle(struct thread* t, uint32_t cpu) {
     struct cpu_sched* c = &sched_cpus[cpu];
     t->sched.is_idle = true;
+    t->sched.inverse_weight = 0; // never queued, no virtual time
     t->sched.affinity = cpu_bit(cpu);
     atomic_store_explicit(&t->sched.cpu, cpu, memory_order_relaxed);
     thread_set_state(t, THREAD_RUNNING);
@@ -300,6 +308,7 @@ void sched_init_boot(vaddr_t stack_top) {
 }
 
 void sched_start_boot(int (*main_fn)(void* arg)) {
+    sched_ticks_init();
     struct thread* worker = kthread_create("worker", sched_worker_main, nullptr, PRIORITY_DEFAULT);
     struct thread* main_thread = kthread_create("main", main_fn, nullptr, PRIORITY_DEFAULT);
     if (worker == nullptr || main_thread == nullptr) {
@@ -366,7 +375,8 @@ static bool next_snapshot(uint64_t after, struct snapshot* out) {
     *out = (struct snapshot){
         .tid = best->tid,
         .switches = atomic_load_explicit(&best->sched.switches, memory_order_relaxed),
-        .runtime_ns = atomic_load_explicit(&best->sched.runtime_ns, memory_order_relaxed),
+        .runtime_ns =
+            runtime_in_ns(atomic_load_explicit(&best->sched.runtime, memory_order_relaxed)),
         .cpu = atomic_load_explicit(&best->sched.cpu, memory_order_relaxed),
         .priority = thread_priority(best),
         .state = thread_state(best),

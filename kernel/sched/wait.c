@@ -9,9 +9,7 @@
 // A claim by deadline, kill or suspend happens only under the thread's lock while it is BLOCKED (or
 // by the thread itself), which is what keeps `sched.waiter`, a pointer to the thread's stack, valid
 // for whoever uses it.
-#include "sched_priv.h"
-
-#include "fair.h"
+#include "run_queue.h"
 
 // ---- wake lists ----
 
@@ -74,7 +72,7 @@ static bool adopt(struct thread* t, struct cpu_sched* self) TA_OFF {
             return false;
         }
     }
-    t->sched.vruntime = fair_place(t->sched.vruntime, self->min_vruntime);
+    t->sched.vruntime = fair_place(t->sched.vruntime, self->min_vruntime, sched_global.credit);
     return true;
 }
 
@@ -88,7 +86,7 @@ void wake_list_flush_next(struct wake_list* wl) TA_OFF {
             if (c->next == nullptr && !c->current->sched.is_idle) {
                 c->next = t;
                 c->ready_count++;
-                sched_arm(c, c->slice_end_ns);
+                sched_arm_slice(c);
                 spin_release_raw(&c->lock);
             } else {
                 sched_make_ready(c, t);
@@ -134,10 +132,14 @@ static int32_t interrupted_by(uint32_t pending, uint8_t mode) {
     return mode == WAIT_INTERRUPTIBLE ? (int32_t)STATUS_INTR_RETRY : WAITER_PENDING;
 }
 
+static bool claimed(const struct waiter* w) {
+    return atomic_load_explicit(&w->result, memory_order_acquire) != WAITER_PENDING;
+}
+
 // Whether the wait goes on, with the thread's lock held; ends it where a deadline or a pending bit
 // says so.
-static bool must_block(struct thread* t, struct waiter* w, int64_t now_ns) {
-    if (atomic_load_explicit(&w->result, memory_order_acquire) != WAITER_PENDING) {
+static bool must_block(struct thread* t, struct waiter* w) {
+    if (claimed(w)) {
         return false;
     }
     int32_t end =
@@ -146,7 +148,8 @@ static bool must_block(struct thread* t, struct waiter* w, int64_t now_ns) {
         (void)!waiter_claim(w, (status_t)end); // or somebody else was first: either way it is over
         return false;
     }
-    if (unlikely(now_ns >= t->sched.wait_deadline_ns)) {
+    if (t->sched.wait_deadline_ns != TIME_INFINITE &&
+        clock_monotonic_ns() >= t->sched.wait_deadline_ns) {
         (void)!waiter_claim(w, STATUS_TIMED_OUT);
         return false;
     }
@@ -176,16 +179,15 @@ static status_t wait_end(struct thread* t, struct waiter* w, int64_t deadline_ns
 // Blocks until the waiter is claimed. Interrupts off, depth 1, both so on return. Outside the
 // analysis: the lock passes to the next thread.
 static void block_loop(struct thread* t, struct waiter* w) TA_OFF {
-    for (;;) {
+    while (!claimed(w)) {
         struct cpu_sched* c = this_cpu();
         spin_acquire_raw(&c->lock);
-        int64_t now = clock_monotonic_ns();
-        if (!must_block(t, w, now)) {
+        if (!must_block(t, w)) {
             spin_release_raw(&c->lock);
             return;
         }
         thread_set_state(t, THREAD_BLOCKED);
-        sched_switch_from(c, t, now, true);
+        sched_switch_from(c, t, cpu_ticks(), true);
     }
 }
 
@@ -209,8 +211,8 @@ static void handoff(struct thread* t, struct waiter* w, struct thread* target) T
         sched_unpark(target);
         return;
     }
-    int64_t now = clock_monotonic_ns();
-    if (!must_block(t, w, now) || !sched_next_fits(c, target, now)) {
+    uint64_t now = cpu_ticks();
+    if (!must_block(t, w) || !sched_next_fits(c, target, now)) {
         sched_make_ready(c, target);
         return;
     }

@@ -26,9 +26,9 @@ struct thread_sched {
     uint8_t wait_mode; // [o] enum wait_mode; written before it blocks, read under [q] while BLOCKED
     bool queued;       // [q] in the fair heap or a fixed-priority list
     bool migrate;      // [q] may not run where it runs: moves when it is switched out
-    int64_t started_ns;                // [q] when it was last charged
-    _Atomic(int64_t) runtime_ns;       // [q] charged so far; read anywhere
-    uint64_t vruntime;                 // [q] weighted virtual nanoseconds
+    uint64_t started;  // [q] when it was last charged, in ticks of its CPU
+    _Atomic(uint64_t) runtime;         // [q] ticks charged so far; read anywhere
+    uint64_t vruntime;                 // [q] weighted virtual ticks
     uint64_t inverse_weight;           // [q] see fair.h
     cpu_mask_t affinity;               // [q]
     struct waiter* waiter;             // [o] as wait_mode
