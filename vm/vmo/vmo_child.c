@@ -62,13 +62,15 @@ static status_t share_locked(struct page_set* from, uint64_t first, uint64_t win
     }
     if (window != 0 && page_tree_pages(&st->tree) + st->backing_limit != 0) {
         struct page_node_reserve reserve = {};
-        if (!page_node_reserve_fill(&reserve, page_tree_nodes_range(&st->tree, first, window))) {
+        uint64_t src_pages = st->size >> PAGE_SHIFT;
+        uint32_t nodes = page_tree_nodes_snapshot(&st->tree, src_pages, first, window);
+        if (!page_node_reserve_fill(&reserve, nodes)) {
             page_node_reserve_drain(&reserve);
             return STATUS_NO_MEMORY;
         }
         page_set_write_protect_locked(from, first, window); // PS2
-        status_t status = page_tree_snapshot(&child->guarded_.tree, &st->tree,
-                                             st->size >> PAGE_SHIFT, first, window, &reserve);
+        status_t status = page_tree_snapshot(&child->guarded_.tree, &st->tree, src_pages, first,
+                                             window, &reserve);
         page_node_reserve_drain(&reserve);
         TRY(status);
     }

@@ -1,0 +1,198 @@
+// Pager-backed VMOs against a provider made of a kernel thread: requests, late supply, failure,
+// detaching, killing a waiter, and clones that read through.
+#include <vm/page_source.h>
+
+#include <arch/cpu.h>
+#include <lib/compiler.h>
+#include <sched/thread.h>
+#include <vm/vmo.h>
+
+#include "../testing/user_space.h"
+
+struct test_source {
+    struct page_source base;
+    _Atomic(uint32_t) requests;
+    _Atomic(uint64_t) last_offset, last_length;
+    _Atomic(bool) destroyed;
+};
+
+static struct test_source* test_source_of(struct page_source* s) {
+    return container_of(s, struct test_source, base);
+}
+
+static void source_request(struct page_source* s, uint64_t offset, uint64_t length) {
+    struct test_source* source = test_source_of(s);
+    atomic_store(&source->last_offset, offset);
+    atomic_store(&source->last_length, length);
+    atomic_fetch_add(&source->requests, 1);
+}
+static void source_destroy(struct page_source* s) {
+    atomic_store(&test_source_of(s)->destroyed, true);
+}
+static const struct page_source_ops source_ops = {
+    .request = source_request,
+    .destroy = source_destroy,
+};
+
+// A VMO with its source, and a VMO full of bytes to supply from.
+struct paged {
+    struct test_source source;
+    struct vmo* v;
+    struct vmo* aux;
+};
+
+enum : uint32_t { PAGES = 40 };
+
+static bool paged_start(struct paged* p) {
+    *p = (struct paged){};
+    page_source_init(&p->source.base, &source_ops);
+    if (vmo_create(PAGES * TEST_PAGE, 0, &p->aux) != STATUS_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < PAGES; i++) {
+        if (vmo_put(p->aux, i * TEST_PAGE, (uint8_t)(i + 1)) != STATUS_OK) {
+            return false;
+        }
+    }
+    return vmo_create_paged(&p->source.base, PAGES * TEST_PAGE, ZX_VMO_RESIZABLE, &p->v) ==
+           STATUS_OK;
+}
+
+static void paged_end(struct ktest* t, struct paged* p) {
+    vmo_unref(p->v);
+    vmo_unref(p->aux);
+    KEXPECT(t, atomic_load(&p->source.destroyed));
+}
+
+struct reader {
+    struct vmo* v;
+    uint64_t offset;
+    uint8_t value;
+    status_t status;
+};
+
+static int read_one(void* arg) {
+    struct reader* r = arg;
+    r->status = vmo_read(r->v, &r->value, r->offset, 1);
+    return 0;
+}
+
+// A thread that reads one byte, and has asked for its page.
+static struct thread* start_reader(struct ktest* t, struct paged* p, struct reader* r,
+                                   struct vmo* v, uint64_t offset) {
+    uint32_t before = atomic_load(&p->source.requests);
+    *r = (struct reader){.v = v, .offset = offset, .status = STATUS_INTERNAL};
+    struct thread* thread = kthread_create("reader", read_one, r, 16);
+    if (thread == nullptr) {
+        KEXPECT(t, false);
+        return nullptr;
+    }
+    thread_start(thread);
+    for (int i = 0; i < 2000 && atomic_load(&p->source.requests) == before; i++) {
+        (void)thread_sleep_until(clock_monotonic_ns() + 1'000'000, WAIT_UNINTERRUPTIBLE);
+    }
+    KEXPECT_EQ(t, atomic_load(&p->source.requests), before + 1);
+    return thread;
+}
+
+static void supply_wakes(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 5 * TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    KEXPECT_EQ(t, atomic_load(&p.source.last_offset), 5 * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 4 * TEST_PAGE, 3 * TEST_PAGE, p.aux, 4 * TEST_PAGE),
+               STATUS_OK);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_OK);
+    KEXPECT_EQ(t, r.value, 6u);
+    KEXPECT_EQ(t, vmo_peek(p.v, 4 * TEST_PAGE), 5u);
+    KEXPECT_EQ(t, vmo_peek(p.aux, 5 * TEST_PAGE), 0u); // moved
+    KEXPECT_EQ(t, vmo_committed(p.v), 3 * TEST_PAGE);
+    // What is there already stays.
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 5 * TEST_PAGE, TEST_PAGE, p.aux, 9 * TEST_PAGE), STATUS_OK);
+    KEXPECT_EQ(t, vmo_peek(p.v, 5 * TEST_PAGE), 6u);
+    // A slot that is not committed there reads as zero here.
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 8 * TEST_PAGE, TEST_PAGE, p.aux, 9 * TEST_PAGE), STATUS_OK);
+    KEXPECT_EQ(t, vmo_peek(p.v, 8 * TEST_PAGE), 0u);
+    paged_end(t, &p);
+}
+KTEST(vmo, supply_wakes);
+
+static void failure_and_detach(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 0);
+    KASSERT(t, thread != nullptr);
+    page_source_fail(&p.source.base, 0, 1, STATUS_IO_DATA_INTEGRITY);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_IO_DATA_INTEGRITY);
+    thread = start_reader(t, &p, &r, p.v, TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    page_source_detach(&p.source.base);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_BAD_STATE);
+    uint8_t byte;
+    KEXPECT_EQ(t, vmo_read(p.v, &byte, 2 * TEST_PAGE, 1), STATUS_BAD_STATE);
+    paged_end(t, &p);
+}
+KTEST(vmo, failure_and_detach);
+
+static void kill_while_waiting(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 0);
+    KASSERT(t, thread != nullptr);
+    thread_set_pending(thread, THREAD_PENDING_KILL);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_INTR_KILLED);
+    paged_end(t, &p);
+}
+KTEST(vmo, kill_while_waiting);
+
+static void shrink_ends_wait(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 20 * TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    KEXPECT_EQ(t, vmo_set_size(p.v, 10 * TEST_PAGE), STATUS_OK);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_OUT_OF_RANGE);
+    paged_end(t, &p);
+}
+KTEST(vmo, shrink_ends_wait);
+
+static void clone_reads_through(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct vmo* clone;
+    struct vmo* second;
+    KEXPECT_EQ(t, vmo_create_child(p.v, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &clone),
+               STATUS_NOT_SUPPORTED);
+    KASSERT(t, vmo_create_child(p.v, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 2 * TEST_PAGE,
+                                20 * TEST_PAGE, &clone) == STATUS_OK);
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, clone, TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    KEXPECT_EQ(t, atomic_load(&p.source.last_offset), 3 * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 0, 10 * TEST_PAGE, p.aux, 0), STATUS_OK);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.value, 4u);
+    KEXPECT_EQ(t, vmo_committed(clone), 0u);
+    KEXPECT_EQ(t, vmo_put(clone, TEST_PAGE, 99), STATUS_OK);
+    KEXPECT_EQ(t, vmo_committed(clone), TEST_PAGE);
+    KEXPECT_EQ(t, vmo_peek(p.v, 3 * TEST_PAGE), 4u);
+    // A clone of the clone has what the clone changed, and the same backing.
+    KASSERT(t, vmo_create_child(clone, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, TEST_PAGE,
+                                4 * TEST_PAGE, &second) == STATUS_OK);
+    vmo_unref(clone);
+    KEXPECT_EQ(t, vmo_peek(second, 0), 99u);
+    KEXPECT_EQ(t, vmo_peek(second, TEST_PAGE), 5u);
+    vmo_unref(second);
+    paged_end(t, &p);
+}
+KTEST(vmo, clone_reads_through);
