@@ -458,9 +458,9 @@ struct sched_cpu_info sched_cpu_info(uint32_t cpu) {
     if (c->idle == nullptr) {
         return (struct sched_cpu_info){};
     }
-    return (struct sched_cpu_info){
-        .idle_ns = thread_runtime_ns(c->idle),
-        .switches = atomic_load_explicit(&c->switches, memory_order_relaxed)};
+    return (struct sched_cpu_info){.idle_ns = thread_runtime_ns(c->idle),
+                                   .switches =
+                                       atomic_load_explicit(&c->switches, memory_order_relaxed)};
 }
 
 uint64_t sched_context_switches(void) {

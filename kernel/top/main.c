@@ -47,9 +47,12 @@ static int main_thread(void*) {
     init_run_level(INIT_OBJECTS);
     init_run_level(INIT_LAST);
     klog(LOG_INFO, "kernel up on %u CPUs", bit_count(arch_cpus_online()));
-    struct text_span patterns;
-    if (parse_option(cmdline(), "kernel.ut", &patterns)) {
-        run_tests(patterns);
+    struct text_span value;
+    if (parse_option(cmdline(), "kernel.k", &value)) { // a kernel command: kernel.k="crash stack"
+        (void)!kcommand_run(value.data, value.len);    // it has said what went wrong
+    }
+    if (parse_option(cmdline(), "kernel.ut", &value)) {
+        run_tests(value);
     }
     init_run_level(INIT_USER);
     return 0;

@@ -13,6 +13,7 @@
 #include <arch/upcalls.h>
 #include <arch/user_copy.h>
 #include <debug/log.h>
+#include <debug/panic.h>
 #include <lib/assert.h>
 #include <sched/thread.h>
 #include <zircon/syscalls/exception.h>
@@ -86,9 +87,20 @@ static void frame_print(const struct arch_user_frame* f, uint64_t cr2) {
     kprintf("r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
 }
 
+extern const char __text_start[], __text_end[];
+
+static bool is_kernel_text(uint64_t pc) {
+    return pc >= (uint64_t)__text_start && pc < (uint64_t)__text_end;
+}
+
 [[noreturn]] static void kernel_fault(const struct arch_user_frame* f, uint64_t cr2) {
     irq_disable();
+    panic_from(f->rip, f->rbp);
     frame_print(f, cr2);
+    if (f->vector == X86_VECTOR_UD && is_kernel_text(f->rip) &&
+        ubsan_trap_name((const void*)f->rip) != nullptr) {
+        panic("undefined behaviour: %s", ubsan_trap_name((const void*)f->rip));
+    }
     if (f->vector == X86_VECTOR_PF) {
         panic("kernel page fault: %s at %lx%s",
               (f->error_code & PF_EXEC) != 0    ? "execute"
@@ -295,6 +307,7 @@ void x86_kernel_trap(struct arch_user_frame* frame) {
 [[noreturn]] static void double_fault(const struct arch_user_frame* f) {
     const uint64_t cr2 = cr2_read();
     const struct thread* t = arch_current_thread();
+    panic_from(f->rip, f->rbp);
     frame_print(f, cr2);
     if (t != nullptr && cr2 < t->arch.stack_top && t->arch.stack_top - cr2 <= STACK_REACH) {
         panic("kernel stack overflow in thread '%s' (stack top %lx, access to %lx)", t->name,
