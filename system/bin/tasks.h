@@ -1,0 +1,20 @@
+// A walk over a job and everything below it.
+#pragma once
+
+#include <stdint.h>
+
+#include <zircon/types.h>
+
+struct task {
+    zx_handle_t handle; // borrowed
+    zx_koid_t koid;
+    bool is_job;
+    uint32_t depth; // of the first job: 0
+};
+
+// False: stop.
+typedef bool (*task_fn)(void* ctx, const struct task* task);
+
+// Calls `visit` for the job itself, the processes in it, then the jobs below it, in this way. What
+// ends or appears meanwhile may be left out. Depth-first, one handle and one list per level.
+zx_status_t tasks_walk(zx_handle_t job, task_fn visit, void* ctx);

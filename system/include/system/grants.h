@@ -1,0 +1,7 @@
+// Words (PA_HND) under which programs of the system are given what the bootstrap message has no word
+// for.
+#pragma once
+
+#include <zircon/processargs.h>
+
+#define GRANTED_ROOT_JOB PA_HND(PA_USER0, 0)

@@ -1,0 +1,306 @@
+#include <shell/shell.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bootsvc/client.h>
+#include <shell/words.h>
+#include <system/grants.h>
+#include <zircon/status.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
+#include <zircon/syscalls/system.h>
+#include <zircon/time.h>
+
+constexpr size_t PATH_MAX = 256;
+constexpr zx_duration_t INTERRUPT_PERIOD = 50'000'000;
+
+// ---- what programs are given ----
+
+typedef enum grant : uint32_t {
+    GRANT_ROOT_JOB = 1u << 0,
+    GRANT_RESOURCES = 1u << 1, // all kinds, whole
+} grant_t;
+
+struct grant_entry {
+    const char* path; // ends in *: everything that begins so
+    uint32_t grants;
+};
+static const struct grant_entry grant_table[] = {
+    {"bin/bench", GRANT_ROOT_JOB | GRANT_RESOURCES},
+    {"bin/kill", GRANT_ROOT_JOB},
+    {"bin/ps", GRANT_ROOT_JOB},
+    {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES},
+};
+
+static bool entry_matches(const struct grant_entry* e, const char* path) {
+    size_t len = strlen(e->path);
+    return e->path[len - 1] == '*' ? strncmp(e->path, path, len - 1) == 0
+                                   : strcmp(e->path, path) == 0;
+}
+
+static uint32_t grants_of(const char* path) {
+    for (size_t i = 0; i < sizeof(grant_table) / sizeof(grant_table[0]); i++) {
+        if (entry_matches(&grant_table[i], path)) {
+            return grant_table[i].grants;
+        }
+    }
+    return 0;
+}
+
+struct handles {
+    struct launch_handle list[16];
+    uint32_t count;
+};
+
+static void give(struct handles* h, uint32_t info, zx_handle_t from) {
+    zx_handle_t copy;
+    if (from != ZX_HANDLE_INVALID &&
+        zx_handle_duplicate(from, ZX_RIGHT_SAME_RIGHTS, &copy) == ZX_OK) {
+        h->list[h->count++] = (struct launch_handle){info, copy};
+    }
+}
+
+static void collect_handles(const struct shell* sh, uint32_t grants, zx_handle_t job,
+                            struct handles* h) {
+    zx_handle_t boot_files;
+    give(h, PA_HND(PA_JOB_DEFAULT, 0), job);
+    if (bootsvc_clone(sh->boot_files, &boot_files) == ZX_OK) {
+        h->list[h->count++] = (struct launch_handle){PA_HND(PA_NS_DIR, 0), boot_files};
+    }
+    if ((grants & GRANT_ROOT_JOB) != 0) {
+        give(h, GRANTED_ROOT_JOB, sh->root_job);
+    }
+    if ((grants & GRANT_RESOURCES) != 0) {
+        give(h, PA_HND(PA_MMIO_RESOURCE, 0), sh->mmio);
+        give(h, PA_HND(PA_IRQ_RESOURCE, 0), sh->irq);
+        give(h, PA_HND(PA_IOPORT_RESOURCE, 0), sh->ioport);
+        give(h, PA_HND(PA_SYSTEM_RESOURCE, 0), sh->system);
+    }
+}
+
+// ---- programs ----
+
+// The path of a command in the boot image. False: too long.
+static bool path_of(const char* command, char path[PATH_MAX]) {
+    if (strncmp(command, "/boot/", 6) == 0) {
+        command += 6;
+    }
+    const char* folder = strchr(command, '/') == nullptr ? "bin/" : "";
+    return snprintf(path, PATH_MAX, "%s%s", folder, command) < (int)PATH_MAX;
+}
+
+static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_file* out) {
+    const struct shell* sh = ctx;
+    return bootsvc_open(sh->boot_files, path, &out->vmo, &out->len);
+}
+
+static void report_failure(const char* command, struct launch_result result) {
+    fflush(stdout);
+    if (result.elf != ELF_OK) {
+        fprintf(stderr, "%s: %s: %s (%s)\n", command, launch_error_text(result.error),
+                elf_error_text(result.elf), elf_error_name(result.elf));
+    } else {
+        fprintf(stderr, "%s: %s (%s)\n", command, launch_error_text(result.error),
+                zx_status_get_string(result.status));
+    }
+}
+
+// Waits for the end; ends the program itself when it is told to.
+static int64_t wait_for(const struct shell* sh, zx_handle_t process) {
+    zx_status_t status = ZX_ERR_TIMED_OUT;
+    while (status == ZX_ERR_TIMED_OUT) {
+        zx_time_t deadline =
+            sh->interrupted == nullptr ? ZX_TIME_INFINITE : zx_deadline_after(INTERRUPT_PERIOD);
+        status = zx_object_wait_one(process, ZX_PROCESS_TERMINATED, deadline, nullptr);
+        if (status == ZX_ERR_TIMED_OUT && sh->interrupted(sh->ctx)) {
+            (void)zx_task_kill(process);
+        }
+    }
+    zx_info_process_t info = {};
+    if (status == ZX_OK) {
+        status =
+            zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr);
+    }
+    return status == ZX_OK ? info.return_code : shell_not_startable;
+}
+
+static int64_t run_file(const struct shell* sh, const struct shell_words* words, const char* path,
+                        const struct launch_file* file) {
+    zx_handle_t job;
+    zx_status_t status = zx_job_create(sh->jobs, 0, &job);
+    if (status != ZX_OK) {
+        fprintf(stderr, "%s: no job: %s\n", words->word[0], zx_status_get_string(status));
+        return shell_not_startable;
+    }
+    (void)zx_object_set_property(job, ZX_PROP_NAME, words->word[0], strlen(words->word[0]));
+    static const char* const names[] = {"/boot"};
+    struct handles handles = {};
+    collect_handles(sh, grants_of(path), job, &handles);
+    struct launch_request request = {.job = job,
+                                     .name = words->word[0],
+                                     .file = *file,
+                                     .vdso = &sh->vdso,
+                                     .args = words->word,
+                                     .arg_count = words->count,
+                                     .environ = sh->environ,
+                                     .environ_count = sh->environ_count,
+                                     .names = names,
+                                     .name_count = 1,
+                                     .handles = handles.list,
+                                     .handle_count = handles.count,
+                                     .find_interpreter = find_interpreter,
+                                     .find_ctx = (void*)sh};
+    zx_handle_t process;
+    struct launch_result result = launch(&request, &process);
+    int64_t code = shell_not_startable;
+    if (result.error == LAUNCH_OK) {
+        code = wait_for(sh, process);
+        (void)zx_handle_close(process);
+    } else {
+        report_failure(words->word[0], result);
+    }
+    // Nothing that a command started outlives it.
+    (void)zx_task_kill(job);
+    (void)zx_handle_close(job);
+    return code;
+}
+
+static int64_t run_program(const struct shell* sh, const struct shell_words* words) {
+    char path[PATH_MAX];
+    struct launch_file file = {};
+    zx_status_t status = path_of(words->word[0], path)
+                             ? bootsvc_open(sh->boot_files, path, &file.vmo, &file.len)
+                             : ZX_ERR_BAD_PATH;
+    if (status == ZX_ERR_NOT_FOUND || status == ZX_ERR_BAD_PATH) {
+        fprintf(stderr, "%s: no such command\n", words->word[0]);
+        return shell_not_found;
+    }
+    if (status != ZX_OK) {
+        fprintf(stderr, "%s: %s\n", words->word[0], zx_status_get_string(status));
+        return shell_not_startable;
+    }
+    fflush(stdout);
+    int64_t code = run_file(sh, words, path, &file);
+    (void)zx_handle_close(file.vmo);
+    return code;
+}
+
+// ---- built-in words ----
+
+struct builtin {
+    const char* name;
+    const char* usage;
+    const char* help;
+    int64_t (*run)(const struct shell* sh, const struct shell_words* words);
+};
+
+static int64_t run_help(const struct shell* sh, const struct shell_words* words);
+
+// k WORDS: the kernel's own console.
+static int64_t run_k(const struct shell* sh, const struct shell_words* words) {
+    char text[shell_line_max];
+    size_t used = 0;
+    for (uint32_t i = 1; i < words->count; i++) {
+        int len =
+            snprintf(text + used, sizeof(text) - used, "%s%s", i > 1 ? " " : "", words->word[i]);
+        if ((size_t)len >= sizeof(text) - used) {
+            return shell_bad_line;
+        }
+        used += (size_t)len;
+    }
+    fflush(stdout);
+    zx_status_t status = zx_debug_send_command(sh->debug, text, used);
+    if (status == ZX_OK) {
+        return 0;
+    }
+    fprintf(stderr, "k %s: %s\n", text, zx_status_get_string(status));
+    return status == ZX_ERR_NOT_FOUND ? shell_not_found : 1;
+}
+
+static int64_t power(const struct shell* sh, uint32_t command, const char* what) {
+    fflush(stdout);
+    zx_status_t status = zx_system_powerctl(sh->power, command, nullptr);
+    fprintf(stderr, "%s: %s\n", what, zx_status_get_string(status));
+    return 1;
+}
+
+static int64_t run_poweroff(const struct shell* sh, const struct shell_words*) {
+    return power(sh, ZX_SYSTEM_POWERCTL_SHUTDOWN, "poweroff");
+}
+
+static int64_t run_reboot(const struct shell* sh, const struct shell_words*) {
+    return power(sh, ZX_SYSTEM_POWERCTL_REBOOT, "reboot");
+}
+
+static const struct builtin builtins[] = {
+    {"help", "help", "this list", run_help},
+    {"k", "k WORDS", "a command of the kernel's console (k help)", run_k},
+    {"poweroff", "poweroff", "switch the machine off", run_poweroff},
+    {"reboot", "reboot", "start it again", run_reboot},
+};
+
+static bool print_item(void*, const struct bootsvc_item* item) {
+    printf("  %.*s\n", (int)item->name_len, item->name);
+    return true;
+}
+
+static int64_t run_help(const struct shell* sh, const struct shell_words*) {
+    for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++) {
+        printf("  %-12s %s\n", builtins[i].usage, builtins[i].help);
+    }
+    printf("Programs (bin/NAME of the boot image; others by path, as /boot/test/NAME):\n");
+    (void)bootsvc_list(sh->boot_files, "bin", print_item, nullptr);
+    return 0;
+}
+
+// ---- a line ----
+
+int64_t shell_run(const struct shell* sh, const char* line) {
+    struct shell_words words;
+    shell_words_error_t error = shell_words_split(line, &words);
+    if (error != SHELL_WORDS_OK) {
+        fprintf(stderr, "%s\n", shell_words_error_text(error));
+        return shell_bad_line;
+    }
+    if (words.count == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++) {
+        if (strcmp(words.word[0], builtins[i].name) == 0) {
+            int64_t code = builtins[i].run(sh, &words);
+            fflush(stdout);
+            return code;
+        }
+    }
+    return run_program(sh, &words);
+}
+
+void shell_explain(int64_t code) {
+    switch (code) {
+    case 0:
+    case shell_not_found: // has been said
+    case shell_not_startable:
+        return;
+    case ZX_TASK_RETCODE_SYSCALL_KILL:
+        printf("killed\n");
+        return;
+    case ZX_TASK_RETCODE_OOM_KILL:
+        printf("killed: out of memory\n");
+        return;
+    case ZX_TASK_RETCODE_POLICY_KILL:
+        printf("killed by a policy of its job\n");
+        return;
+    case ZX_TASK_RETCODE_VDSO_KILL:
+        printf("killed by the vDSO's checks\n");
+        return;
+    case ZX_TASK_RETCODE_EXCEPTION_KILL:
+        printf("killed by an exception\n");
+        return;
+    case ZX_TASK_RETCODE_CRITICAL_PROCESS_KILL:
+        printf("killed with a critical process\n");
+        return;
+    default:
+        printf("exit code %lld\n", (long long)code);
+    }
+}
