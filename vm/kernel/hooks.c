@@ -6,18 +6,23 @@
 #include <sched/hooks.h>
 #include <sched/thread.h>
 #include <vm/heap.h>
+#include <vm/inject.h>
 #include <vm/kstack.h>
 #include <vm/pmm.h>
 
 // ---- the port ----
 
 struct mmu_table* arch_upcall_table_alloc(void) {
-    struct page* p = pmm_alloc_page((enum pmm_flags)(PMM_TABLE | PMM_ZERO));
+    struct page* p = pmm_alloc_page((enum pmm_flags)(PMM_TABLE | PMM_ZERO | PMM_NOT_INJECTED));
     return p == nullptr ? nullptr : page_to_virt(p);
 }
 
 void arch_upcall_table_free(struct mmu_table* t) {
     pmm_free_page(page_from_virt(t));
+}
+
+bool arch_upcall_table_refused(void) {
+    return alloc_injected();
 }
 
 void arch_upcall_table_wire(struct mmu_table* t) {

@@ -409,10 +409,16 @@ struct page* pmm_alloc_contiguous(size_t count, uint32_t align_log2, enum pmm_fl
 }
 
 void pmm_free_contiguous(struct page* p, size_t count) {
+    enum page_state kind = (enum page_state)p->state;
     for (size_t i = 0; i < count; i++) {
-        kinds_add(page_retire(p + i), -1);
+        enum page_state had = page_retire(p + i);
+        if (unlikely(had != kind)) {
+            kinds_add(had, -1);
+            kinds_add(kind, 1);
+        }
         p[i].state = PAGE_NONE;
     }
+    kinds_add(kind, -(int64_t)count);
     // In steps: joining blocks of a large run would hold the lock too long.
     while (count > 0) {
         uint64_t step = min((uint64_t)count, EXPAND_STEP * GROUP_FRAMES);

@@ -140,6 +140,8 @@ void mmu_map_array_page(void* at, paddr_t pa, paddr_t (*table)(void));
 // What the tables need from above: memory. Clean = all zero. Defined by vm.
 struct mmu_table* arch_upcall_table_alloc(void); // clean; null: no memory
 void arch_upcall_table_free(struct mmu_table* t);
+// Whether a test wants the allocation that is about to be made to fail.
+bool arch_upcall_table_refused(void);
 // A table of the kernel half stays for ever: it no longer counts as allocated.
 void arch_upcall_table_wire(struct mmu_table* t);
 // Gives the clean tables that CPUs keep back to the PMM. Interrupts on, no spinlock.

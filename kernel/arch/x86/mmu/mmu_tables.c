@@ -47,6 +47,9 @@ void mmu_tables_free(struct mmu_table* list) {
 }
 
 bool mmu_reserve_fill(struct table_reserve* r, uint32_t count) {
+    if (r->count < count && arch_upcall_table_refused()) {
+        return false;
+    }
     while (r->count < count) {
         struct mmu_table* t = table_get();
         if (t == nullptr) {

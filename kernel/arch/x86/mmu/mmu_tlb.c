@@ -116,7 +116,9 @@ void mmu_gather_flush(const struct tlb_gather* g) {
     cpu_mask_t others = mask & ~bit(cpu);
     struct tlb_request* r = &requests[cpu];
     if (others != 0) {
-        ASSERT(irq_enabled()); // or two CPUs could wait for each other for ever
+        // Or two CPUs could wait for each other for ever.
+        ASSERT(irq_enabled());
+        DEBUG_ASSERT((arch_preempt_count() & ~PREEMPT_NOTHING_PENDING) == 1);
         r->gather = g;
         atomic_store_explicit(&r->waiting, others, memory_order_relaxed);
         for (cpu_mask_t left = others; left != 0; left &= left - 1) {
