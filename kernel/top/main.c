@@ -12,6 +12,7 @@
 // Init hooks of one level run in no particular order; what needs an order stands here.
 #include <arch/boot_entry.h>
 
+#include <arch/clock.h>
 #include <arch/cpu.h>
 #include <arch/power.h>
 #include <boot/handoff.h>
@@ -24,9 +25,11 @@
 #include <debug/log_start.h>
 #include <debug/panic.h>
 #include <lib/bits.h>
+#include <object/cprng.h>
 #include <platform/uart.h>
 #include <sched/init.h>
 #include <sched/thread.h>
+#include <syscall/vdso_image.h>
 #include <vm/pmm.h>
 
 extern const char __boot_stack_top[];
@@ -37,6 +40,28 @@ extern const char __boot_stack_top[];
     debug_exit(ok ? DEBUG_EXIT_OK : DEBUG_EXIT_OK + 1);
     arch_power_off();
     arch_halt_forever();
+}
+
+// What the boot stages and the CPU's own generator have gathered. The hand-off record's copy is not
+// used again.
+static void seed_random_pool(void) {
+    const struct handoff* handoff = boot_handoff();
+    cprng_seed(handoff->entropy, sizeof(handoff->entropy));
+}
+INIT_HOOK(INIT_PLATFORM, seed_random_pool);
+
+// For the programs that read it in the vDSO.
+static void describe_machine(void) {
+    struct pmm_stats memory;
+    pmm_get_stats(&memory);
+    struct vdso_machine machine = {.clock = arch_clock_scale(),
+                                   .num_cpus = bit_count(arch_cpus_online()),
+                                   .dcache_line_size = 64, // every x86-64 CPU's
+                                   .physmem_bytes = memory.total_pages << PAGE_SHIFT,
+                                   .hw_breakpoints = 4, // DR0-DR3
+                                   .hw_watchpoints = 4,
+                                   .version = "jacinth"};
+    vdso_fill(&machine);
 }
 
 static int main_thread(void*) {
@@ -54,6 +79,7 @@ static int main_thread(void*) {
     if (parse_option(cmdline(), "kernel.ut", &value)) {
         run_tests(value);
     }
+    describe_machine();
     init_run_level(INIT_USER);
     return 0;
 }

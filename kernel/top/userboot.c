@@ -14,6 +14,8 @@
 
 #include <arch/cpu.h>
 #include <arch/power.h>
+#include <debug/boot.h>
+#include <debug/init.h>
 #include <debug/log.h>
 #include <debug/panic.h>
 #include <lib/align.h>
@@ -282,3 +284,9 @@ void userboot_run(const struct handoff* handoff) {
     arch_power_off();
     arch_halt_forever();
 }
+
+// The last level's only hook: it does not return.
+static void run_userboot(void) {
+    userboot_run(boot_handoff());
+}
+INIT_HOOK(INIT_USER, run_userboot);
