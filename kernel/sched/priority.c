@@ -11,6 +11,7 @@
 //   (I2) owner of q != null      <=>  q is in owner's `owned` list, and inherit is set.
 //   (I3) inherited of t == best priority among the first waiters of the queues it owns, 0 without
 //   any.
+//   (I4) waiting_in of t == q  <=>  t's waiter is linked in q; changes only under q's lock.
 //
 // A waiter leaves its queue under the queue's lock: its waker takes it out before claiming it, or
 // the thread itself does, after a deadline or a kill. Requeueing retargets a waiter under the
@@ -32,6 +33,10 @@ static spinlock_t priority_lock = SPINLOCK_INIT(LOCK_CLASS_PRIORITY);
 
 // Longer chains than this stop inheriting at the end: a bound on what one wait can cost everybody.
 constexpr int CHAIN_LIMIT = 64;
+
+static void set_waiting_in(struct thread* t, struct wait_queue* q) {
+    atomic_store_explicit(&t->sched.waiting_in, q, memory_order_relaxed);
+}
 
 static struct queue_waiter* from_node(struct list_node* n) {
     return container_of(n, struct queue_waiter, w.node);
@@ -160,6 +165,7 @@ static void unlink_inherit(struct wait_queue* q, struct queue_waiter* qw) TA_REQ
 static void enter(struct wait_queue* q, struct queue_waiter* qw) TA_REQ(q->lock) {
     qw->queue = q;
     qw->priority = (uint8_t)thread_priority(qw->w.thread);
+    set_waiting_in(qw->w.thread, q);
     if (likely(!q->inherit)) {
         place(q, qw);
         return;
@@ -178,18 +184,22 @@ static void leave_early(struct queue_waiter* qw) {
     if (likely(!q->inherit)) {
         if (list_linked(&qw->w.node)) {
             list_remove(&qw->w.node);
+            set_waiting_in(qw->w.thread, nullptr);
         }
         return;
     }
     spin_acquire_raw(&priority_lock);
     if (list_linked(&qw->w.node)) {
         unlink_inherit(q, qw);
+        set_waiting_in(qw->w.thread, nullptr);
     }
     spin_release_raw(&priority_lock);
 }
 
-status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
-                    enum wait_mode mode, uint8_t reason) {
+// Outside the analysis: it does not follow *where.
+status_t wait_block_movable(struct wait_queue** where, irq_state_t state, int64_t deadline_ns,
+                            enum wait_mode mode, uint8_t reason) TA_OFF {
+    struct wait_queue* q = *where;
     struct queue_waiter qw = {};
     waiter_init(&qw.w);
     enter(q, &qw);
@@ -199,23 +209,39 @@ status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns
     if (status == STATUS_TIMED_OUT || status == STATUS_INTR_RETRY || status == STATUS_INTR_KILLED) {
         leave_early(&qw);
     }
+    *where = qw.queue; // final, now that the wait is over
     return status;
+}
+
+// See wait_block_movable().
+status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
+                    enum wait_mode mode, uint8_t reason) TA_OFF {
+    return wait_block_movable(&q, state, deadline_ns, mode, reason);
 }
 
 // Takes out the best waiter; null: none. While the queue inherits, only the priority lock makes the
 // list hold still.
 static struct queue_waiter* take_first(struct wait_queue* q) TA_REQ(q->lock) {
+    struct list_node* n;
     if (likely(!q->inherit)) {
-        struct list_node* n = list_pop_front(&q->waiters);
-        return n != nullptr ? from_node(n) : nullptr;
+        n = list_pop_front(&q->waiters);
+    } else {
+        spin_acquire_raw(&priority_lock);
+        n = list_first(&q->waiters);
+        if (n != nullptr) {
+            unlink_inherit(q, from_node(n));
+        }
+        spin_release_raw(&priority_lock);
     }
-    spin_acquire_raw(&priority_lock);
-    struct list_node* n = list_first(&q->waiters);
-    if (n != nullptr) {
-        unlink_inherit(q, from_node(n));
+    if (n == nullptr) {
+        return nullptr;
     }
-    spin_release_raw(&priority_lock);
-    return n != nullptr ? from_node(n) : nullptr;
+    set_waiting_in(from_node(n)->w.thread, nullptr);
+    return from_node(n);
+}
+
+bool wait_queue_holds(struct wait_queue* q, const struct thread* t) {
+    return atomic_load_explicit(&t->sched.waiting_in, memory_order_relaxed) == q;
 }
 
 bool wait_queue_empty(struct wait_queue* q) {
@@ -310,6 +336,7 @@ uint32_t wait_queue_requeue(struct wait_queue* from, struct wait_queue* to, uint
         if (!retarget(qw, to)) {
             continue;
         }
+        set_waiting_in(qw->w.thread, to);
         if (!to->inherit) {
             place(to, qw);
         } else {

@@ -11,6 +11,7 @@
 #include <lib/string.h>
 #include <locking/mutex.h>
 #include <object/crash.h>
+#include <object/futex.h>
 #include <sched/hooks.h>
 #include <vm/aspace.h>
 #include <vm/heap.h>
@@ -25,6 +26,7 @@ struct thread_object {
     enum thread_phase phase;       // under the process's lock
     int64_t ended_runtime_ns;      // under the process's lock; valid when DEAD
     struct channel_waiter call;    // the thread's own
+    struct futex* futex_spare;     // the thread's own
     vaddr_t entry, stack;          // set before the start, then the thread's own
     uintptr_t arg1, arg2;
     char name[ZX_MAX_NAME_LEN]; // under the object's lock
@@ -49,6 +51,7 @@ static void thread_object_destroy(struct object* o) {
         process_remove_thread_locked(t->process, &t->process_link);
     }
     thread_free(t->kernel);
+    futex_spare_free(t->futex_spare);
     object_unref(process_object(t->process));
 }
 
@@ -91,9 +94,14 @@ status_t thread_object_create(struct process* p, const char* name, size_t name_l
     }
     memcpy(t->name, name, min(name_len, sizeof(t->name) - 1));
     t->kernel = thread_create(t->name, user_thread_entry);
-    if (t->kernel == nullptr || !arch_thread_alloc_fpu(&t->kernel->arch)) {
+    t->futex_spare = futex_spare_new();
+    if (t->kernel == nullptr || t->futex_spare == nullptr ||
+        !arch_thread_alloc_fpu(&t->kernel->arch)) {
         if (t->kernel != nullptr) {
             thread_free(t->kernel);
+        }
+        if (t->futex_spare != nullptr) {
+            futex_spare_free(t->futex_spare);
         }
         slab_free(&thread_object_cache, t);
         return STATUS_NO_MEMORY;
@@ -123,6 +131,14 @@ struct process* thread_object_process(struct thread_object* t) {
 }
 struct channel_waiter* thread_object_call(struct thread_object* t) {
     return &t->call;
+}
+struct futex** thread_object_futex_spare(struct thread_object* t) {
+    return &t->futex_spare;
+}
+
+struct thread* thread_object_started(struct thread_object* t) {
+    MUTEX_GUARD(process_lock(t->process));
+    return t->phase != THREAD_PHASE_NEW ? t->kernel : nullptr;
 }
 
 // ---- start ----

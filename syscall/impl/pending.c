@@ -25,15 +25,6 @@ NOT_YET(debuglog_read, struct debuglog*, uint32_t, void __user*, size_t)
 NOT_YET(fifo_create, size_t, size_t, uint32_t, struct user_out_handle*, struct user_out_handle*)
 NOT_YET(fifo_write, struct fifo*, size_t, const void __user*, size_t, size_t*)
 NOT_YET(fifo_read, struct fifo*, size_t, void __user*, size_t, size_t*)
-NOT_YET(futex_wait, const zx_futex_storage_t __user*, zx_futex_storage_t, struct thread_object*,
-        zx_time_t)
-NOT_YET(futex_wake, const zx_futex_storage_t __user*, uint32_t)
-NOT_YET(futex_wake_single_owner, const zx_futex_storage_t __user*)
-NOT_YET(futex_requeue, const zx_futex_storage_t __user*, uint32_t, zx_futex_storage_t,
-        const zx_futex_storage_t __user*, uint32_t, struct thread_object*)
-NOT_YET(futex_requeue_single_owner, const zx_futex_storage_t __user*, zx_futex_storage_t,
-        const zx_futex_storage_t __user*, uint32_t, struct thread_object*)
-NOT_YET(futex_get_owner, const zx_futex_storage_t __user*, zx_koid_t*)
 NOT_YET(object_set_profile, struct thread_object*, struct profile*, uint32_t)
 NOT_YET(profile_create, struct resource*, uint32_t, const zx_profile_info_t*,
         struct user_out_handle*)
@@ -50,12 +41,6 @@ NOT_YET(stream_writev_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t _
         size_t*)
 NOT_YET(stream_seek, struct stream*, zx_stream_seek_origin_t, int64_t, zx_off_t*)
 NOT_YET(system_get_event, struct job*, uint32_t, struct user_out_handle*)
-
-void sys_futex_wake_handle_close_thread_exit(const zx_futex_storage_t __user*, uint32_t,
-                                             zx_futex_storage_t, zx_handle_t close_handle) {
-    (void)!handle_close(handle_table_current(), close_handle);
-    thread_object_exit_current();
-}
 
 status_t get_word_of_others(struct object*, uint32_t, uint64_t*) {
     return STATUS_NOT_SUPPORTED;

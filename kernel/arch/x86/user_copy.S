@@ -49,6 +49,20 @@ x86_user_load32:
     EXTABLE 1b, 2b
     .size x86_user_load32, . - x86_user_load32
 
+// bool x86_user_store32(uint32_t* dst, uint32_t value)
+    .globl x86_user_store32
+    .hidden x86_user_store32
+    .type x86_user_store32, @function
+    .balign 16
+x86_user_store32:
+1:  movl %esi, (%rdi)
+    movl $1, %eax
+    ret
+2:  xorl %eax, %eax
+    ret
+    EXTABLE 1b, 2b
+    .size x86_user_store32, . - x86_user_store32
+
 // bool x86_fpu_xrstor(const void* area): all of XCR0; false when the area's contents are not loadable
     .globl x86_fpu_xrstor
     .hidden x86_fpu_xrstor

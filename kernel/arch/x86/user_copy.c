@@ -10,6 +10,7 @@
 
 size_t x86_user_copy(void* dst, const void* src, size_t size);
 bool x86_user_load32(const uint32_t* src, uint32_t* out);
+bool x86_user_store32(uint32_t* dst, uint32_t value);
 
 // SMAP forbids the kernel every access to user pages but those between these two.
 ALWAYS_INLINE void user_access_open(void) {
@@ -94,5 +95,18 @@ bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
     const bool ok = x86_user_load32((const uint32_t*)va, out);
     user_access_close();
     t->nofault--;
+    return ok;
+}
+
+// An aligned store is one access, and no earlier one passes it (x86 keeps stores in order).
+bool arch_store_user_u32(uint32_t __user* dst, uint32_t value) {
+    check_may_fault();
+    const vaddr_t va = user_address(dst);
+    if (unlikely((va & 3) != 0 || !in_aspace(va, sizeof(value)))) {
+        return false;
+    }
+    user_access_open();
+    const bool ok = x86_user_store32((uint32_t*)va, value);
+    user_access_close();
     return ok;
 }

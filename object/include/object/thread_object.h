@@ -11,6 +11,7 @@
 #include <object/object.h>
 #include <object/process.h>
 
+struct futex;
 struct thread_object;
 
 status_t thread_object_create(struct process* p, const char* name, size_t name_len,
@@ -44,6 +45,12 @@ status_t thread_object_set_affinity(struct thread_object* t, cpu_mask_t mask);
 
 // The current thread's interrupted channel call.
 struct channel_waiter* thread_object_call(struct thread_object* t);
+
+// The current thread's place to wait on futexes with (<object/futex.h>).
+struct futex** thread_object_futex_spare(struct thread_object* t);
+// The kernel half of a thread that has been started (it may have ended since); null: it has not.
+// Valid as long as the object.
+struct thread* thread_object_started(struct thread_object* t);
 
 // Under the process's lock.
 struct thread_object* thread_object_from_link(struct list_node* process_link);

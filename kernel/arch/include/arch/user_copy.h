@@ -29,6 +29,9 @@
 // fault.
 [[nodiscard]] bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out);
 
+// Stores one aligned 32-bit word in one piece, with release order. False: bad pointer.
+[[nodiscard]] bool arch_store_user_u32(uint32_t __user* dst, uint32_t value);
+
 // Typed copies: the types must be equal, the status is INVALID_ARGS for a bad pointer.
 #define copy_from_user(dst, src)                                                                  \
     ({                                                                                            \

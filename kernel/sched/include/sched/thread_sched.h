@@ -17,6 +17,7 @@
 
 struct thread;
 struct queue_waiter;
+struct wait_queue;
 struct waiter;
 
 struct thread_sched {
@@ -27,17 +28,18 @@ struct thread_sched {
     bool queued;       // [q] in the fair heap or a fixed-priority list
     bool migrate;      // [q] may not run where it runs: moves when it is switched out
     uint64_t started;  // [q] when it was last charged, in ticks of its CPU
-    _Atomic(uint64_t) runtime;         // [q] ticks charged so far; read anywhere
-    uint64_t vruntime;                 // [q] weighted virtual ticks
-    uint64_t inverse_weight;           // [q] see fair.h
-    cpu_mask_t affinity;               // [q]
-    struct waiter* waiter;             // [o] as wait_mode
-    int64_t wait_deadline_ns;          // [o] as wait_mode
-    _Atomic(uint64_t) switches;        // [q] times it was switched to; read anywhere
-    _Atomic(struct thread*) wake_next; // [a] link in a wake list; null: in none
-    struct heap_node heap;             // [q] in the fair heap
-    uint64_t sequence;                 // [q] order among equals in the fair heap
-    struct list_node fixed;            // [q] in a fixed-priority list
+    _Atomic(uint64_t) runtime;              // [q] ticks charged so far; read anywhere
+    uint64_t vruntime;                      // [q] weighted virtual ticks
+    uint64_t inverse_weight;                // [q] see fair.h
+    cpu_mask_t affinity;                    // [q]
+    struct waiter* waiter;                  // [o] as wait_mode
+    int64_t wait_deadline_ns;               // [o] as wait_mode
+    _Atomic(struct wait_queue*) waiting_in; // under that queue's lock; null: in none
+    _Atomic(uint64_t) switches;             // [q] times it was switched to; read anywhere
+    _Atomic(struct thread*) wake_next;      // [a] link in a wake list; null: in none
+    struct heap_node heap;                  // [q] in the fair heap
+    uint64_t sequence;                      // [q] order among equals in the fair heap
+    struct list_node fixed;                 // [q] in a fixed-priority list
 
     uint8_t base_priority;          // [p]
     uint8_t inherited;              // [p] 0: nothing

@@ -29,6 +29,12 @@ bool wait_queue_empty(struct wait_queue* q) TA_REQ(q->lock);
 // which is released while blocked and not taken again.
 status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
                     enum wait_mode mode, uint8_t reason) TA_REL(q->lock);
+// The same for a queue whose waiters may be requeued: *where is the queue at first, and the one the
+// thread was in last when the wait is over.
+status_t wait_block_movable(struct wait_queue** where, irq_state_t state, int64_t deadline_ns,
+                            enum wait_mode mode, uint8_t reason) TA_REL((*where)->lock);
+// Whether `t` waits in this queue now.
+bool wait_queue_holds(struct wait_queue* q, const struct thread* t) TA_REQ(q->lock);
 // Under q->lock: dequeues up to `max`, claims them with `status` and adds them to the list. Returns
 // how many. `wl` is open (wake_list_begin).
 uint32_t wait_queue_wake(struct wait_queue* q, struct wake_list* wl, uint32_t max, status_t status)
