@@ -235,6 +235,9 @@ void thread_object_kill_locked(struct list_node* process_link) {
 
 void arch_upcall_user_return(struct arch_user_frame* frame) {
     (void)frame;
+    if (arch_pending() != 0) {
+        arch_upcall_preempt();
+    }
     if (thread_killed()) {
         thread_object_exit_current();
     }
