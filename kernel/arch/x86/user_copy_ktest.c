@@ -5,26 +5,25 @@
 // page behind it, and nothing else.
 #include <arch/user_copy.h>
 
-#include <arch/mmu.h>
 #include <arch/percpu.h>
 #include <debug/ktest.h>
 #include <lib/string.h>
 #include <sched/thread.h>
-#include <vm/page.h>
-#include <vm/pmm.h>
+#include <vm/aspace.h>
+#include <vm/vmar.h>
+#include <vm/vmo.h>
 
 #include "cpuid.h"
 #include "regs.h"
 
-constexpr vaddr_t BASE = 0x200000;
+constexpr vaddr_t BASE = ASPACE_BASE;
 constexpr vaddr_t RW_PAGE = 0x10'0000'0000;
 constexpr vaddr_t RO_PAGE = RW_PAGE + PAGE_SIZE;
 constexpr vaddr_t HOLE = RO_PAGE + PAGE_SIZE;
 
 struct stage {
-    struct arch_aspace as;
-    struct page* pages[2];
-    bool ready;
+    struct aspace* as;
+    struct vmar* root;
 };
 
 static void* user(vaddr_t va) {
@@ -37,44 +36,36 @@ static void __user* to(vaddr_t va) {
     return (void __user*)user(va);
 }
 
-static void enter(struct arch_aspace* as) {
-    const irq_state_t state = irq_save();
-    thread_current()->arch_aspace = as;
-    arch_aspace_switch(as);
-    irq_restore(state);
-}
-
 static void stage_open(struct ktest* t, struct stage* s) {
+    static const uint64_t key[2] = {1, 2};
+    constexpr uint32_t all = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE;
+    constexpr uint32_t rw = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE;
     *s = (struct stage){};
-    KASSERT(t, arch_aspace_init(&s->as, BASE, USER_HALF_END - PAGE_SIZE - BASE) == STATUS_OK);
-    s->pages[0] = pmm_alloc_page(PMM_ZERO);
-    s->pages[1] = pmm_alloc_page(PMM_ZERO);
-    KASSERT(t, s->pages[0] != nullptr && s->pages[1] != nullptr);
-    struct table_reserve reserve = {};
-    KASSERT(t, mmu_reserve_fill(&reserve, mmu_tables_needed(RW_PAGE, 2 * PAGE_SIZE)));
-    const paddr_t rw = page_to_paddr(s->pages[0]);
-    const paddr_t ro = page_to_paddr(s->pages[1]);
+    KASSERT(t, aspace_create(key, &s->as) == STATUS_OK);
+    s->root = aspace_root(s->as);
+    aspace_activate(s->as);
+    struct vmo* v;
+    KASSERT(t, vmo_create(2 * PAGE_SIZE, 0, &v) == STATUS_OK);
+    vaddr_t at = 0;
     KEXPECT_EQ(t,
-               mmu_map(&s->as, RW_PAGE, &rw, 1, MMU_READ | MMU_WRITE | MMU_USER, false, &reserve),
+               vmar_map(s->root, rw | ZX_VM_SPECIFIC, RW_PAGE - ASPACE_BASE, all, v, 0, all,
+                        2 * PAGE_SIZE, &at),
                STATUS_OK);
-    KEXPECT_EQ(t, mmu_map(&s->as, RO_PAGE, &ro, 1, MMU_READ | MMU_USER, false, &reserve),
-               STATUS_OK);
-    mmu_reserve_drain(&reserve);
-    enter(&s->as);
-    s->ready = true;
+    KEXPECT_EQ(t, at, RW_PAGE);
+    vmo_unref(v);
+    KEXPECT_EQ(t, vmar_protect(s->root, ZX_VM_PERM_READ, all, RO_PAGE, PAGE_SIZE), STATUS_OK);
+    // Both pages present, for the copies that resolve nothing.
+    uint8_t byte = 0;
+    KEXPECT_EQ(t, arch_copy_to_user(to(RW_PAGE), &byte, 1), 0u);
+    KEXPECT_EQ(t, arch_copy_from_user(&byte, from(RO_PAGE), 1), 0u);
 }
 
 static void stage_close(struct stage* s) {
-    if (s->ready) {
-        enter(nullptr);
-        struct tlb_gather g;
-        tlb_gather_begin(&g, &s->as);
-        const status_t status = mmu_unmap(&g, RW_PAGE, 2 * PAGE_SIZE, nullptr);
-        tlb_gather_commit(&g, &s->as);
-        ASSERT(status == STATUS_OK); // whole entries: nothing to split
-        arch_aspace_destroy(&s->as);
-        pmm_free_page(s->pages[0]);
-        pmm_free_page(s->pages[1]);
+    if (s->as != nullptr) {
+        aspace_activate(nullptr);
+        aspace_destroy(s->as);
+        vmar_unref(s->root);
+        aspace_unref(s->as);
     }
 }
 
