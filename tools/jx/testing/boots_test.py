@@ -53,6 +53,12 @@ class KernelTest(BootTest):
     def _run(self, *patterns: str) -> None:
         kernel.run(_SETTINGS, list(patterns), self.report)
 
+    @staticmethod
+    def _names() -> bytes:
+        """The answer to `kernel.ut=list`."""
+        names = [marker(f"[test] kernel {name} listed") for name in ("g.a", "g.b", "g.c")]
+        return b"".join(names) + marker("[tests] 0 passed, 0 failed, 0 skipped") + CLEAN
+
     def test_all_pass(self) -> None:
         text = _case("kernel", "g.a", "ok 12") + _case("kernel", "g.b", "skip no HPET") + _OK
         images = self.play(text + CLEAN)
@@ -72,19 +78,20 @@ class KernelTest(BootTest):
     def test_goes_on_after_a_panic(self) -> None:
         first = _case("kernel", "g.a", "ok 1") + _case("kernel", "g.b") + marker("[panic] boom")
         first += b"{{{bias:0x0}}}\r\n{{{bt:0:0x100000}}}\r\n" + PANIC
-        images = self.play(first, _case("kernel", "g.c", "ok 1") + _OK + CLEAN)
+        images = self.play(first, self._names(), _case("kernel", "g.c", "ok 1") + _OK + CLEAN)
         self._run()
         self.assertEqual(self.outcomes(), [("g.a", PASSED), ("g.b", FAILED), ("g.c", PASSED)])
         failure = self.report.results[1]
         self.assertEqual(failure.message, "kernel panic")
         self.assertIn("kernel panic: boom", failure.output)
         self.assertIn("#0  0x0000000000100000", failure.output)
-        self.assertEqual(images.started[1][0].append, "kernel.ut=all kernel.ut.after=g.b")
+        options = [settings.append for settings, _ in images.started]
+        self.assertEqual(options, ["kernel.ut=all", "kernel.ut=list", "kernel.ut=g.c"])
 
     def test_hang_and_reset_name_their_test(self) -> None:
         hang = _case("kernel", "g.a")[:-2] + b" limit=1\r\n" + HANG
         reset = _case("kernel", "g.b") + RESET
-        self.play(hang, reset, _case("kernel", "g.c", "ok 1") + _OK + CLEAN)
+        self.play(hang, self._names(), reset, _case("kernel", "g.c", "ok 1") + _OK + CLEAN)
         self._run()
         self.assertEqual(self.outcomes(), [("g.a", FAILED), ("g.b", FAILED), ("g.c", PASSED)])
         self.assertIn("hung: no result within 1 s", self.report.results[0].message)
@@ -100,9 +107,16 @@ class KernelTest(BootTest):
 
     def test_end_without_summary_is_a_failure(self) -> None:
         text = _case("kernel", "g.a", "ok 1") + POWER_OFF
-        self.play(text, b"" + POWER_OFF)
+        self.play(text, self._names(), b"" + POWER_OFF)
         self._run()
-        self.assertIn(("end", FAILED), self.outcomes())
+        self.assertEqual(self.outcomes(), [("g.a", PASSED), ("end", FAILED), ("boot", FAILED)])
+
+    def test_selections_are_short_and_name_whole_groups(self) -> None:
+        names = [f"g{i}.case_{j}" for i in range(40) for j in range(10)]
+        self.assertEqual(kernel.selections(names[10:21], names), ["g1.*,g2.case_0"])
+        some = kernel.selections(names[::2], names)
+        self.assertEqual(",".join(some).split(","), names[::2])
+        self.assertTrue(1 < len(some) and all(len(chunk) < 2100 for chunk in some))
 
     def test_patterns_ask_the_kernel_first(self) -> None:
         names = b"".join(marker(f"[test] kernel {n} listed") for n in ("g.a", "g.b", "vmo.c"))

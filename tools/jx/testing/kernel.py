@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 
 from jx.guest import Ended, Event, Guest
 from jx.image import BootImage
@@ -30,49 +31,93 @@ def list_tests(settings: Settings) -> list[str]:
 
 
 def run(settings: Settings, patterns: list[str], report: Report) -> None:
-    for selection in _selections(settings, patterns):
-        _run_selection(settings, selection, report)
-
-
-def _selections(settings: Settings, patterns: list[str]) -> list[str]:
-    if not patterns:
-        return ["all"]
-    wanted = [name for name in list_tests(settings) if matches(KIND, name, patterns)]
-    chunks: list[str] = []
-    for name in wanted:
-        if chunks and len(chunks[-1]) + len(name) < _MAX_SELECTION:
-            chunks[-1] += f",{name}"
-        else:
-            chunks.append(name)
-    return chunks
-
-
-def _run_selection(settings: Settings, selection: str, report: Report) -> None:
     started, first = time.monotonic(), len(report.results)
-    options = f"kernel.ut={selection}"
-    for _ in range(_MAX_BOOTS):
-        tracker, before = CaseTracker(KIND, symbolizing(settings, report)), len(report.results)
-        end = _boot(settings, options, tracker, report)
-        how = end.how if end is not None else ""
-        failed = any(result.outcome == FAILED for result in report.results[before:])
-        if tracker.summary_seen and how == ("tests-failed" if failed else "clean"):
-            break
-        if tracker.last is None:
-            message = f"no test ran: {end_message(end, tracker.limit_s)}"
-            report.add(Result(KIND, "boot", FAILED, 0.0, message, tracker.take_output()))
-            break
-        if tracker.summary_seen or not tracker.ended_in_case:
-            message = f"after {tracker.last}: {end_message(end, tracker.limit_s)}"
-            report.add(Result(KIND, "end", FAILED, 0.0, message, tracker.take_output()))
-            if tracker.summary_seen:
-                break
-        options = f"kernel.ut={selection} kernel.ut.after={tracker.last}"
+    if not patterns:
+        _Suite(settings, report).run(["all"], None, None)
     else:
-        report.add(Result(KIND, "boot", FAILED, 0.0, f"gave up after {_MAX_BOOTS} boots"))
+        names = list_tests(settings)
+        wanted = [name for name in names if matches(KIND, name, patterns)]
+        if not wanted:
+            return
+        _Suite(settings, report).run(selections(wanted, names), wanted, names)
     results = report.results[first:]
     if not results:
         report.add(Result(KIND, "boot", FAILED, 0.0, "the kernel ran no test at all"))
     report.group_done(f"kernel {settings.name()}", results, started)
+
+
+def selections(wanted: list[str], names: list[str]) -> list[str]:
+    """Values of `kernel.ut=` that ask for these tests, each short enough for one command line.
+
+    A group of which all is wanted is named as a whole.
+    """
+    words: list[str] = []
+    for group, members in groupby(wanted, key=lambda name: name.partition(".")[0]):
+        chosen = list(members)
+        all_of_it = [name for name in names if name.startswith(f"{group}.")]
+        words += [f"{group}.*"] if chosen == all_of_it else chosen
+    chunks: list[str] = []
+    for word in words:
+        if chunks and len(chunks[-1]) + len(word) < _MAX_SELECTION:
+            chunks[-1] += f",{word}"
+        else:
+            chunks.append(word)
+    return chunks
+
+
+class _Suite:
+    """Boots until every test that is wanted has been reported, or nothing gets on any more."""
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        self._settings = settings
+        self._report = report
+        self._done: set[str] = set()
+
+    def run(self, queue: list[str], wanted: list[str] | None, names: list[str] | None) -> None:
+        """`wanted` of `names`; None if the queue is `all` and the kernel has not been asked yet."""
+        for _ in range(_MAX_BOOTS):
+            if not queue:
+                return
+            before = len(self._done)
+            if self._boot(queue.pop(0)):
+                continue
+            if len(self._done) == before:
+                return
+            # The machine came down in the middle: the rest gets a new one.
+            if names is None:
+                names = list_tests(self._settings)
+            wanted = names if wanted is None else wanted
+            queue = selections([name for name in wanted if name not in self._done], names)
+        if queue:
+            self._fail("boot", f"gave up after {_MAX_BOOTS} boots")
+
+    def _boot(self, selection: str) -> bool:
+        """True if the kernel came to the end of its selection."""
+        emit = symbolizing(self._settings, self._report)
+        failures = 0
+
+        def note(result: Result) -> None:
+            nonlocal failures
+            failures += result.outcome == FAILED
+            self._done.add(result.name)
+            emit(result)
+
+        tracker = CaseTracker(KIND, note)
+        end = _boot(self._settings, f"kernel.ut={selection}", tracker, self._report)
+        if tracker.summary_seen:
+            wanted = "tests-failed" if failures else "clean"
+            if end is None or end.how != wanted:
+                self._fail("end", f"after {tracker.last}: {end_message(end, tracker.limit_s)}", tracker)
+            return True
+        if tracker.last is None:
+            self._fail("boot", f"no test ran: {end_message(end, tracker.limit_s)}", tracker)
+        elif not tracker.ended_in_case:
+            self._fail("end", f"after {tracker.last}: {end_message(end, tracker.limit_s)}", tracker)
+        return False
+
+    def _fail(self, name: str, message: str, tracker: CaseTracker | None = None) -> None:
+        output = tracker.take_output() if tracker is not None else ""
+        self._report.add(Result(KIND, name, FAILED, 0.0, message, output))
 
 
 def _boot(
