@@ -8,6 +8,8 @@
 
 #include <object/thread_object.h>
 
+#include <arch/percpu.h>
+#include <arch/upcalls.h>
 #include <lib/string.h>
 #include <locking/mutex.h>
 #include <object/crash.h>
