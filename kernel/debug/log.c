@@ -171,6 +171,9 @@ static void flush(void) {
                 kprintf("(%lu log records lost)\n", (unsigned long)(r.sequence - from));
             }
             atomic_store_explicit(&klogger.printed, r.sequence + 1, memory_order_relaxed);
+            if (r.severity < LOG_INFO) {
+                continue; // in the ring only
+            }
             bool debug_only = atomic_load_explicit(&klogger.off_serial, memory_order_relaxed);
             print_record(&r, debug_only ? debug_sink : console_sink);
         }

@@ -103,7 +103,8 @@ static void report(const char* reason, va_list args, uint64_t fp) {
     if (last.origin[cpu].pc != 0) {
         backtrace(last.origin[cpu].pc, last.origin[cpu].frame_pointer);
     } else {
-        backtrace(0, fp);
+        backtrace((uint64_t)&panic,
+                  fp); // frame 0 is a program counter, the others return addresses
     }
     thread_print_running(kprintf);
     kprintf("the last log records:\n");
