@@ -1,15 +1,15 @@
-// The kernel's receive buffer is emptied by polling: zx_debug_read does not wait and its handle has
-// nothing to wait on. At the prompt that is once in POLL_PERIOD, while a program runs less often
-// (the shell's clock).
+// Two threads share a ring: the reader fills it, the main thread empties it. The event's signals
+// say what is new: DATA that the ring may have grown, SIGNALED that control-C came while a program
+// ran (what was typed before it is then dropped).
 
 #include "console.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
+#include <jacinth/startup.h>
 #include <zircon/syscalls.h>
-
-constexpr zx_duration_t POLL_PERIOD = 10'000'000;
 
 constexpr char CONTROL_C = 0x03;
 constexpr char CONTROL_D = 0x04;
@@ -17,41 +17,96 @@ constexpr char BACKSPACE = 0x08;
 constexpr char CONTROL_U = 0x15;
 constexpr char DELETE = 0x7f;
 
+constexpr uint32_t RING_LEN = 1024; // a power of two
+constexpr zx_signals_t DATA = ZX_USER_SIGNAL_0;
+
+static struct {
+    zx_handle_t debug;         // immutable once the thread runs
+    zx_handle_t event;         // immutable once the thread runs
+    _Atomic(bool) line_active; // control-C belongs to the line being read
+    _Atomic(uint32_t) head;    // next to write; the reader's
+    _Atomic(uint32_t) tail;    // next to read; the main thread's, and the reader's on control-C
+    char ring[RING_LEN];
+    alignas(16) char stack[8192];
+} console;
+
 static void echo(const char* text) {
     (void)zx_debug_write(text, strlen(text));
 }
 
-// Appends what has arrived to `pending`. False: nothing new.
-static bool fetch(struct console* c) {
-    if (c->begin == c->end) {
-        c->begin = 0;
-        c->end = 0;
+// ---- the reading thread ----
+
+static void take(char ch) {
+    uint32_t head = atomic_load_explicit(&console.head, memory_order_relaxed);
+    if (ch == CONTROL_C && !atomic_load_explicit(&console.line_active, memory_order_acquire)) {
+        atomic_store_explicit(&console.tail, head, memory_order_release);
+        echo("^C\n");
+        (void)zx_object_signal(console.event, 0, ZX_EVENT_SIGNALED);
+        return;
     }
-    size_t room = sizeof(c->pending) - c->end;
-    size_t got = 0;
-    if (room == 0 || zx_debug_read(c->debug, c->pending + c->end, room, &got) != ZX_OK) {
-        return false;
+    uint32_t tail = atomic_load_explicit(&console.tail, memory_order_acquire);
+    if (head - tail < RING_LEN) { // else nobody has read for a long time: it is lost
+        console.ring[head % RING_LEN] = ch;
+        atomic_store_explicit(&console.head, head + 1, memory_order_release);
     }
-    c->end += got;
-    return got > 0;
 }
 
-static char read_char(struct console* c) {
-    while (c->begin == c->end && !fetch(c)) {
-        (void)zx_nanosleep(zx_deadline_after(POLL_PERIOD));
+static void read_forever(uintptr_t, uintptr_t) {
+    for (;;) {
+        char chunk[64];
+        size_t got = 0;
+        if (zx_debug_read(console.debug, chunk, sizeof(chunk), &got) != ZX_OK) {
+            break; // no console: the machine has none, or it is going down
+        }
+        for (size_t i = 0; i < got; i++) {
+            take(chunk[i]);
+        }
+        (void)zx_object_signal(console.event, 0, DATA);
     }
-    return c->pending[c->begin++];
+    zx_thread_exit();
 }
 
-bool console_interrupted(struct console* c) {
-    (void)fetch(c);
-    char* found = memchr(c->pending + c->begin, CONTROL_C, c->end - c->begin);
-    if (found == nullptr) {
+zx_status_t console_start(zx_handle_t debug_resource) {
+    console.debug = debug_resource;
+    zx_status_t status = zx_event_create(0, &console.event);
+    zx_handle_t thread = ZX_HANDLE_INVALID;
+    if (status == ZX_OK) {
+        status = zx_thread_create(zx_process_self(), "console", 7, 0, &thread);
+    }
+    if (status == ZX_OK) {
+        // As after a call: a multiple of 16, less the return address.
+        uintptr_t top = (uintptr_t)console.stack + sizeof(console.stack) - 8;
+        status = zx_thread_start(thread, (zx_vaddr_t)read_forever, top, 0, 0);
+    }
+    (void)zx_handle_close(thread);
+    return status;
+}
+
+zx_handle_t console_interrupt(void) {
+    return console.event;
+}
+
+// ---- lines ----
+
+static bool get_char(char* ch) {
+    uint32_t tail = atomic_load_explicit(&console.tail, memory_order_relaxed);
+    if (tail == atomic_load_explicit(&console.head, memory_order_acquire)) {
         return false;
     }
-    c->begin = (size_t)(found - c->pending) + 1; // what was typed before it goes as well
-    echo("^C\n");
+    *ch = console.ring[tail % RING_LEN];
+    // The reader moves the tail only while no line is read.
+    atomic_store_explicit(&console.tail, tail + 1, memory_order_release);
     return true;
+}
+
+// Waits for a character. Clears DATA before it looks, so that none is missed.
+static char read_char(void) {
+    char ch;
+    while (!get_char(&ch)) {
+        (void)zx_object_wait_one(console.event, DATA, ZX_TIME_INFINITE, nullptr);
+        (void)zx_object_signal(console.event, DATA, 0);
+    }
+    return ch;
 }
 
 static void erase(size_t* len, size_t count) {
@@ -61,10 +116,10 @@ static void erase(size_t* len, size_t count) {
     }
 }
 
-console_result_t console_read_line(struct console* c, char* line, size_t capacity) {
+static console_result_t edit_line(char* line, size_t capacity) {
     size_t len = 0;
     for (;;) {
-        char ch = read_char(c);
+        char ch = read_char();
         if (ch == '\r' || ch == '\n') {
             echo("\n");
             line[len] = '\0';
@@ -87,4 +142,11 @@ console_result_t console_read_line(struct console* c, char* line, size_t capacit
             (void)zx_debug_write(&ch, 1);
         }
     }
+}
+
+console_result_t console_read_line(char* line, size_t capacity) {
+    atomic_store_explicit(&console.line_active, true, memory_order_release);
+    console_result_t result = edit_line(line, capacity);
+    atomic_store_explicit(&console.line_active, false, memory_order_release);
+    return result;
 }

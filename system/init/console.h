@@ -1,15 +1,13 @@
-// The serial console as init reads it.
+// The serial console as init reads it: a thread of its own takes what is typed, because reading
+// waits; the rest of init waits for whatever it needs to wait for.
 #pragma once
 
 #include <stddef.h>
 
 #include <zircon/types.h>
 
-struct console {
-    zx_handle_t debug;
-    size_t begin, end; // what was read and not used yet: pending[begin, end)
-    char pending[256];
-};
+// Starts the reading thread. Once.
+zx_status_t console_start(zx_handle_t debug_resource);
 
 typedef enum console_result : uint8_t {
     CONSOLE_LINE,
@@ -19,7 +17,8 @@ typedef enum console_result : uint8_t {
 
 // Reads a line with echo: backspace, control-U (all of it), control-C, control-D. What does not fit
 // is not taken (and not echoed).
-console_result_t console_read_line(struct console* c, char* line, size_t capacity);
+console_result_t console_read_line(char* line, size_t capacity);
 
-// Looks for a control-C in what was typed meanwhile; other characters wait for the next line.
-bool console_interrupted(struct console* c);
+// An event that is SIGNALED when control-C is typed while no line is being read; whoever acts on it
+// clears it. Stays the console's.
+zx_handle_t console_interrupt(void);

@@ -133,21 +133,19 @@ static void run_list(const struct shell* sh, char* text) {
 
 // ---- the prompt ----
 
-static bool interrupted(void* ctx) {
-    return console_interrupted(ctx);
-}
-
 static void run_prompt(struct shell* sh) {
-    static struct console console;
     static char line[shell_line_max];
-    console.debug = sh->debug;
-    sh->interrupted = interrupted;
-    sh->ctx = &console;
+    zx_status_t status = console_start(sh->debug);
+    if (status != ZX_OK) {
+        fprintf(stderr, "init: no console: %s\n", zx_status_get_string(status));
+        return;
+    }
+    sh->interrupt = console_interrupt();
     mark("[ready]");
     for (;;) {
         printf("%s", prompt);
         (void)fflush(stdout);
-        console_result_t result = console_read_line(&console, line, sizeof(line));
+        console_result_t result = console_read_line(line, sizeof(line));
         if (result == CONSOLE_END) {
             return;
         }

@@ -13,7 +13,6 @@
 #include <zircon/time.h>
 
 constexpr size_t PATH_MAX = 256;
-constexpr zx_duration_t INTERRUPT_PERIOD = 50'000'000;
 
 // ---- what programs are given ----
 
@@ -106,18 +105,27 @@ static void report_failure(const char* command, struct launch_result result) {
     }
 }
 
-// Waits for the end; ends the program itself when it is told to.
-static int64_t wait_for(const struct shell* sh, zx_handle_t process) {
-    zx_status_t status = ZX_ERR_TIMED_OUT;
-    while (status == ZX_ERR_TIMED_OUT) {
-        zx_time_t deadline =
-            sh->interrupted == nullptr ? ZX_TIME_INFINITE : zx_deadline_after(INTERRUPT_PERIOD);
-        status = zx_object_wait_one(process, ZX_PROCESS_TERMINATED, deadline, nullptr);
-        if (status == ZX_ERR_TIMED_OUT && sh->interrupted(sh->ctx)) {
+// Waits for the end; kills the program when it is told to.
+static zx_status_t wait_for_end(const struct shell* sh, zx_handle_t process) {
+    if (sh->interrupt != ZX_HANDLE_INVALID) {
+        // What was signalled before this program is not meant for it.
+        (void)zx_object_signal(sh->interrupt, ZX_EVENT_SIGNALED, 0);
+        zx_wait_item_t items[] = {{.handle = process, .waitfor = ZX_PROCESS_TERMINATED},
+                                  {.handle = sh->interrupt, .waitfor = ZX_EVENT_SIGNALED}};
+        zx_status_t status = zx_object_wait_many(items, 2, ZX_TIME_INFINITE);
+        if (status != ZX_OK) {
+            return status;
+        }
+        if ((items[1].pending & ZX_EVENT_SIGNALED) != 0) {
             (void)zx_task_kill(process);
         }
     }
+    return zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr);
+}
+
+static int64_t return_code_of(const struct shell* sh, zx_handle_t process) {
     zx_info_process_t info = {};
+    zx_status_t status = wait_for_end(sh, process);
     if (status == ZX_OK) {
         status =
             zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr);
@@ -155,7 +163,7 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
     struct launch_result result = launch(&request, &process);
     int64_t code = shell_not_startable;
     if (result.error == LAUNCH_OK) {
-        code = wait_for(sh, process);
+        code = return_code_of(sh, process);
         (void)zx_handle_close(process);
     } else {
         report_failure(words->word[0], result);

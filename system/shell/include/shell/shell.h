@@ -18,9 +18,7 @@ struct shell {
     zx_handle_t mmio, irq, ioport, system; // whole kinds, for those who are granted them
     const char* const* environ;            // of every program
     uint32_t environ_count;
-    // Asked now and then while a program runs: true ends it. May be null.
-    bool (*interrupted)(void* ctx);
-    void* ctx;
+    zx_handle_t interrupt; // an event: SIGNALED ends the program that runs. May be missing
 };
 
 constexpr int64_t shell_not_found = 127;
