@@ -221,7 +221,13 @@ static void user_exception(struct arch_user_frame* frame) {
         }
         irq_enable();
         status_t status = STATUS_NOT_FOUND; // nothing is mapped for user mode in the kernel half
-        if (report.cr2 < USER_HALF_END) {
+        if ((frame->error_code & (PF_PRESENT | PF_USER)) == PF_PRESENT) {
+            // An access that the CPU made on its own account, with supervisor rights, and SMAP
+            // refused. Hardware makes such accesses to descriptor tables only; QEMU before 9.1 also
+            // reads the stack so in a far return or IRET of user mode. Nothing the VM could do
+            // would let it pass.
+            status = STATUS_ACCESS_DENIED;
+        } else if (report.cr2 < USER_HALF_END) {
             status = arch_upcall_page_fault(report.cr2, fault_flags(frame->error_code));
         }
         if (status == STATUS_OK) {
