@@ -28,9 +28,7 @@ static void vmo_object_free_memory(struct object* o) {
 }
 
 static zx_koid_t vmo_related_koid(struct object* o) {
-    UNINITIALIZED struct vmo_info info;
-    vmo_get_info(vmo_object_of(o)->vmo, &info);
-    return info.parent_koid;
+    return vmo_parent_koid(vmo_object_of(o)->vmo);
 }
 
 static const struct object_ops vmo_object_ops = {

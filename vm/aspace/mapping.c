@@ -19,10 +19,8 @@ struct mapping* mapping_alloc(void) {
     return m;
 }
 
-void mapping_free_unused(struct mapping* m) {
-    if (m != nullptr) {
-        slab_free(&mapping_cache, m);
-    }
+void mapping_free(struct mapping* m) {
+    slab_free(&mapping_cache, m);
 }
 
 void dead_list_free(struct dead_list* dead) {
@@ -40,12 +38,13 @@ void dead_list_free(struct dead_list* dead) {
     }
 }
 
-enum mmu_flags mapping_mmu_flags(const struct mapping* m, bool writable) {
-    enum mmu_flags flags = MMU_USER | m->cache;
+// Recomputes m->mmu after perms changed.
+static void set_mmu_flags(struct mapping* m) {
+    enum mmu_flags flags = MMU_USER | (m->mmu & MMU_CACHE_MASK);
     flags |= (m->perms & ZX_VM_PERM_READ) != 0 ? MMU_READ : 0;
-    flags |= writable && (m->perms & ZX_VM_PERM_WRITE) != 0 ? MMU_WRITE : 0;
+    flags |= (m->perms & ZX_VM_PERM_WRITE) != 0 ? MMU_WRITE : 0;
     flags |= (m->perms & ZX_VM_PERM_EXECUTE) != 0 ? MMU_EXEC : 0;
-    return flags;
+    m->mmu = flags;
 }
 
 void mapping_link_locked(struct aspace* as, struct vmar* v, struct mapping* m) {
@@ -55,7 +54,8 @@ void mapping_link_locked(struct aspace* as, struct vmar* v, struct mapping* m) {
     aspace_state(as)->mapped_bytes += m->region.size;
     aspace_state(as)->region_count++;
     mutex_acquire(&set->lock);
-    m->cache = (enum mmu_flags)(page_set_state(set)->cache_policy << MMU_CACHE_SHIFT);
+    m->mmu = (enum mmu_flags)(page_set_state(set)->cache_policy << MMU_CACHE_SHIFT);
+    set_mmu_flags(m);
     page_set_add_mapping_locked(set, m);
     mutex_release(&set->lock);
 }
@@ -125,6 +125,7 @@ void mapping_protect_locked(struct aspace* as, struct mapping* m, uint32_t perms
     if (m->perms != perms) {
         bool only_gains_write = perms == (m->perms | ZX_VM_PERM_WRITE);
         m->perms = perms;
+        set_mmu_flags(m);
         if ((perms & ZX_VM_PERM_READ) == 0) {
             unmap_all(m, tables);
         } else if (!only_gains_write) {

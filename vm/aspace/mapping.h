@@ -30,7 +30,7 @@ struct mapping {
     uint64_t end_page;     // [i] a slice's end: beyond it faults fail
     uint32_t perms;        // [b] ZX_VM_PERM_*
     uint32_t max_perms;    // [i] what protect may ask for
-    enum mmu_flags cache;  // [i] cache policy bits
+    enum mmu_flags mmu;    // [b] perms and cache policy as translations have them
     bool stream_bound;     // [i] faults beyond the stream size fail
     bool vdso_code;        // [i]
 };

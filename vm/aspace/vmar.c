@@ -194,21 +194,12 @@ status_t vmar_destroy(struct vmar* v) {
 
 // ---- edits of a range ----
 
-// The mapping that `at` would cut in two; null if none.
-static struct mapping* cut_at(struct vmar* v, vaddr_t at) {
-    struct region* r = region_tree_find(&v->regions, at);
-    return r != nullptr && r->is_mapping && r->base < at ? mapping_from_region(r) : nullptr;
-}
-
-static status_t prepare_edge(struct vmar* v, vaddr_t at, struct mapping** spare,
-                             struct table_reserve* tables) {
-    const struct mapping* m = cut_at(v, at);
-    if (m == nullptr) {
-        return STATUS_OK;
-    }
-    *spare = mapping_alloc();
+static status_t prepare_cut(struct range_edit* edit, uint32_t edge, struct region* r) {
+    edit->cut[edge] = mapping_from_region(r);
+    edit->spare[edge] = mapping_alloc();
     // Two tables per edge split a 1 GiB entry down to pages.
-    return *spare != nullptr && mmu_reserve_fill(tables, 4) ? STATUS_OK : STATUS_NO_MEMORY;
+    return edit->spare[edge] != nullptr && mmu_reserve_fill(&edit->tables, 4) ? STATUS_OK
+                                                                              : STATUS_NO_MEMORY;
 }
 
 status_t range_prepare_locked(struct aspace* as, struct vmar* v, struct range_edit* edit,
@@ -217,52 +208,51 @@ status_t range_prepare_locked(struct aspace* as, struct vmar* v, struct range_ed
     if (covers_vdso_locked(as, edit->base, edit->end)) {
         return STATUS_ACCESS_DENIED;
     }
-    for (const struct region* r = region_tree_above(&v->regions, edit->base);
+    for (struct region* r = region_tree_above(&v->regions, edit->base);
          r != nullptr && r->base < edit->end; r = region_tree_next(r)) {
         *any = true;
-        bool whole = r->base >= edit->base && region_end(r) <= edit->end;
-        if (!r->is_mapping && !(take_vmars && whole)) {
-            return STATUS_INVALID_ARGS;
+        bool from_below = r->base < edit->base;
+        bool to_above = region_end(r) > edit->end;
+        if (!r->is_mapping) {
+            if (!take_vmars || from_below || to_above) {
+                return STATUS_INVALID_ARGS;
+            }
+            continue;
+        }
+        if (from_below) {
+            TRY(prepare_cut(edit, 0, r));
+        }
+        if (to_above) {
+            TRY(prepare_cut(edit, 1, r));
+            break;
         }
     }
-    TRY(prepare_edge(v, edit->base, &edit->spare[0], &edit->tables));
-    return prepare_edge(v, edit->end, &edit->spare[1], &edit->tables);
+    return STATUS_OK;
 }
 
-static void split_edge_locked(struct aspace* as, struct vmar* v, vaddr_t at, struct mapping** spare)
-    TA_REQ(as->lock) {
-    struct mapping* m = cut_at(v, at);
-    if (m != nullptr) {
-        mapping_split_locked(as, m, at, *spare);
-        *spare = nullptr;
+void range_split_edges_locked(struct aspace* as, struct range_edit* edit) {
+    // The upper edge first: both may cut the same mapping.
+    if (edit->cut[1] != nullptr) {
+        mapping_split_locked(as, edit->cut[1], edit->end, edit->spare[1]);
+        edit->spare[1] = nullptr;
     }
-}
-
-void range_split_edges_locked(struct aspace* as, struct vmar* v, struct range_edit* edit) {
-    split_edge_locked(as, v, edit->base, &edit->spare[0]);
-    split_edge_locked(as, v, edit->end, &edit->spare[1]);
+    if (edit->cut[0] != nullptr) {
+        mapping_split_locked(as, edit->cut[0], edit->base, edit->spare[0]);
+        edit->spare[0] = nullptr;
+    }
 }
 
 void range_remove_locked(struct aspace* as, struct vmar* v, struct range_edit* edit,
                          struct dead_list* dead) {
-    range_split_edges_locked(as, v, edit);
-    for (;;) {
-        struct region* r = region_tree_above(&v->regions, edit->base);
-        if (r == nullptr || r->base >= edit->end) {
-            return;
-        }
+    range_split_edges_locked(as, edit);
+    struct region* next;
+    for (struct region* r = region_tree_above(&v->regions, edit->base);
+         r != nullptr && r->base < edit->end; r = next) {
+        next = region_tree_next(r);
         if (r->is_mapping) {
             mapping_remove_locked(as, mapping_from_region(r), &edit->tables, dead);
         } else {
             vmar_kill_locked(as, vmar_from_region(r), &edit->tables, dead);
         }
-    }
-}
-
-void range_edit_done(struct range_edit* edit) {
-    mapping_free_unused(edit->spare[0]);
-    mapping_free_unused(edit->spare[1]);
-    if (edit->tables.count != 0) {
-        mmu_reserve_drain(&edit->tables);
     }
 }

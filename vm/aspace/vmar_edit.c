@@ -81,7 +81,7 @@ static status_t protect_locked(struct aspace* as, struct vmar* v, struct range_e
     TRY(check_protect_locked(as, v, edit->base, edit->end, perms));
     bool any;
     TRY(range_prepare_locked(as, v, edit, false, &any));
-    range_split_edges_locked(as, v, edit);
+    range_split_edges_locked(as, edit);
     for (struct region* r = region_tree_above(&v->regions, edit->base);
          r != nullptr && r->base < edit->end; r = region_tree_next(r)) {
         mapping_protect_locked(as, mapping_from_region(r), perms, &edit->tables);

@@ -59,7 +59,12 @@ void dead_list_free(struct dead_list* dead); // no lock held; may sleep
 // ---- mappings, under aspace.lock ----
 // Memory for one mapping; null: no memory.
 [[nodiscard]] struct mapping* mapping_alloc(void);
-void mapping_free_unused(struct mapping* m); // null is fine
+void mapping_free(struct mapping* m);
+static inline void mapping_free_unused(struct mapping* m) {
+    if (m != nullptr) {
+        mapping_free(m);
+    }
+}
 // Links a filled mapping into its VMAR and its page set.
 void mapping_link_locked(struct aspace* as, struct vmar* v, struct mapping* m) TA_REQ(as->lock);
 // Cuts `m` in two at `at`, which lies inside it; `upper` (fresh) becomes the part above.
@@ -70,7 +75,10 @@ void mapping_remove_locked(struct aspace* as, struct mapping* m, struct table_re
                            struct dead_list* dead) TA_REQ(as->lock);
 void mapping_protect_locked(struct aspace* as, struct mapping* m, uint32_t perms,
                             struct table_reserve* tables) TA_REQ(as->lock);
-enum mmu_flags mapping_mmu_flags(const struct mapping* m, bool writable);
+// The flags of a translation; with W only if the page is `writable` and the mapping may write.
+static inline enum mmu_flags mapping_mmu_flags(const struct mapping* m, bool writable) {
+    return writable ? m->mmu : m->mmu & ~MMU_WRITE;
+}
 
 // ---- look-up ----
 // The mapping that contains va, in whatever VMAR; null.
@@ -81,19 +89,26 @@ struct mapping* aspace_find_locked(struct aspace* as, vaddr_t va) TA_REQ(as->loc
 // fail.
 struct range_edit {
     vaddr_t base, end;
-    struct mapping* spare[2]; // for cutting the mappings at the two edges
+    struct mapping* cut[2];   // the mappings that begin below `base` and end above `end`
+    struct mapping* spare[2]; // for their upper parts
     struct table_reserve tables;
 };
 // The validating half: INVALID_ARGS if a VMAR is partly covered (or at all, unless `take_vmars`),
 // ACCESS_DENIED for the vDSO's code, NO_MEMORY. `*any`: something lies in the range.
 status_t range_prepare_locked(struct aspace* as, struct vmar* v, struct range_edit* edit,
                               bool take_vmars, bool* any) TA_REQ(as->lock);
-void range_split_edges_locked(struct aspace* as, struct vmar* v, struct range_edit* edit)
-    TA_REQ(as->lock);
+void range_split_edges_locked(struct aspace* as, struct range_edit* edit) TA_REQ(as->lock);
 // The committing half of unmap and overwrite.
 void range_remove_locked(struct aspace* as, struct vmar* v, struct range_edit* edit,
                          struct dead_list* dead) TA_REQ(as->lock);
-void range_edit_done(struct range_edit* edit); // returns what was not used
+// Returns what was not used; no lock needed.
+static inline void range_edit_done(struct range_edit* edit) {
+    mapping_free_unused(edit->spare[0]);
+    mapping_free_unused(edit->spare[1]);
+    if (edit->tables.count != 0) {
+        mmu_reserve_drain(&edit->tables);
+    }
+}
 // Takes everything out of `v`, and `v` out of its parent (unless it is the root).
 void vmar_kill_locked(struct aspace* as, struct vmar* v, struct table_reserve* tables,
                       struct dead_list* dead) TA_REQ(as->lock);

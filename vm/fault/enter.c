@@ -5,10 +5,17 @@
 
 #include "../aspace/vmar_priv.h"
 
-uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set) {
-    const struct page_set_state* st = page_set_state(set);
-    uint64_t limit = m->stream_bound ? page_round_up(st->content_size) : st->size;
-    return min(limit >> PAGE_SHIFT, m->end_page);
+// mmu_map() that gets itself the tables it lacks: few mappings need one, so nobody prepares them.
+static status_t map_pages(const struct mapping* m, vaddr_t va, const paddr_t* pages, size_t count,
+                          enum mmu_flags flags, struct table_reserve* tables) {
+    struct arch_aspace* arch = &m->as->arch;
+    status_t status = mmu_map(arch, va, pages, count, flags, true, tables);
+    if (likely(status != STATUS_NO_MEMORY)) {
+        return status;
+    }
+    return mmu_reserve_fill(tables, mmu_tables_needed(va, count << PAGE_SHIFT))
+               ? mmu_map(arch, va, pages, count, flags, true, tables)
+               : STATUS_NO_MEMORY;
 }
 
 // What is there now differs from what is wanted: another thread was faster, or it shows what the
@@ -28,14 +35,15 @@ static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
     status_t status = mmu_unmap(&gather, va, PAGE_SIZE, tables);
     tlb_gather_commit(&gather, arch);
     TRY(status);
-    return mmu_map(arch, va, &page, 1, flags, true, tables);
+    return map_pages(m, va, &page, 1, flags, tables);
 }
 
 status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
                     struct table_reserve* tables) {
     enum mmu_flags flags = mapping_mmu_flags(m, writable);
-    status_t status = mmu_map(&m->as->arch, va, &page, 1, flags, true, tables);
-    return status == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : status;
+    status_t status = map_pages(m, va, &page, 1, flags, tables);
+    return unlikely(status == STATUS_ALREADY_EXISTS) ? replace_page(m, va, page, flags, tables)
+                                                     : status;
 }
 
 static paddr_t run_page(const struct page_set* set, uint64_t index) {
@@ -53,9 +61,17 @@ static status_t enter_run_pages(const struct mapping* m, const struct page_set* 
 
 status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_t first,
                           uint64_t count, struct table_reserve* tables) {
-    status_t status =
-        mmu_map_run(&m->as->arch, mapping_va(m, first), run_page(set, first), count << PAGE_SHIFT,
-                    mapping_mmu_flags(m, set->kind != PAGE_SET_WIRED), tables);
+    vaddr_t va = mapping_va(m, first);
+    size_t len = count << PAGE_SHIFT;
+    enum mmu_flags flags = mapping_mmu_flags(m, set->kind != PAGE_SET_WIRED);
+    status_t status = mmu_map_run(&m->as->arch, va, run_page(set, first), len, flags, tables);
+    if (status == STATUS_NO_MEMORY) {
+        if (!mmu_reserve_fill(tables, mmu_tables_needed(va, len))) {
+            return STATUS_NO_MEMORY;
+        }
+        status = mmu_map_run(&m->as->arch, va, run_page(set, first), len, flags, tables);
+    }
+    // Also when the first attempt came half way.
     return status == STATUS_ALREADY_EXISTS ? enter_run_pages(m, set, first, count, tables) : status;
 }
 
@@ -79,8 +95,8 @@ status_t enter_present_locked(const struct mapping* m, struct page_set* set, uin
             any |= wanted;
         }
         if (any) {
-            TRY(mmu_map(&m->as->arch, mapping_va(m, first + done), pages, n,
-                        mapping_mmu_flags(m, writable), true, tables));
+            TRY(map_pages(m, mapping_va(m, first + done), pages, n, mapping_mmu_flags(m, writable),
+                          tables));
         }
         done += n;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arch/mmu.h>
+#include <lib/align.h>
 #include <lib/status.h>
 #include <vm/page_set.h>
 
@@ -14,10 +15,17 @@ static inline bool is_run(const struct page_set* set) {
 }
 
 // The end (set index, exclusive) of what the mapping may show now.
-uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set) TA_REQ(set->lock);
+static inline uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set)
+    TA_REQ(set->lock) {
+    const struct page_set_state* st = page_set_state(set);
+    uint64_t limit = unlikely(m->stream_bound) ? page_round_up(st->content_size) : st->size;
+    return min(limit >> PAGE_SHIFT, m->end_page);
+}
 
-// Maps `count` pages from set index `first` of a run; large entries where they fit. NO_MEMORY:
-// `tables` ran out.
+// All of these take page tables from `tables`, and fill it from the heap when it runs out (which
+// does not block): NO_MEMORY means that there is none.
+
+// Maps `count` pages from set index `first` of a run; large entries where they fit.
 status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_t first,
                           uint64_t count, struct table_reserve* tables) TA_REQ(set->lock);
 

@@ -58,6 +58,9 @@ static status_t fault_around_locked(const struct mapping* m, struct page_set* se
     uint64_t first;
     uint64_t count;
     block_around(m, index, limit, FAULT_AROUND_PAGES, &first, &count);
+    if (count == 1) {
+        return enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables);
+    }
     status_t status = enter_present_locked(m, set, first, count, view->writable, tables);
     return status == STATUS_ALREADY_EXISTS
                ? enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables)
@@ -95,16 +98,8 @@ static status_t fault_set_locked(const struct mapping* m, struct page_set* set, 
     if (page_set_state(set)->discard == DISCARD_GONE) {
         return STATUS_NOT_FOUND;
     }
-    for (;;) {
-        status_t status = is_run(set) ? fault_run_locked(m, set, index, limit, &ctx->tables)
-                                      : fault_page_locked(m, set, va, index, limit, flags, ctx);
-        // Page tables are wanted: get them and enter again. Anything else that lacked memory will
-        // lack it again and ends the round.
-        if (status != STATUS_NO_MEMORY || ctx->tables.count >= MMU_TABLES_PER_FAULT ||
-            !mmu_reserve_fill(&ctx->tables, MMU_TABLES_PER_FAULT)) {
-            return status;
-        }
-    }
+    return unlikely(is_run(set)) ? fault_run_locked(m, set, index, limit, &ctx->tables)
+                                 : fault_page_locked(m, set, va, index, limit, flags, ctx);
 }
 
 // One round. SHOULD_WAIT: ctx->request is armed.
@@ -142,7 +137,7 @@ static bool reclaim(struct fault_ctx* ctx) {
 status_t vm_fault(struct aspace* as, vaddr_t va, enum fault_flags flags) {
     UNINITIALIZED struct fault_ctx ctx;
     ctx.tables = (struct table_reserve){};
-    ctx.request = (struct page_request){};
+    ctx.request.source = nullptr; // page_source_request() fills in the rest
     ctx.memory_waited = false;
     va = page_round_down(va);
     status_t status;

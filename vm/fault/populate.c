@@ -8,7 +8,7 @@
 
 constexpr uint64_t RUN_PIECE_PAGES = 4096; // 16 MiB
 
-// Maps a piece of `m` from va on; *va moves behind it. NO_MEMORY: tables are wanted.
+// Maps a piece of `m` from va on; *va moves behind it.
 static status_t populate_piece_locked(const struct mapping* m, struct page_set* set, vaddr_t* va,
                                       vaddr_t end, struct table_reserve* tables) TA_REQ(set->lock) {
     end = min(end, region_end(&m->region));
@@ -57,13 +57,6 @@ status_t aspace_populate(struct aspace* as, vaddr_t va, vaddr_t end) {
     status_t status = STATUS_OK;
     while (status == STATUS_OK && va < end) {
         status = populate_step(as, &va, end, &tables);
-        if (status == STATUS_NO_MEMORY) {
-            uint64_t piece = min(end - va, RUN_PIECE_PAGES << PAGE_SHIFT);
-            uint32_t need = mmu_tables_needed(va, piece);
-            if (tables.count < need && mmu_reserve_fill(&tables, need)) {
-                status = STATUS_OK;
-            }
-        }
         if (status == STATUS_OK && thread_killed()) {
             status = STATUS_INTR_KILLED;
         }

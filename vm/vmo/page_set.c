@@ -183,11 +183,9 @@ static status_t get_from_backing(struct page_set* set, uint64_t index, struct pa
 }
 
 // Outside the analysis: releases what get_from_backing() took.
-void page_set_put(struct page_view* view) TA_OFF {
-    if (view->backing != nullptr) {
-        mutex_release(&view->backing->lock);
-        view->backing = nullptr;
-    }
+void page_set_put_backing(struct page_view* view) TA_OFF {
+    mutex_release(&view->backing->lock);
+    view->backing = nullptr;
 }
 
 // Outside the analysis: the backing's lock is held by the view.
@@ -226,7 +224,7 @@ status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_acc
         };
         return write && !out->writable ? STATUS_ACCESS_DENIED : STATUS_OK;
     }
-    bool exclusive;
+    UNINITIALIZED bool exclusive;
     page_slot_t slot = page_tree_lookup(&st->tree, index, &exclusive);
     if (page_slot_is_page(slot)) {
         struct page* p = page_slot_page(slot);

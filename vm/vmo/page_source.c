@@ -88,6 +88,7 @@ status_t page_source_request(struct page_source* source, struct page_request* re
         ask_count = ask_end - ask;
     }
     request->source = page_source_ref(source);
+    request->node = (struct list_node){};
     request->index = index;
     request->count = count;
     waiter_init(&request->waiter);

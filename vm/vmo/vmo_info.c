@@ -46,6 +46,11 @@ static void fill_family_part(struct vmo* v, struct vmo_info* out) {
     memcpy(out->name, v->name, sizeof(out->name));
 }
 
+zx_koid_t vmo_parent_koid(struct vmo* v) {
+    MUTEX_GUARD(vmo_family_lock());
+    return v->parent != nullptr ? v->parent->koid : ZX_KOID_INVALID;
+}
+
 void vmo_get_info(struct vmo* v, struct vmo_info* out) {
     *out = (struct vmo_info){.flags = info_flags(v)};
     fill_family_part(v, out);

@@ -141,7 +141,12 @@ struct page_view {
 // is NOT_FOUND and nothing is asked.
 status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
                              struct page_request* request, struct page_view* out) TA_REQ(set->lock);
-void page_set_put(struct page_view* view);
+void page_set_put_backing(struct page_view* view);
+static inline void page_set_put(struct page_view* view) {
+    if (unlikely(view->backing != nullptr)) {
+        page_set_put_backing(view);
+    }
+}
 // Before a translation to the zero page is entered.
 void page_set_note_zero_locked(struct page_set* set, const struct page_view* view)
     TA_REQ(set->lock);

@@ -160,3 +160,4 @@ struct vmo_info {
     uint64_t committed, populated, private, scaled; // bytes
 };
 void vmo_get_info(struct vmo* v, struct vmo_info* out);
+zx_koid_t vmo_parent_koid(struct vmo* v); // ZX_KOID_INVALID without a parent
