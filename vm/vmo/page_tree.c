@@ -20,7 +20,7 @@ page_slot_t page_tree_lookup(const struct page_tree* t, uint64_t index, bool* ex
     }
     while (slot_is_node(slot, span)) {
         struct page_node* node = slot_node(slot);
-        shared = shared || node_is_shared(node);
+        shared |= node_is_shared(node);
         slot = node->slot[slot_number(at, --span)];
     }
     if (exclusive != nullptr) {

@@ -227,11 +227,12 @@ static void replaced_page_drop(page_slot_t slot, struct page_garbage* g, struct 
     }
 }
 
-// The common case of an edit: every node above the slot is there and ours alone. The slot, with the
-// nodes noted in path[]; null: something must be made or copied first.
-static page_slot_t* path_if_own(struct page_tree* t, uint64_t at, struct page_node* path[]) {
+// The common case of an edit: every node above the slot is there and ours alone. Its slot, and the
+// leaf that it is in (null if it is the root); null: something must be made or copied first.
+static page_slot_t* slot_if_own(struct page_tree* t, uint64_t at, struct page_node** leaf) {
     uint32_t span = t->levels;
     page_slot_t* where = &t->root;
+    *leaf = nullptr;
     if (at >= span_pages(span) || t->root == PAGE_SLOT_ABSENT) {
         return nullptr;
     }
@@ -239,23 +240,52 @@ static page_slot_t* path_if_own(struct page_tree* t, uint64_t at, struct page_no
         if (*where <= PAGE_SLOT_ZERO || node_is_shared(slot_node(*where))) {
             return nullptr;
         }
-        span--;
-        path[span] = slot_node(*where);
-        where = &path[span]->slot[slot_number(at, span)];
+        *leaf = slot_node(*where);
+        where = &(*leaf)->slot[slot_number(at, --span)];
     }
     return where;
 }
 
-// As path_settle(), where the slot is not absent afterwards and its path was there before: nothing
-// above the leaf changes but counts.
-static void path_add_pages(struct page_tree* t, uint64_t at, struct page_node* const path[],
-                           uint64_t pages_delta) {
-    if (t->levels > 0) {
-        path[0]->present |= bit(slot_number(at, 0));
+// One page more in every node above tree index `at`, all of which are there and ours.
+static void path_add_page(struct page_tree* t, uint64_t at) {
+    page_slot_t slot = t->root;
+    for (uint32_t span = t->levels; span > 0;) {
+        struct page_node* node = slot_node(slot);
+        node->pages++;
+        slot = node->slot[slot_number(at, --span)];
     }
-    for (uint32_t level = 0; pages_delta != 0 && level < t->levels; level++) {
-        path[level]->pages += pages_delta;
+}
+
+// page_tree_set() of a page where nothing else has to change. False: the general way.
+static bool set_page_in_place(struct page_tree* t, uint64_t at, page_slot_t page,
+                              page_slot_t* before) {
+    struct page_node* leaf;
+    page_slot_t* where = slot_if_own(t, at, &leaf);
+    if (where == nullptr) {
+        return false;
     }
+    *before = *where;
+    *where = page;
+    if (!page_slot_is_page(*before)) {
+        path_add_page(t, at);
+        if (leaf != nullptr) {
+            leaf->present |= bit(slot_number(at, 0));
+        }
+    }
+    return true;
+}
+
+// Stores any value, with nodes made, copied and given up as it needs. Returns what was there.
+static NOINLINE page_slot_t set_general(struct page_tree* t, uint64_t at, page_slot_t slot,
+                                        struct page_node_reserve* r) {
+    tree_grow(t, at, r);
+    UNINITIALIZED struct page_node* path[PAGE_TREE_MAX_LEVELS];
+    page_slot_t* where = path_own(t, at, path, r);
+    page_slot_t before = *where;
+    *where = slot;
+    uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(before);
+    path_settle(t, at, path, delta, r);
+    return before;
 }
 
 status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
@@ -267,23 +297,12 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
         }
         return STATUS_OK;
     }
-    UNINITIALIZED struct page_node* path[PAGE_TREE_MAX_LEVELS];
-    page_slot_t* where = path_if_own(t, at, path);
-    bool own = where != nullptr;
-    if (!own) {
+    page_slot_t before;
+    if (!page_slot_is_page(slot) || !set_page_in_place(t, at, slot, &before)) {
         if (r->count < nodes_for(t, at)) {
             return STATUS_NO_MEMORY;
         }
-        tree_grow(t, at, r);
-        where = path_own(t, at, path, r);
-    }
-    page_slot_t before = *where;
-    *where = slot;
-    uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(before);
-    if (own && slot != PAGE_SLOT_ABSENT) {
-        path_add_pages(t, at, path, delta);
-    } else {
-        path_settle(t, at, path, delta, r);
+        before = set_general(t, at, slot, r);
     }
     if (old != nullptr || page_slot_is_page(before)) {
         replaced_page_drop(before, g, old);

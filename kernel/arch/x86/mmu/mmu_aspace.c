@@ -66,8 +66,11 @@ status_t mmu_map(struct arch_aspace* as, vaddr_t va, const paddr_t* pages, size_
     DEBUG_ASSERT(in_user_range(as, va, count * PAGE_SIZE) && (flags & MMU_USER) != 0);
     struct pt pt = {.root = root_of(as), .user = true};
     spin_acquire(&as->lock);
-    status_t s = pt_map_pages(&pt, va, pages, count, flags, overwrite, reserve);
-    account(as, &pt);
+    status_t s = STATUS_OK;
+    if (count != 1 || pages->raw == MMU_HOLE || !pt_map_user_page(&pt, va, *pages, flags)) {
+        s = pt_map_pages(&pt, va, pages, count, flags, overwrite, reserve);
+        account(as, &pt);
+    }
     spin_release(&as->lock);
     return s;
 }

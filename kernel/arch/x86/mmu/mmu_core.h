@@ -14,6 +14,9 @@ struct pt {
 
 status_t pt_map_pages(struct pt* pt, vaddr_t va, const paddr_t* pages, size_t count,
                       enum mmu_flags flags, bool overwrite, struct table_reserve* reserve);
+// One page of the user half whose entry is not present and whose tables are there. False: not that
+// simple; nothing changed.
+bool pt_map_user_page(struct pt* pt, vaddr_t va, paddr_t pa, enum mmu_flags flags);
 // `largest`: the level of the largest entry to use (2 where the CPU has 1 GiB pages, else 1).
 status_t pt_map_run(struct pt* pt, vaddr_t va, paddr_t pa, size_t len, enum mmu_flags flags,
                     uint32_t largest, struct table_reserve* reserve);

@@ -213,6 +213,13 @@ static void step_remap(struct random* rng, size_t first, size_t count) {
     enum mmu_flags flags = pick_flags(rng);
     for (size_t i = first; i < first + count; i++) {
         paddr_t pa = {model[i].pa != 0 ? model[i].pa : MMU_HOLE};
+        if (pa.raw == MMU_HOLE && random_below(rng, 20) == 0) {
+            pa.raw = 0x123'4000;
+            if (pt_map_user_page(&pt, page_va(i), pa, flags)) {
+                set_range(i, 1, pa.raw, flags);
+            }
+            continue;
+        }
         status_t s = pt_map_pages(&pt, page_va(i), &pa, 1, flags, true, &spare);
         if (s == STATUS_OK && pa.raw != MMU_HOLE) {
             model[i].write = model[i].write || (flags & MMU_WRITE) != 0;
@@ -344,6 +351,22 @@ static void snapshot_of_large_mapping(void** state) {
 
 static void bits_of_leaves(void** state) {
     (void)state;
+    root_new();
+    paddr_t one = {0x5000};
+    enum mmu_flags ro = (enum mmu_flags)(MMU_READ | MMU_USER);
+    assert_false(pt_map_user_page(&pt, 0x1000, one, ro)); // no table
+    assert_int_equal(pt_map_pages(&pt, 0x1000, &one, 1, ro, false, &spare), STATUS_OK);
+    assert_false(pt_map_user_page(&pt, 0x1000, one, ro)); // present
+    for (uint32_t f = 0; f < 64; f += 2) {
+        enum mmu_flags flags = (enum mmu_flags)(MMU_READ | MMU_USER | (f & 6) | (f & 0x30));
+        assert_true(pt_map_user_page(&pt, 0x2000 + f * PAGE_SIZE, one, flags));
+        pte_t* table = pte_table(pte_table(pte_table(pt.root[0])[0])[0]);
+        assert_int_equal(table[2 + f], one.raw | leaf_bits(flags, 0));
+    }
+    struct tlb_gather all = {};
+    assert_int_equal(pt_unmap(&pt, &all, 0, 0x20'0000, &spare), STATUS_OK);
+    tables_back(all.free_tables);
+    root_back();
     assert_int_equal(leaf_bits((enum mmu_flags)(MMU_READ | MMU_USER), 0),
                      PTE_PRESENT | PTE_USER | PTE_NO_EXEC);
     assert_int_equal(leaf_bits((enum mmu_flags)(MMU_READ | MMU_WRITE_COMBINING), 1),

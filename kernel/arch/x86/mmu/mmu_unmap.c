@@ -50,7 +50,7 @@ struct edit {
 static void leaf_remove(const struct edit* e, pte_t* entry, vaddr_t va, uint32_t level) {
     pte_t old = *entry;
     pte_set(entry, 0);
-    if ((old & PTE_ACCESSED) != 0) {
+    if ((old & PTE_ACCESSED) != 0 && !e->g->full) {
         pt_gather(e->g, va, level_span(level));
     }
 }
@@ -105,24 +105,46 @@ static status_t unmap_table(const struct edit* e, pte_t* table, pte_t* parent, u
     return STATUS_OK;
 }
 
+// The page table for va became empty: it leaves the tree, and every table above that does then.
+static void free_empty_path(struct pt* pt, struct tlb_gather* g, vaddr_t va) {
+    pte_t* entry[PT_TOP + 2] = {}; // by level; the root has none
+    pte_t* table = pt->root;
+    for (uint32_t level = PT_TOP; level > 0; level--) {
+        entry[level] = &table[level_index(va, level)];
+        table = pte_table(*entry[level]);
+    }
+    for (uint32_t level = 1; level <= PT_TOP && pte_count(*entry[level]) == 0; level++) {
+        pte_t* empty = pte_table(*entry[level]);
+        pte_set(entry[level], 0);
+        pt_count(pt, entry[level + 1], -1);
+        table_push(&g->free_tables, empty);
+        pt->grown--;
+    }
+}
+
+// The commonest case: the range lies in one page table, which is there. False: the general way.
+static bool unmap_in_one_table(const struct edit* e, vaddr_t va, vaddr_t end) {
+    pte_t* parent;
+    pte_t* table = pt_leaf_table(e->pt, va, false, &parent);
+    if (table == nullptr) {
+        return false;
+    }
+    unmap_pages(e, table, parent, va, end);
+    if (e->pt->user && pte_count(*parent) == 0) {
+        free_empty_path(e->pt, e->g, va);
+    }
+    return true;
+}
+
 status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
                   struct table_reserve* reserve) {
-    if (len == 0) {
+    struct edit e = {.pt = pt, .g = g, .reserve = reserve};
+    vaddr_t end = va + len;
+    bool narrow = align_down(va, level_span(1)) == align_down(end - 1, level_span(1));
+    if (len == 0 || (narrow && unmap_in_one_table(&e, va, end))) {
         return STATUS_OK;
     }
-    struct edit e = {.pt = pt, .g = g, .reserve = reserve};
-    if (align_down(va, level_span(1)) == align_down(va + len - 1, level_span(1))) {
-        pte_t* parent;
-        pte_t* table = pt_leaf_table(pt, va, false, &parent);
-        if (table != nullptr) {
-            unmap_pages(&e, table, parent, va, va + len);
-            if (!pt->user || pte_count(*parent) != 0) {
-                return STATUS_OK;
-            }
-            // The table became empty: the walk below finds and frees it.
-        }
-    }
-    return unmap_table(&e, pt->root, nullptr, PT_TOP, va, va + len);
+    return unmap_table(&e, pt->root, nullptr, PT_TOP, va, end);
 }
 
 // ---- protect ----
@@ -187,8 +209,27 @@ status_t pt_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
 
 // ---- write-protect ----
 
+// Entries of one page table; at the edges of a snapshot this is most of its cost.
+static void write_protect_pages(const struct edit* e, pte_t* table, vaddr_t va, vaddr_t end) {
+    constexpr pte_t writable = PTE_PRESENT | PTE_WRITE;
+    pte_t* entry = &table[level_index(va, 0)];
+    for (; va != end; va += PAGE_SIZE, entry++) {
+        pte_t old = *entry;
+        if ((old & writable) == writable) {
+            pte_set(entry, old & ~PTE_WRITE);
+            if ((old & PTE_ACCESSED) != 0 && !e->g->full) {
+                pt_gather(e->g, va, PAGE_SIZE);
+            }
+        }
+    }
+}
+
 static void write_protect_table(const struct edit* e, pte_t* table, uint32_t level, vaddr_t va,
                                 vaddr_t end) {
+    if (level == 0) {
+        write_protect_pages(e, table, va, end);
+        return;
+    }
     for (vaddr_t next; va != end; va = next) {
         next = entry_end(va, end, level);
         pte_t* entry = &table[level_index(va, level)];
@@ -197,7 +238,7 @@ static void write_protect_table(const struct edit* e, pte_t* table, uint32_t lev
         if ((old & (PTE_PRESENT | PTE_WRITE)) != (PTE_PRESENT | PTE_WRITE)) {
             continue;
         }
-        bool leaf = level == 0 || (level < PT_TOP && pte_is_leaf(old, level));
+        bool leaf = level < PT_TOP && pte_is_leaf(old, level);
         if (!leaf && (level == PT_TOP || next - va != level_span(level))) {
             write_protect_table(e, pte_table(old), level - 1, va, next);
             continue;
