@@ -19,6 +19,7 @@
 #include <lib/bits.h>
 
 #include "run_queue.h"
+#include "switch.h"
 
 struct cpu_sched sched_cpus[CPU_MAX];
 struct sched_global sched_global;
@@ -94,59 +95,17 @@ void arch_upcall_timer(void) {
 
 // ---- switching ----
 
-// Outside the analysis: the lock comes from whoever ran before.
+// See finish_switch().
 void sched_finish_switch(void) TA_OFF {
-    struct cpu_sched* c = this_cpu();
-    struct thread* prev = c->switched_from;
-    // Read before the unlock: afterwards prev may run elsewhere, even end there.
-    bool dead = thread_state(prev) == THREAD_DEAD;
-    bool migrate = prev->sched.migrate;
-    spin_release_raw(&c->lock);
-    epoch_note(c);
-    if (unlikely(dead)) {
-        deferred_queue(&prev->sched.reap);
-    } else if (unlikely(migrate)) {
-        c = thread_lock(prev);
-        if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
-            c->next != prev) {
-            sched_make_ready(c, prev);
-        } else {
-            thread_unlock(c);
-        }
-    }
+    finish_switch();
 }
 
-static NOINLINE void note_idle(const struct cpu_sched* c, bool idle) {
+void sched_note_idle(const struct cpu_sched* c, bool idle) {
     if (idle) {
         atomic_fetch_or_explicit(&sched_global.idle, cpu_bit(c->index), memory_order_seq_cst);
     } else {
         atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
     }
-}
-
-void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
-                     uint64_t now) TA_OFF {
-    c->current = next;
-    next->sched.started = now;
-    thread_set_state(next, THREAD_RUNNING);
-    atomic_store_explicit(&next->sched.switches,
-                          atomic_load_explicit(&next->sched.switches, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    atomic_store_explicit(&c->switches,
-                          atomic_load_explicit(&c->switches, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    if (unlikely(next->sched.is_idle || prev->sched.is_idle)) {
-        note_idle(c, next->sched.is_idle);
-    }
-    if (c->ready_count != 0) {
-        sched_arm_slice(c);
-    }
-    c->switched_from = prev;
-    if (next->arch_aspace != prev->arch_aspace) {
-        arch_aspace_switch(next->arch_aspace);
-    }
-    arch_context_switch(prev, next);
-    sched_finish_switch();
 }
 
 bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
@@ -156,7 +115,7 @@ bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint6
 }
 
 // What runs after a thread that gives the CPU up. c->lock held.
-static struct thread* take_best(struct cpu_sched* c, uint64_t now, bool blocks) {
+ALWAYS_INLINE struct thread* take_best(struct cpu_sched* c, uint64_t now, bool blocks) {
     struct thread* t = c->next;
     if (t != nullptr) {
         c->next = nullptr;
@@ -175,7 +134,7 @@ void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, b
     c->resched = false;
     run_queue_charge(c, prev, now);
     struct thread* next = take_best(c, now, blocks);
-    sched_switch_to(c, prev, next, now);
+    switch_to(c, prev, next, now);
 }
 
 // Whether the current thread, just charged, is still the best. Equal fixed priorities take turns.
@@ -229,7 +188,7 @@ static void resched(void) TA_OFF {
     if (!prev->sched.is_idle && !prev->sched.migrate) {
         run_queue_insert(c, prev);
     }
-    sched_switch_to(c, prev, next, now);
+    switch_to(c, prev, next, now);
 }
 
 void arch_upcall_preempt(void) {
@@ -289,7 +248,7 @@ void thread_yield(void) TA_OFF {
         if (likely(!prev->sched.migrate)) {
             run_queue_insert(c, prev);
         }
-        sched_switch_to(c, prev, next, now);
+        switch_to(c, prev, next, now);
     }
     irq_restore(state);
     preempt_enable();

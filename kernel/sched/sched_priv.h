@@ -132,8 +132,6 @@ struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu);
 // depth 1, c->lock held. Returns when prev runs again, the lock released, interrupts still off,
 // depth 1. `blocks`: prev waits or ends.
 void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks);
-// Straight to `next` (READY, in no place, belongs to c); the slice goes on.
-void sched_switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next, uint64_t now);
 // Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits
 // is not used up. c->lock held.
 bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now);
@@ -142,6 +140,7 @@ bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint6
 void sched_make_ready(struct cpu_sched* c, struct thread* t);
 // Wakes a claimed thread; nothing if it has not blocked yet (it will see the claim). Any context.
 void sched_unpark(struct thread* t);
+void sched_note_idle(const struct cpu_sched* c, bool idle); // of the thread that c switches to
 // What a thread that was just switched to does first.
 void sched_finish_switch(void);
 // Arms this CPU's timer unless it is due earlier. Interrupts off.

@@ -10,6 +10,7 @@
 // by the thread itself), which is what keeps `sched.waiter`, a pointer to the thread's stack, valid
 // for whoever uses it.
 #include "run_queue.h"
+#include "switch.h"
 
 // ---- wake lists ----
 
@@ -219,7 +220,7 @@ static void handoff(struct thread* t, struct waiter* w, struct thread* target) T
     c->resched = false;
     run_queue_charge(c, t, now);
     thread_set_state(t, THREAD_BLOCKED);
-    sched_switch_to(c, t, target, now);
+    switch_to(c, t, target, now);
 }
 
 status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,

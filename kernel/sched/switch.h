@@ -1,0 +1,55 @@
+// The switch itself, inlined into the callers that count (yield, block, hand-off).
+#pragma once
+
+#include <arch/mmu.h>
+
+#include "sched_priv.h"
+
+// Outside the analysis: the lock comes from whoever ran before.
+ALWAYS_INLINE void finish_switch(void) TA_OFF {
+    struct cpu_sched* c = this_cpu();
+    struct thread* prev = c->switched_from;
+    // Read before the unlock: afterwards prev may run elsewhere, even end there.
+    bool dead = thread_state(prev) == THREAD_DEAD;
+    bool migrate = prev->sched.migrate;
+    spin_release_raw(&c->lock);
+    epoch_note(c);
+    if (unlikely(dead)) {
+        deferred_queue(&prev->sched.reap);
+    } else if (unlikely(migrate)) {
+        c = thread_lock(prev);
+        if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
+            c->next != prev) {
+            sched_make_ready(c, prev);
+        } else {
+            thread_unlock(c);
+        }
+    }
+}
+
+// Straight to `next` (READY, in no place, belongs to c); the slice goes on. Interrupts off, depth
+// 1, c->lock held; so on return, when prev runs again, but for the lock.
+ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
+                             uint64_t now) TA_OFF {
+    c->current = next;
+    next->sched.started = now;
+    thread_set_state(next, THREAD_RUNNING);
+    atomic_store_explicit(&next->sched.switches,
+                          atomic_load_explicit(&next->sched.switches, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&c->switches,
+                          atomic_load_explicit(&c->switches, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (unlikely(next->sched.is_idle || prev->sched.is_idle)) {
+        sched_note_idle(c, next->sched.is_idle);
+    }
+    if (c->ready_count != 0) {
+        sched_arm_slice(c);
+    }
+    c->switched_from = prev;
+    if (next->arch_aspace != prev->arch_aspace) {
+        arch_aspace_switch(next->arch_aspace);
+    }
+    arch_context_switch(prev, next);
+    finish_switch();
+}
