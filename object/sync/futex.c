@@ -25,9 +25,9 @@
 #include <lib/hash.h>
 #include <locking/spinlock.h>
 #include <object/cprng.h>
+#include <object/user_fault.h>
 #include <sched/wait_queue.h>
 #include <vm/aspace.h>
-#include <vm/fault.h>
 #include <vm/heap.h>
 
 constexpr size_t BUCKETS = 256;
@@ -160,12 +160,7 @@ static void join_locked(struct futex_bucket* b, struct futex** spare, const stru
 
 // After a failed look at the word, with no lock held: makes it readable.
 static status_t fault_in(const zx_futex_storage_t __user* word) {
-    status_t status = vm_fault_in((vaddr_t)word, FAULT_USER);
-    if (status == STATUS_NOT_FOUND || status == STATUS_ACCESS_DENIED ||
-        status == STATUS_OUT_OF_RANGE) {
-        return STATUS_INVALID_ARGS;
-    }
-    return status == STATUS_OK && thread_killed() ? STATUS_INTR_KILLED : status;
+    return user_fault_resolve((vaddr_t)word, FAULT_USER);
 }
 
 // OK, BAD_STATE, or NEXT: not there, fault_in() must help. Faults are not taken: a lock is held.

@@ -22,9 +22,6 @@ NOT_YET(counter_write, struct counter*, int64_t)
 NOT_YET(debuglog_create, struct resource*, uint32_t, struct user_out_handle*)
 NOT_YET(debuglog_write, struct debuglog*, uint32_t, const void __user*, size_t)
 NOT_YET(debuglog_read, struct debuglog*, uint32_t, void __user*, size_t)
-NOT_YET(fifo_create, size_t, size_t, uint32_t, struct user_out_handle*, struct user_out_handle*)
-NOT_YET(fifo_write, struct fifo*, size_t, const void __user*, size_t, size_t*)
-NOT_YET(fifo_read, struct fifo*, size_t, void __user*, size_t, size_t*)
 NOT_YET(object_set_profile, struct thread_object*, struct profile*, uint32_t)
 NOT_YET(profile_create, struct resource*, uint32_t, const zx_profile_info_t*,
         struct user_out_handle*)
@@ -52,7 +49,6 @@ status_t set_word_of_others(struct object*, uint32_t, uint64_t) {
 struct clock_object* clock_from_object(struct object* o);
 struct counter* counter_from_object(struct object* o);
 struct debuglog* debuglog_from_object(struct object* o);
-struct fifo* fifo_from_object(struct object* o);
 struct profile* profile_from_object(struct object* o);
 struct socket* socket_from_object(struct object* o);
 struct stream* stream_from_object(struct object* o);
@@ -63,9 +59,6 @@ struct counter* counter_from_object(struct object*) {
     return nullptr;
 }
 struct debuglog* debuglog_from_object(struct object*) {
-    return nullptr;
-}
-struct fifo* fifo_from_object(struct object*) {
     return nullptr;
 }
 struct profile* profile_from_object(struct object*) {

@@ -61,11 +61,17 @@ size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
     return copy((void*)user_address(dst), src, size, user_address(dst));
 }
 
+// Where a range that does not fit the address space leaves it: the address that no fault resolves.
+static vaddr_t refused_at(vaddr_t va) {
+    const struct arch_aspace* as = thread_current()->arch_aspace;
+    return as != nullptr && va >= as->base && va - as->base < as->size ? as->base + as->size : va;
+}
+
 static size_t copy_nofault(void* dst, const void* src, size_t size, vaddr_t user,
                            vaddr_t* fault_va) {
     struct arch_thread* t = &thread_current()->arch;
     t->nofault++;
-    t->fault_va = user; // if the range itself is refused
+    t->fault_va = refused_at(user); // if it is the range itself; else the fault overwrites it
     const size_t left = copy(dst, src, size, user);
     t->nofault--;
     if (left != 0) {
