@@ -25,10 +25,6 @@ NOT_YET(debuglog_read, struct debuglog*, uint32_t, void __user*, size_t)
 NOT_YET(object_set_profile, struct thread_object*, struct profile*, uint32_t)
 NOT_YET(profile_create, struct resource*, uint32_t, const zx_profile_info_t*,
         struct user_out_handle*)
-NOT_YET(socket_create, uint32_t, struct user_out_handle*, struct user_out_handle*)
-NOT_YET(socket_write, struct socket*, uint32_t, const void __user*, size_t, size_t*)
-NOT_YET(socket_read, struct socket*, uint32_t, void __user*, size_t, size_t*)
-NOT_YET(socket_set_disposition, struct socket*, uint32_t, uint32_t)
 NOT_YET(stream_create, uint32_t, struct vmo*, zx_rights_t, zx_off_t, struct user_out_handle*)
 NOT_YET(stream_readv, struct stream*, uint32_t, const zx_iovec_t __user*, size_t, size_t*)
 NOT_YET(stream_readv_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t __user*, size_t,
@@ -50,7 +46,6 @@ struct clock_object* clock_from_object(struct object* o);
 struct counter* counter_from_object(struct object* o);
 struct debuglog* debuglog_from_object(struct object* o);
 struct profile* profile_from_object(struct object* o);
-struct socket* socket_from_object(struct object* o);
 struct stream* stream_from_object(struct object* o);
 struct clock_object* clock_from_object(struct object*) {
     return nullptr;
@@ -62,9 +57,6 @@ struct debuglog* debuglog_from_object(struct object*) {
     return nullptr;
 }
 struct profile* profile_from_object(struct object*) {
-    return nullptr;
-}
-struct socket* socket_from_object(struct object*) {
     return nullptr;
 }
 struct stream* stream_from_object(struct object*) {
