@@ -97,8 +97,7 @@ status_t thread_object_create(struct process* p, const char* name, size_t name_l
     memcpy(t->name, name, min(name_len, sizeof(t->name) - 1));
     t->kernel = thread_create(t->name, user_thread_entry);
     t->futex_spare = futex_spare_new();
-    if (t->kernel == nullptr || t->futex_spare == nullptr ||
-        !arch_thread_alloc_fpu(&t->kernel->arch)) {
+    if (t->kernel == nullptr || t->futex_spare == nullptr) {
         if (t->kernel != nullptr) {
             thread_free(t->kernel);
         }
