@@ -282,7 +282,8 @@ static void list_flush(struct slab_cache* c, struct cpu_list* list, uint32_t kee
 }
 
 void slab_free(struct slab_cache* c, void* p) {
-    DEBUG_ASSERT(page_from_virt(p)->state == PAGE_SLAB);
+    DEBUG_ASSERT(page_from_virt(p)->state == PAGE_SLAB &&
+                 page_from_virt(p)->v.slab_info.cache == atomic_load(&c->number));
     slab_debug_give(c, p);
     struct free_object* o = p;
     uint32_t cpu;
