@@ -108,21 +108,43 @@ static void slack_keeps_its_promise(struct ktest* t) {
 }
 KTEST(timer, slack_keeps_its_promise);
 
-// Timers on the stack, set on any CPU and cancelled around the moment they fire: after cancel
-// nothing touches them.
+// Timers on the stack, set on one CPU and cancelled, often from another, around the moment they
+// fire: after cancel nothing touches them.
 struct cancel_case {
     _Atomic(uint32_t) wrong;
 };
 
+static void spin_ns(int64_t ns) {
+    int64_t until = clock_monotonic_ns() + ns;
+    while (clock_monotonic_ns() < until) {
+        cpu_relax();
+    }
+}
+
+// Marks the shot after a while, so that there is time to be cancelled in the middle.
+static void fire_slowly(struct timer* timer, int64_t now_ns) {
+    spin_ns(60 * US);
+    fire(timer, now_ns);
+}
+
+static void move_on(int i) {
+    cpu_mask_t online = arch_cpus_online();
+    uint32_t skip = (uint32_t)i % bit_count(online);
+    for (; skip > 0; skip--) {
+        online &= online - 1;
+    }
+    thread_set_affinity(thread_current(), online & -online);
+}
+
 static int cancel_at_random(void* arg) {
     struct cancel_case* c = arg;
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < 300; i++) {
         struct shot s = {};
-        timer_init(&s.timer, fire, i % 2 != 0);
-        timer_set(&s.timer, clock_monotonic_ns() + i % 9 * 5 * US, 0, TIMER_SLACK_LATE);
-        if (i % 3 == 0) {
-            pause_ns(20 * US);
-        }
+        timer_init(&s.timer, fire_slowly, i % 2 != 0);
+        move_on(i);
+        timer_set(&s.timer, clock_monotonic_ns() + (10 + i % 9 * 5) * US, 0, TIMER_SLACK_LATE);
+        move_on(i + 1);
+        spin_ns(i % 7 * 10 * US);
         bool was_set = timer_cancel(&s.timer);
         uint32_t fired = atomic_load(&s.fired);
         if (was_set == (fired != 0)) {
@@ -217,18 +239,46 @@ static void note_freed(struct epoch_item* item) {
     atomic_fetch_add(&container_of(item, struct freed, item)->done, 1);
 }
 
-static void epochs_wait_for_readers(struct ktest* t) {
-    struct freed f = {};
-    preempt_disable(); // a reader
-    epoch_defer(&f.item, note_freed);
-    int64_t until = clock_monotonic_ns() + 8 * MS;
-    while (clock_monotonic_ns() < until) {
+struct reader {
+    _Atomic(uint32_t) step; // 1: inside, 2: may leave, 3: has left
+};
+
+static int read_for_long(void* arg) {
+    struct reader* r = arg;
+    preempt_disable();
+    atomic_store(&r->step, 1);
+    while (atomic_load(&r->step) != 2) {
         cpu_relax();
     }
-    KEXPECT_EQ(t, atomic_load(&f.done), 0u);
+    atomic_store(&r->step, 3);
     preempt_enable();
+    return 0;
+}
+
+// A reader on another CPU holds up what is freed here for as long as it reads.
+static void epochs_wait_for_readers(struct ktest* t) {
+    cpu_mask_t online = arch_cpus_online();
+    if (bit_count(online) < 2) {
+        ktest_skip(t, "one CPU");
+        return;
+    }
+    struct thread* self = thread_current();
+    thread_set_affinity(self, online & -online);
+    struct reader r = {};
+    struct thread* other = kthread_create("reader", read_for_long, &r, PRIORITY_DEFAULT);
+    KASSERT(t, other != nullptr);
+    thread_set_affinity(other, online & (online - 1));
+    thread_start(other);
+    KEXPECT(t, wait_until(&r.step, 1));
+    struct freed f = {};
+    epoch_defer(&f.item, note_freed);
+    pause_ns(10 * MS);
+    KEXPECT_EQ(t, atomic_load(&f.done), 0u);
+    atomic_store(&r.step, 2);
     epoch_synchronize();
     KEXPECT_EQ(t, atomic_load(&f.done), 1u);
+    kthread_join(other);
+    thread_set_affinity(self, ~(cpu_mask_t)0);
 }
 KTEST(epoch, epochs_wait_for_readers);
 
@@ -288,10 +338,11 @@ static void unpublish(struct epoch_item* item) {
 }
 
 static int read_shared(void*) {
-    while (!atomic_load_explicit(&shared.stop, memory_order_relaxed)) {
+    for (uint32_t round = 0; !atomic_load_explicit(&shared.stop, memory_order_relaxed); round++) {
         preempt_disable();
         const struct published* p = atomic_load_explicit(&shared.current, memory_order_acquire);
-        for (int i = 0; i < 20; i++) {
+        // Now and then for longer than a grace period would take without us.
+        for (int i = 0; i < (round % 16 == 0 ? 20'000 : 20); i++) {
             if (atomic_load_explicit(&p->magic, memory_order_relaxed) != 0x600d) {
                 atomic_fetch_add(&shared.wrong, 1);
             }

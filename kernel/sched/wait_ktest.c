@@ -287,6 +287,9 @@ static bool handoff_once(struct ktest* t) {
     thread_start(target);
     struct list_node* n = first_waiter(&r);
     pause_ns(MS / 2); // it is BLOCKED now, and we have a fresh slice
+    // By virtual time it would come last by far: only the hand-off lets it go first. (Nobody else
+    // looks at it now.)
+    target->sched.vruntime += 1'000'000'000'000;
     struct waiter w;
     waiter_init(&w);
     struct wake_list wl;
