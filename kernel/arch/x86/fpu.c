@@ -22,7 +22,6 @@
 constexpr size_t FPU_AREA_BYTES = 832;
 constexpr uint32_t FPU_NO_CPU = UINT32_MAX;
 
-bool x86_fpu_xrstor(const void* area);
 bool x86_fpu_fxrstor(const void* area);
 
 // The beginning of the area in every format.
@@ -39,8 +38,12 @@ struct fxsave_header {
 };
 static_assert(offsetof(struct fxsave_header, mxcsr) == 24);
 
+enum x86_fpu_how x86_fpu_how;
+
 void x86_fpu_init(void) {
-    ASSERT(arch_cpu_features()->xsave_size <= FPU_AREA_BYTES);
+    const struct cpu_features* f = arch_cpu_features();
+    ASSERT(f->xsave_size <= FPU_AREA_BYTES);
+    x86_fpu_how = f->xsaveopt ? X86_FPU_XSAVEOPT : f->xsave ? X86_FPU_XSAVE : X86_FPU_FXSAVE;
 }
 
 // What a new thread starts with: all exceptions masked, round to nearest, extended precision, every
@@ -67,39 +70,24 @@ void arch_thread_free(struct arch_thread* t) {
     t->fpu = nullptr;
 }
 
-void x86_fpu_save(struct thread* t) {
-    void* area = t->arch.fpu;
-    if (area == nullptr) {
-        return;
-    }
-    const struct cpu_features* f = arch_cpu_features();
-    if (f->xsaveopt) {
-        __asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"(-1), "d"(-1) : "memory");
-    } else if (f->xsave) {
+void x86_fpu_save_slow(void* area) {
+    if (x86_fpu_how == X86_FPU_XSAVE) {
         __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(-1), "d"(-1) : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
     }
 }
 
-void x86_fpu_load(struct thread* t) {
-    void* area = t->arch.fpu;
-    if (area == nullptr) {
-        return;
-    }
-    struct arch_percpu* self = arch_percpu_self();
-    if (self->fpu_owner == t && t->arch.fpu_cpu == self->cpu) {
-        return;
-    }
-    const bool xsave = arch_cpu_features()->xsave;
-    const bool loaded = xsave ? x86_fpu_xrstor(area) : x86_fpu_fxrstor(area);
-    if (unlikely(!loaded)) {
+static bool restore(const void* area) {
+    return likely(x86_fpu_how != X86_FPU_FXSAVE) ? x86_fpu_xrstor(area) : x86_fpu_fxrstor(area);
+}
+
+void x86_fpu_load_slow(void* area) {
+    if (unlikely(!restore(area))) {
         // Somebody wrote a state that the CPU refuses: the thread goes on with the initial one.
         memset(area, 0, FPU_AREA_BYTES);
         area_init(area);
-        const bool initial = xsave ? x86_fpu_xrstor(area) : x86_fpu_fxrstor(area);
+        const bool initial = restore(area);
         ASSERT(initial);
     }
-    self->fpu_owner = t;
-    t->arch.fpu_cpu = self->cpu;
 }

@@ -47,7 +47,7 @@ static int keep_state(void* arg) {
         return -1;
     }
     const irq_state_t state = irq_save();
-    x86_fpu_load(me);
+    x86_fpu_load(arch_percpu_self(), me);
     irq_restore(state);
     wrong += xmm_is(0) && mxcsr_read() == 0x1f80 && control_word_read() == 0x37f ? 0 : 1;
     xmm_write(mark);
@@ -80,3 +80,33 @@ static void state_survives_switches(struct ktest* t) {
     }
 }
 KTEST_WITH(fpu, state_survives_switches, 0, 10'000);
+
+// A state that the CPU refuses (a reserved bit of the XSAVE header) is replaced by the initial one.
+static int refused_state(void*) {
+    struct thread* me = thread_current();
+    if (!arch_thread_alloc_fpu(&me->arch)) {
+        return -1;
+    }
+    const irq_state_t state = irq_save();
+    uint8_t* area = me->arch.fpu;
+    area[512 + 7] = 0x80; // the top byte of XSTATE_BV
+    x86_fpu_load(arch_percpu_self(), me);
+    const int wrong = mxcsr_read() == 0x1f80 && area[512 + 7] == 0 ? 0 : 1;
+    me->arch.fpu = nullptr;
+    irq_restore(state);
+    struct arch_thread rest = {.fpu = area};
+    arch_thread_free(&rest);
+    return wrong;
+}
+
+static void bad_state_is_replaced(struct ktest* t) {
+    if (x86_fpu_how == X86_FPU_FXSAVE) {
+        ktest_skip(t, "no XSAVE; under emulation FXRSTOR takes anything");
+        return;
+    }
+    struct thread* thread = kthread_create("fpu", refused_state, nullptr, PRIORITY_DEFAULT);
+    KASSERT(t, thread != nullptr);
+    thread_start(thread);
+    KEXPECT_EQ(t, kthread_join(thread), 0);
+}
+KTEST(fpu, bad_state_is_replaced);

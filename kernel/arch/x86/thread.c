@@ -100,17 +100,40 @@ static void bases_load(const struct arch_thread* t) {
     }
 }
 
+// Both at once for a switch between two user threads: one trip to the inactive GS base.
+static void bases_exchange(struct arch_thread* prev, const struct arch_thread* next) {
+    if (likely(x86_fsgsbase_on)) {
+        uint64_t gs;
+        __asm__ volatile("swapgs\n\trdgsbase %0\n\twrgsbase %1\n\tswapgs"
+                         : "=&r"(gs)
+                         : "r"(next->gs_base)
+                         : "memory");
+        prev->gs_base = gs;
+        prev->fs_base = fs_base_read();
+        fs_base_write(next->fs_base);
+    } else {
+        bases_save(prev);
+        bases_load(next);
+    }
+}
+
 // No stack protector: the canary changes in the middle.
 __attribute__((no_stack_protector)) struct thread* arch_context_switch(struct thread* prev,
                                                                        struct thread* next) {
     struct x86_cpu* c = x86_cpu_self();
-    if (prev->arch.fpu != nullptr) {
-        bases_save(&prev->arch);
-        x86_fpu_save(prev);
-    }
-    if (next->arch.fpu != nullptr) {
-        bases_load(&next->arch);
-        x86_fpu_load(next);
+    if (next->arch.fpu == nullptr) {
+        if (prev->arch.fpu != nullptr) {
+            bases_save(&prev->arch);
+            x86_fpu_save(prev->arch.fpu);
+        }
+    } else {
+        if (prev->arch.fpu != nullptr) {
+            bases_exchange(&prev->arch, &next->arch);
+            x86_fpu_save(prev->arch.fpu);
+        } else {
+            bases_load(&next->arch);
+        }
+        x86_fpu_load(&c->percpu, next);
     }
     c->percpu.current = next;
     c->percpu.kernel_sp = next->arch.stack_top;
@@ -182,6 +205,7 @@ void arch_enter_user(uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2) {
         .ss = X86_USER_DS,
     };
     x86_user_return_prepare(frame);
-    x86_fpu_load(t); // in case the area was allocated by the thread itself, after its first switch
+    x86_fpu_load(arch_percpu_self(),
+                 t); // in case the area was allocated by the thread itself, after its first switch
     x86_user_enter(frame);
 }

@@ -63,22 +63,7 @@ x86_user_store32:
     EXTABLE 1b, 2b
     .size x86_user_store32, . - x86_user_store32
 
-// bool x86_fpu_xrstor(const void* area): all of XCR0; false when the area's contents are not loadable
-    .globl x86_fpu_xrstor
-    .hidden x86_fpu_xrstor
-    .type x86_fpu_xrstor, @function
-    .balign 16
-x86_fpu_xrstor:
-    movl $-1, %eax
-    movl $-1, %edx
-1:  xrstor64 (%rdi)
-    movl $1, %eax
-    ret
-2:  xorl %eax, %eax
-    ret
-    EXTABLE 1b, 2b
-    .size x86_fpu_xrstor, . - x86_fpu_xrstor
-
+// bool x86_fpu_fxrstor(const void* area): false when the area's contents are not loadable
     .globl x86_fpu_fxrstor
     .hidden x86_fpu_fxrstor
     .type x86_fpu_fxrstor, @function
