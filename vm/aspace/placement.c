@@ -1,8 +1,14 @@
 // Where a new region goes.
 //
-// Random places are drawn uniformly from the aligned places of the window, and if that one is taken
+// Random places are drawn uniformly from the aligned places of a window, and if that one is taken
 // the search goes up to the next hole that fits and wraps around: one logarithmic search whatever
-// the number of regions. The root VMAR's window is its upper half unless the caller named a limit.
+// the number of regions.
+//
+// The root VMAR places in its upper half, unless the caller named a limit. There each address space
+// has a neighbourhood of 1 GiB, itself drawn at random: two places of one address space differ in
+// 18 random bits, places of two address spaces in 34. Drawing each from all of the upper half would
+// cost every small mapping three page tables of its own (12 KiB and the work to make and free them)
+// instead of at most one. What does not fit into the neighbourhood gets a wider one.
 #include <lib/align.h>
 #include <lib/hash.h>
 
@@ -48,7 +54,7 @@ static uint64_t next_random_locked(struct aspace* as) TA_REQ(as->lock) {
 }
 
 // Large regions prefer the boundaries of page directories: they can have large entries, and a
-// snapshot write-protects directories and no single pages. It costs 9 of at least 34 random bits.
+// snapshot write-protects directories and no single pages. It costs 9 random bits.
 static bool place_random(const struct vmar* v, const struct place_request* want, uint64_t random,
                          vaddr_t* out) {
     constexpr size_t large = (size_t)2 << 20;
@@ -60,6 +66,32 @@ static bool place_random(const struct vmar* v, const struct place_request* want,
         }
     }
     return region_tree_place_random(&v->regions, want, random, out);
+}
+
+// Within the address space's neighbourhood, or a wider one if it is full or too small for `want`.
+static bool place_near_locked(struct aspace* as, struct vmar* v, const struct place_request* want,
+                              vaddr_t* out) TA_REQ(as->lock) {
+    constexpr size_t neighbourhood = (size_t)1 << 30;
+    struct aspace_state* st = aspace_state(as);
+    size_t all = want->high - want->low;
+    if (st->neighbourhood == 0) {
+        uint64_t places = all / neighbourhood;
+        st->neighbourhood =
+            want->low +
+            (vaddr_t)(((unsigned __int128)next_random_locked(as) * places) >> 64) * neighbourhood;
+    }
+    for (size_t width = neighbourhood; width < all; width *= 16) {
+        // At most a sixteenth of it for one region, so that there is something to draw from.
+        struct place_request near = *want;
+        near.low = align_down(st->neighbourhood, min(width, (size_t)1 << 39));
+        near.low = max(near.low, want->low);
+        near.high = near.low + min(width, want->high - near.low);
+        if (want->size <= width / 16 && want->align <= width / 16 &&
+            place_random(v, &near, next_random_locked(as), out)) {
+            return true;
+        }
+    }
+    return place_random(v, want, next_random_locked(as), out);
 }
 
 status_t placement_find_locked(struct aspace* as, struct vmar* v, const struct placement* p,
@@ -86,11 +118,13 @@ status_t placement_find_locked(struct aspace* as, struct vmar* v, const struct p
     if (want.high < want.low || want.high - want.low < want.size) {
         return STATUS_NO_RESOURCES;
     }
-    bool found;
     const struct region* first = region_tree_first(&v->regions);
+    bool found;
     if (v->compact && first != nullptr) {
         found = region_tree_place_above(&v->regions, &want, max(first->base, want.low), out) ||
                 region_tree_place_above(&v->regions, &want, want.low, out);
+    } else if (root && want.low == middle && want.high == region_end(&v->region)) {
+        found = place_near_locked(as, v, &want, out);
     } else {
         found = place_random(v, &want, next_random_locked(as), out);
     }

@@ -232,14 +232,19 @@ static void placement(struct ktest* t) {
     struct vmo* v;
     KASSERT(t, vmo_create(4 * TEST_PAGE, 0, &v) == STATUS_OK);
     vaddr_t middle = ASPACE_BASE + (ASPACE_END - ASPACE_BASE) / 2;
-    vaddr_t seen = 0;
     vaddr_t at;
+    vaddr_t low = UINTPTR_MAX;
+    vaddr_t high = 0;
     for (uint32_t i = 0; i < 64; i++) {
         KASSERT(t, test_map(&s, v, 0, TEST_PAGE, TEST_RW, &at) == STATUS_OK);
         KEXPECT(t, at >= middle - TEST_PAGE && at < ASPACE_END);
-        seen |= (vaddr_t)1 << ((at - middle) >> 41 & 31);
+        low = min(low, at);
+        high = max(high, at);
     }
-    KEXPECT(t, __builtin_popcountll(seen) > 8); // spread over the upper half
+    // Spread over a neighbourhood, in tables that they share.
+    KEXPECT(t, high - low > 256u << 20 && high - low < 2u << 30);
+    KEXPECT_EQ(t, test_map(&s, v, 0, 100ull << 30, TEST_RW | ZX_VM_ALLOW_FAULTS, &at), STATUS_OK);
+    KEXPECT(t, at >= middle - TEST_PAGE && at + (100ull << 30) <= ASPACE_END);
     for (uint32_t log2 = 10; log2 <= 32; log2++) {
         KASSERT(t, test_map(&s, v, 0, TEST_PAGE, TEST_RW | log2 << ZX_VM_ALIGN_BASE, &at) ==
                        STATUS_OK);
@@ -256,6 +261,31 @@ static void placement(struct ktest* t) {
     test_space_leave(&s);
 }
 KTEST(vmar, placement);
+
+// 20 address spaces with keys of their own put the same thing in at least 16 places.
+static void placement_differs(struct ktest* t) {
+    vaddr_t seen[20];
+    uint32_t distinct = 0;
+    for (uint64_t i = 0; i < array_size(seen); i++) {
+        struct aspace* as;
+        struct vmar* box;
+        const uint64_t key[2] = {i, 99};
+        KASSERT(t, aspace_create(key, &as) == STATUS_OK);
+        struct vmar* root = aspace_root(as);
+        KEXPECT_EQ(t, vmar_allocate(root, 0, 0, TEST_PAGE, TEST_RWX, &box, &seen[i]), STATUS_OK);
+        vmar_unref(box);
+        bool fresh = true;
+        for (uint64_t k = 0; k < i; k++) {
+            fresh = fresh && seen[k] >> 30 != seen[i] >> 30;
+        }
+        distinct += fresh;
+        aspace_destroy(as);
+        vmar_unref(root);
+        aspace_unref(as);
+    }
+    KEXPECT(t, distinct >= 16);
+}
+KTEST(vmar, placement_differs);
 
 static void compact_and_full(struct ktest* t) {
     struct test_space s;

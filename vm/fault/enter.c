@@ -75,30 +75,55 @@ status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_
     return status == STATUS_ALREADY_EXISTS ? enter_run_pages(m, set, first, count, tables) : status;
 }
 
+// Replaces slots by addresses, in place (they have the same size): a hole for what is no page or
+// not `wanted` (bit by bit). Returns the bits of the pages that were wanted; *skipped: of the
+// others.
+static uint64_t slots_to_pages(page_slot_t slots[], uint32_t n, uint64_t wanted,
+                               uint64_t* skipped) {
+    paddr_t* pages = (paddr_t*)slots;
+    uint64_t present = 0;
+    if ((~wanted & (UINT64_MAX >> (PAGE_NODE_SLOTS - n))) == 0) {
+        // Nothing but wanted pages and holes: the common case, without the bits.
+        bool any = false;
+        for (uint32_t i = 0; i < n; i++) {
+            bool is_page = page_slot_is_page(slots[i]);
+            any |= is_page;
+            pages[i].raw = is_page ? page_to_paddr(page_slot_page(slots[i])).raw : MMU_HOLE;
+        }
+        *skipped = 0;
+        return any;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        page_slot_t slot = slots[i];
+        uint64_t take = (uint64_t)page_slot_is_page(slot) << i;
+        present |= take;
+        pages[i].raw = (take & wanted) != 0 ? page_to_paddr(page_slot_page(slot)).raw : MMU_HOLE;
+    }
+    *skipped = present & ~wanted;
+    return present & wanted;
+}
+
 status_t enter_present_locked(const struct mapping* m, struct page_set* set, uint64_t first,
-                              uint64_t count, bool writable, struct table_reserve* tables) {
+                              uint64_t count, bool writable, struct table_reserve* tables,
+                              bool* rest) {
     DEBUG_ASSERT(count <= PAGE_NODE_SLOTS);
     UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
     const struct page_tree* tree = &page_set_state(set)->tree;
     bool may_write = (m->perms & ZX_VM_PERM_WRITE) != 0;
+    uint64_t all_skipped = 0;
     for (uint64_t done = 0; done < count;) {
-        uint64_t exclusive;
+        UNINITIALIZED uint64_t own;
         uint32_t n =
-            page_tree_lookup_run(tree, first + done, (uint32_t)(count - done), slots, &exclusive);
-        bool any = false;
-        // In place: a slot and an address have the same size.
-        paddr_t* pages = (paddr_t*)slots;
-        for (uint32_t i = 0; i < n; i++) {
-            bool own = ((exclusive >> i) & 1) != 0;
-            bool wanted = page_slot_is_page(slots[i]) && (!may_write || own == writable);
-            pages[i] = wanted ? page_to_paddr(page_slot_page(slots[i])) : (paddr_t){MMU_HOLE};
-            any |= wanted;
+            page_tree_lookup_run(tree, first + done, (uint32_t)(count - done), slots, &own);
+        uint64_t wanted = !may_write ? UINT64_MAX : writable ? own : ~own;
+        UNINITIALIZED uint64_t skipped;
+        if (slots_to_pages(slots, n, wanted, &skipped) != 0) {
+            TRY(map_pages(m, mapping_va(m, first + done), (const paddr_t*)slots, n,
+                          mapping_mmu_flags(m, writable), tables));
         }
-        if (any) {
-            TRY(map_pages(m, mapping_va(m, first + done), pages, n, mapping_mmu_flags(m, writable),
-                          tables));
-        }
+        all_skipped |= skipped;
         done += n;
     }
+    *rest = all_skipped != 0;
     return STATUS_OK;
 }

@@ -31,10 +31,10 @@ status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_
 
 // Maps the pages that are present in [first, first + count), count <= 64: if the mapping may write,
 // only those that are this set's own (with W) or only those it shares (without), as `writable`
-// says.
+// says; *rest: there are others.
 status_t enter_present_locked(const struct mapping* m, struct page_set* set, uint64_t first,
-                              uint64_t count, bool writable, struct table_reserve* tables)
-    TA_REQ(set->lock);
+                              uint64_t count, bool writable, struct table_reserve* tables,
+                              bool* rest) TA_REQ(set->lock);
 
 // Maps one page at va, replacing whatever is there. With W only if `writable`.
 status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,

@@ -61,7 +61,8 @@ static status_t fault_around_locked(const struct mapping* m, struct page_set* se
     if (count == 1) {
         return enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables);
     }
-    status_t status = enter_present_locked(m, set, first, count, view->writable, tables);
+    bool rest; // other neighbours fault for themselves
+    status_t status = enter_present_locked(m, set, first, count, view->writable, tables, &rest);
     return status == STATUS_ALREADY_EXISTS
                ? enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables)
                : status;

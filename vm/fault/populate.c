@@ -24,9 +24,10 @@ static status_t populate_piece_locked(const struct mapping* m, struct page_set* 
         status = enter_run_locked(m, set, index, count, tables);
     } else {
         // Own pages with W, shared ones without. What others entered meanwhile may stay.
-        status = enter_present_locked(m, set, index, count, true, tables);
-        if (status != STATUS_NO_MEMORY && (m->perms & ZX_VM_PERM_WRITE) != 0) {
-            status = enter_present_locked(m, set, index, count, false, tables);
+        bool rest = false;
+        status = enter_present_locked(m, set, index, count, true, tables, &rest);
+        if (status != STATUS_NO_MEMORY && rest) {
+            status = enter_present_locked(m, set, index, count, false, tables, &rest);
         }
     }
     if (status == STATUS_NO_MEMORY) {

@@ -35,6 +35,7 @@ struct aspace_state {
     struct mapping* last_found; // hint for the next fault
     struct mapping* vdso_code;  // the one executable mapping of the vDSO
     uint64_t random_counter;
+    vaddr_t neighbourhood; // where random places of the root are drawn (placement.c); 0 = not yet
     uint64_t mapped_bytes;
     uint64_t region_count;
     bool destroyed;
@@ -74,7 +75,8 @@ void aspace_activate(struct aspace* as);
 // That of the current thread; null for plain kernel threads.
 struct aspace* aspace_current(void);
 
-// The VMO that is mapped at `va`, with a reference, the offset in it, and how many of `want` bytes lie in the same mapping. NOT_FOUND.
+// The VMO that is mapped at `va`, with a reference, the offset in it, and how many of `want` bytes
+// lie in the same mapping. NOT_FOUND.
 struct vmo;
 status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct vmo** out_ref,
                          uint64_t* offset, size_t* size);
