@@ -10,8 +10,3 @@
 
 // A name from user memory, cut to 31 bytes and terminated. INVALID_ARGS: bad pointer.
 status_t copy_name(char out[ZX_MAX_NAME_LEN], const char __user* name, size_t size);
-
-// Properties of sockets and streams.
-struct object;
-status_t get_word_of_others(struct object* o, uint32_t property, uint64_t* out);
-status_t set_word_of_others(struct object* o, uint32_t property, uint64_t value);

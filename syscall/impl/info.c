@@ -15,6 +15,8 @@
 #include <object/job.h>
 #include <object/process.h>
 #include <object/resource.h>
+#include <object/socket.h>
+#include <object/stream.h>
 #include <object/thread_object.h>
 #include <object/timer_object.h>
 #include <object/vmo_object.h>
@@ -41,6 +43,8 @@ union record {
     zx_info_resource_t resource;
     zx_info_kmem_stats_t kmem;
     zx_info_process_handle_stats_t handle_stats;
+    zx_info_socket_t socket;
+    zx_info_stream_t stream;
 };
 
 static status_t fill_handle_basic(struct object* o, zx_rights_t rights, union record* r) {
@@ -132,6 +136,16 @@ static status_t fill_vmo(struct object* o, zx_rights_t rights, union record* r) 
 
 static status_t fill_timer(struct object* o, zx_rights_t, union record* r) {
     timer_object_info(timer_from_object(o), &r->timer);
+    return STATUS_OK;
+}
+
+static status_t fill_socket(struct object* o, zx_rights_t, union record* r) {
+    socket_get_info(socket_from_object(o), &r->socket);
+    return STATUS_OK;
+}
+
+static status_t fill_stream(struct object* o, zx_rights_t, union record* r) {
+    stream_get_info(stream_from_object(o), &r->stream);
     return STATUS_OK;
 }
 
@@ -357,9 +371,11 @@ static const struct topic topics[] = {
     {ZX_INFO_HANDLE_COUNT, sizeof(zx_info_handle_count_t), fill_handle_count, nullptr},
     {ZX_INFO_PROCESS_HANDLE_STATS, sizeof(zx_info_process_handle_stats_t), fill_handle_stats,
      nullptr},
+    {ZX_INFO_SOCKET, sizeof(zx_info_socket_t), fill_socket, nullptr},
     {ZX_INFO_VMO, sizeof(zx_info_vmo_t), fill_vmo, nullptr},
     {ZX_INFO_JOB, sizeof(zx_info_job_t), fill_job, nullptr},
     {ZX_INFO_TIMER, sizeof(zx_info_timer_t), fill_timer, nullptr},
+    {ZX_INFO_STREAM, sizeof(zx_info_stream_t), fill_stream, nullptr},
     {ZX_INFO_HANDLE_TABLE, sizeof(zx_info_handle_extended_t), nullptr, list_handles},
     {ZX_INFO_TASK_RUNTIME, sizeof(zx_info_task_runtime_t), fill_task_runtime, nullptr},
     {ZX_INFO_VMAR_MAPS, sizeof(zx_info_maps_t), nullptr, list_vmar_maps},

@@ -25,28 +25,12 @@ NOT_YET(debuglog_read, struct debuglog*, uint32_t, void __user*, size_t)
 NOT_YET(object_set_profile, struct thread_object*, struct profile*, uint32_t)
 NOT_YET(profile_create, struct resource*, uint32_t, const zx_profile_info_t*,
         struct user_out_handle*)
-NOT_YET(stream_create, uint32_t, struct vmo*, zx_rights_t, zx_off_t, struct user_out_handle*)
-NOT_YET(stream_readv, struct stream*, uint32_t, const zx_iovec_t __user*, size_t, size_t*)
-NOT_YET(stream_readv_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t __user*, size_t,
-        size_t*)
-NOT_YET(stream_writev, struct stream*, uint32_t, const zx_iovec_t __user*, size_t, size_t*)
-NOT_YET(stream_writev_at, struct stream*, uint32_t, zx_off_t, const zx_iovec_t __user*, size_t,
-        size_t*)
-NOT_YET(stream_seek, struct stream*, zx_stream_seek_origin_t, int64_t, zx_off_t*)
 NOT_YET(system_get_event, struct job*, uint32_t, struct user_out_handle*)
-
-status_t get_word_of_others(struct object*, uint32_t, uint64_t*) {
-    return STATUS_NOT_SUPPORTED;
-}
-status_t set_word_of_others(struct object*, uint32_t, uint64_t) {
-    return STATUS_NOT_SUPPORTED;
-}
 
 struct clock_object* clock_from_object(struct object* o);
 struct counter* counter_from_object(struct object* o);
 struct debuglog* debuglog_from_object(struct object* o);
 struct profile* profile_from_object(struct object* o);
-struct stream* stream_from_object(struct object* o);
 struct clock_object* clock_from_object(struct object*) {
     return nullptr;
 }
@@ -57,8 +41,5 @@ struct debuglog* debuglog_from_object(struct object*) {
     return nullptr;
 }
 struct profile* profile_from_object(struct object*) {
-    return nullptr;
-}
-struct stream* stream_from_object(struct object*) {
     return nullptr;
 }

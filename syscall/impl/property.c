@@ -8,6 +8,8 @@
 
 #include <object/job.h>
 #include <object/process.h>
+#include <object/socket.h>
+#include <object/stream.h>
 #include <object/thread_object.h>
 #include <object/vmo_object.h>
 #include <vm/aspace.h>
@@ -73,8 +75,17 @@ static status_t get_word(struct object* o, uint32_t property, uint64_t* out) {
     case ZX_PROP_VMO_CONTENT_SIZE:
         *out = vmo_stream_size(vmo_from_object(o));
         return STATUS_OK;
+    case ZX_PROP_SOCKET_RX_THRESHOLD:
+        *out = socket_read_threshold(socket_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_SOCKET_TX_THRESHOLD:
+        *out = socket_write_threshold(socket_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_STREAM_MODE_APPEND:
+        *out = stream_append_mode(stream_from_object(o));
+        return STATUS_OK;
     default:
-        return get_word_of_others(o, property, out);
+        return STATUS_NOT_SUPPORTED;
     }
 }
 
@@ -114,8 +125,18 @@ static status_t set_word(struct object* o, uint32_t property, uint64_t value) {
         return STATUS_OK;
     case ZX_PROP_VMO_CONTENT_SIZE:
         return vmo_set_stream_size(vmo_from_object(o), value);
+    case ZX_PROP_SOCKET_RX_THRESHOLD:
+        return socket_set_read_threshold(socket_from_object(o), value);
+    case ZX_PROP_SOCKET_TX_THRESHOLD:
+        return socket_set_write_threshold(socket_from_object(o), value);
+    case ZX_PROP_STREAM_MODE_APPEND:
+        if (value > 1) {
+            return STATUS_INVALID_ARGS;
+        }
+        stream_set_append_mode(stream_from_object(o), value == 1);
+        return STATUS_OK;
     default:
-        return set_word_of_others(o, property, value);
+        return STATUS_NOT_SUPPORTED;
     }
 }
 

@@ -23,6 +23,7 @@ struct transfer {
     uint8_t* kernel;
     uint8_t __user* user;
     bool to_vmo;
+    bool extend;      // what is written beyond the stream size moves it along
     vaddr_t fault_va; // where the user copy stopped
 };
 
@@ -69,6 +70,9 @@ static status_t transfer_batch_locked(struct transfer* t, struct page_set* set,
         size_t left = copy_piece(t, (uint8_t*)phys_to_virt(view.paddr) + in_page, piece);
         page_set_put(&view);
         t->done += piece - left;
+        if (t->extend) {
+            st->content_size = max(st->content_size, at + piece - left);
+        }
         if (left != 0) {
             return STATUS_NEXT;
         }
@@ -137,6 +141,19 @@ status_t vmo_write_user(struct vmo* v, const void __user* src, uint64_t offset, 
         .len = len,
         .user = (uint8_t __user*)src, // only read from
         .to_vmo = true,
+    };
+    return transfer_user(&t, actual);
+}
+
+status_t vmo_append_user(struct vmo* v, const void __user* src, uint64_t offset, size_t len,
+                         size_t* actual) {
+    struct transfer t = {
+        .vmo = v,
+        .offset = offset,
+        .len = len,
+        .user = (uint8_t __user*)src, // only read from
+        .to_vmo = true,
+        .extend = (v->flags & VMO_SLICE) == 0, // a slice's stream size is its own
     };
     return transfer_user(&t, actual);
 }

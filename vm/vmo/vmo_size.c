@@ -111,6 +111,23 @@ status_t vmo_set_size(struct vmo* v, uint64_t size) {
     }
 }
 
+status_t vmo_expand(struct vmo* v, uint64_t size) {
+    if ((v->flags & VMO_RESIZABLE) == 0) {
+        return STATUS_UNAVAILABLE;
+    }
+    uint64_t rounded;
+    TRY(vmo_round_size(size, &rounded));
+    struct page_set* set = v->set;
+    struct page_garbage garbage = {};
+    mutex_acquire(&set->lock);
+    status_t status = rounded > page_set_state(set)->size
+                          ? page_set_resize_locked(set, rounded, &garbage)
+                          : STATUS_OK;
+    mutex_release(&set->lock);
+    page_garbage_dispose(&garbage);
+    return status;
+}
+
 status_t vmo_set_stream_size(struct vmo* v, uint64_t size) {
     if ((v->flags & (VMO_SLICE | VMO_IMMUTABLE)) != 0) {
         return STATUS_NOT_SUPPORTED;

@@ -113,6 +113,9 @@ status_t vmo_set_stream_size(
     struct vmo* v,
     uint64_t size); // OUT_OF_RANGE above the size; bytes cut off read zero when it grows again
 
+// Makes the size at least `size`; the stream size stays. UNAVAILABLE, OUT_OF_RANGE.
+status_t vmo_expand(struct vmo* v, uint64_t size);
+
 // ---- contents ----
 status_t vmo_read(struct vmo* v, void* dst, uint64_t offset, size_t len);
 status_t vmo_write(struct vmo* v, const void* src, uint64_t offset, size_t len);
@@ -123,6 +126,10 @@ status_t vmo_read_user(struct vmo* v, void __user* dst, uint64_t offset, size_t 
                        size_t* actual);
 status_t vmo_write_user(struct vmo* v, const void __user* src, uint64_t offset, size_t len,
                         size_t* actual);
+// The same, and the stream size follows what is written beyond it, page by page. What lies between
+// it and `offset` is the caller's to have cleared.
+status_t vmo_append_user(struct vmo* v, const void __user* src, uint64_t offset, size_t len,
+                         size_t* actual);
 
 // zx_vmo_op_range, except LOCK. COMMIT, DECOMMIT, ZERO, PREFETCH, DONT_NEED, ALWAYS_NEED, UNLOCK,
 // TRY_LOCK, CACHE_*.
