@@ -246,31 +246,34 @@ static page_slot_t* slot_if_own(struct page_tree* t, uint64_t at, struct page_no
     return where;
 }
 
-// One page more in every node above tree index `at`, all of which are there and ours.
-static void path_add_page(struct page_tree* t, uint64_t at) {
+// Pages more (or less, modulo 2^64) in every node above tree index `at`, all of them there and
+// ours.
+static void path_add_pages(struct page_tree* t, uint64_t at, uint64_t delta) {
     page_slot_t slot = t->root;
     for (uint32_t span = t->levels; span > 0;) {
         struct page_node* node = slot_node(slot);
-        node->pages++;
+        node->pages += delta;
         slot = node->slot[slot_number(at, --span)];
     }
 }
 
-// page_tree_set() of a page where nothing else has to change. False: the general way.
-static bool set_page_in_place(struct page_tree* t, uint64_t at, page_slot_t page,
-                              page_slot_t* before) {
+// page_tree_set() where no node comes or goes. False: the general way.
+static bool set_in_place(struct page_tree* t, uint64_t at, page_slot_t slot, page_slot_t* before) {
     struct page_node* leaf;
     page_slot_t* where = slot_if_own(t, at, &leaf);
-    if (where == nullptr) {
+    uint64_t place = bit(slot_number(at, 0));
+    if (where == nullptr ||
+        (slot == PAGE_SLOT_ABSENT && (leaf == nullptr || leaf->present == place))) {
         return false;
     }
     *before = *where;
-    *where = page;
-    if (!page_slot_is_page(*before)) {
-        path_add_page(t, at);
-        if (leaf != nullptr) {
-            leaf->present |= bit(slot_number(at, 0));
-        }
+    *where = slot;
+    if (leaf != nullptr) {
+        leaf->present = slot == PAGE_SLOT_ABSENT ? leaf->present & ~place : leaf->present | place;
+    }
+    uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(*before);
+    if (delta != 0) {
+        path_add_pages(t, at, delta);
     }
     return true;
 }
@@ -298,7 +301,7 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
         return STATUS_OK;
     }
     page_slot_t before;
-    if (!page_slot_is_page(slot) || !set_page_in_place(t, at, slot, &before)) {
+    if (!set_in_place(t, at, slot, &before)) {
         if (r->count < nodes_for(t, at)) {
             return STATUS_NO_MEMORY;
         }
