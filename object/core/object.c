@@ -43,6 +43,8 @@ void object_init(struct object* o, const struct object_ops* ops, spinlock_t* sha
     atomic_store_explicit(&o->handles, 0, memory_order_relaxed);
     atomic_store_explicit(&o->signals, initial, memory_order_relaxed);
     list_init(&o->observers);
+    o->next_handleless = nullptr;
+    atomic_store_explicit(&o->handleless_queued, false, memory_order_relaxed);
     o->koid = koid_new();
     atomic_fetch_add_explicit(&objects.live[ops->type], 1, memory_order_relaxed);
 }
@@ -139,11 +141,39 @@ void object_handle_added(struct object* o) {
     ASSERT(before < COUNT_LIMIT);
 }
 
+// For later, with a reference. An object that got a handle again meanwhile (by its koid) and lost
+// it may be queued already: then it is told once for both.
+static void queue_handleless(struct thread* self, struct object* o) {
+    if (!atomic_exchange_explicit(&o->handleless_queued, true, memory_order_acq_rel)) {
+        o->next_handleless = self->handleless;
+        self->handleless = object_ref(o);
+    }
+}
+
+// One at a time: a channel that goes closes the handles in its messages, whose objects may be
+// channels with messages; a chain of any length must not nest on the kernel's stack.
+static void tell_handleless(struct object* o) {
+    struct thread* self = thread_current();
+    if (self->closing) {
+        queue_handleless(self, o);
+        return;
+    }
+    self->closing = true;
+    o->ops->on_zero_handles(o);
+    while ((o = self->handleless) != nullptr) {
+        self->handleless = o->next_handleless;
+        atomic_store_explicit(&o->handleless_queued, false, memory_order_release);
+        o->ops->on_zero_handles(o);
+        object_unref(o);
+    }
+    self->closing = false;
+}
+
 void object_handle_removed(struct object* o) {
     uint32_t before = atomic_fetch_sub_explicit(&o->handles, 1, memory_order_acq_rel);
     ASSERT(before != 0);
-    if (before == 1) {
-        o->ops->on_zero_handles(o);
+    if (before == 1 && o->ops->on_zero_handles != op_none) {
+        tell_handleless(o);
     }
 }
 

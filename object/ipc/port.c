@@ -102,10 +102,18 @@ static void port_on_zero_handles(struct object* o) {
     struct port* p = container_of(o, struct port, base);
     struct list dropped;
     list_init(&dropped);
+    struct wake_list wl;
+    wake_list_begin(&wl);
     spin_acquire(&p->lock);
-    port_state(p)->closed = true;
-    list_splice_back(&dropped, &port_state(p)->packets);
+    struct port_state* s = port_state(p);
+    s->closed = true;
+    list_splice_back(&dropped, &s->packets);
+    struct list_node* n;
+    while ((n = list_pop_front(&s->waiters)) != nullptr) {
+        (void)wake_list_add(&wl, container_of(n, struct waiter, node), STATUS_CANCELED);
+    }
     spin_release(&p->lock);
+    wake_list_flush(&wl);
     release_packets(&dropped);
     struct object* source;
     while ((source = first_pending(p)) != nullptr) {
@@ -239,16 +247,20 @@ status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out) {
     struct port_packet* packet = nullptr;
     spin_acquire(&p->lock);
     struct port_state* s = port_state(p);
+    bool closed = s->closed;
     struct list_node* n = list_pop_front(&s->packets);
     if (n != nullptr) {
         packet = container_of(n, struct port_packet, node);
         s->user_packets -= is_user(packet);
-    } else if (deadline_ns > 0) {
+    } else if (deadline_ns > 0 && !closed) {
         waiter_init(&w.waiter);
         list_push_back(&s->waiters, &w.waiter.node);
     }
     spin_release(&p->lock);
     if (packet == nullptr) {
+        if (closed) {
+            return STATUS_CANCELED; // its last handle was closed while this call was on its way
+        }
         if (deadline_ns <= 0) {
             return STATUS_TIMED_OUT;
         }

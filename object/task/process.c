@@ -249,11 +249,15 @@ static inline void process_lock_held(struct process* p) TA_ASSERT(p->lock) {
     DEBUG_ASSERT(mutex_held(&p->lock));
 }
 
-void process_add_thread_locked(struct process* p, struct list_node* link) {
+status_t process_add_thread_locked(struct process* p, struct list_node* link) {
     process_lock_held(p);
     struct process_state* s = process_state(p);
+    if (s->phase >= PROCESS_DYING) {
+        return STATUS_BAD_STATE;
+    }
     list_push_back(&s->threads, link);
     s->thread_count++;
+    return STATUS_OK;
 }
 
 void process_remove_thread_locked(struct process* p, struct list_node* link) {

@@ -88,6 +88,16 @@ static void user_thread_entry(void) {
     arch_enter_user(t->entry, t->stack, t->arg1, t->arg2);
 }
 
+// On failure the object is one that was never in the process's list.
+static status_t join_process(struct thread_object* t, struct process* p) {
+    MUTEX_GUARD(process_lock(p));
+    status_t status = process_add_thread_locked(p, &t->process_link);
+    if (status != STATUS_OK) {
+        t->phase = THREAD_PHASE_DEAD;
+    }
+    return status;
+}
+
 status_t thread_object_create(struct process* p, const char* name, size_t name_len,
                               struct thread_object** out) {
     struct thread_object* t = slab_alloc_zero(&thread_object_cache);
@@ -114,9 +124,12 @@ status_t thread_object_create(struct process* p, const char* name, size_t name_l
     t->kernel->handles = process_handles(p);
     t->kernel->user = t;
     t->kernel->tid = t->base.koid;
+    status_t status = join_process(t, p);
+    if (status != STATUS_OK) {
+        object_unref(&t->base);
+        return status;
+    }
     *out = t;
-    MUTEX_GUARD(process_lock(p));
-    process_add_thread_locked(p, &t->process_link);
     return STATUS_OK;
 }
 

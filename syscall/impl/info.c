@@ -398,7 +398,9 @@ static status_t get_one(const struct topic* t, struct object* o, zx_rights_t rig
     if (size < t->record_size) {
         return STATUS_BUFFER_TOO_SMALL;
     }
-    union record record;
+    // Only what is copied out is cleared: the short topics are asked often.
+    UNINITIALIZED union record record;
+    memset(&record, 0, t->record_size);
     TRY(t->fill(o, rights, &record));
     if (arch_copy_to_user(buffer, &record, t->record_size) != 0) {
         return STATUS_INVALID_ARGS;

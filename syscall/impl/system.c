@@ -8,12 +8,11 @@
 #include <arch/cpu.h>
 #include <arch/power.h>
 #include <debug/command.h>
-#include <debug/init.h>
 #include <debug/log.h>
 #include <object/cprng.h>
 #include <object/job.h>
 #include <platform/uart.h>
-#include <sched/deferred.h>
+#include <vm/heap.h>
 
 // ---- random numbers ----
 
@@ -64,26 +63,36 @@ status_t sys_system_powerctl(struct resource*, uint32_t cmd, const zx_system_pow
 
 // ---- the debug console ----
 
-// One call's output stays together up to this many bytes: a marker of the tests is shorter.
-constexpr size_t CONSOLE_CHUNK = 256;
+// One call's output stays together up to this many bytes: what the markers of the tests need.
+constexpr size_t CONSOLE_TOGETHER = 1024;
+constexpr size_t CONSOLE_CHUNK = 256; // what fits on the stack
 
-status_t sys_debug_write(const void __user* buffer, size_t buffer_size) {
-    const char __user* from = buffer;
-    UNINITIALIZED char chunk[CONSOLE_CHUNK];
-    while (buffer_size > 0) {
-        size_t n = min(buffer_size, sizeof(chunk));
+static status_t write_chunks(const char __user* from, size_t size, char* chunk, size_t chunk_size) {
+    while (size > 0) {
+        size_t n = min(size, chunk_size);
         if (arch_copy_from_user(chunk, from, n) != 0) {
             return STATUS_INVALID_ARGS;
         }
         console_write(chunk, n);
         from += n;
-        buffer_size -= n;
+        size -= n;
         // The length is the caller's word: a kill must be able to end this.
         if (thread_killed()) {
             return STATUS_INTR_KILLED;
         }
     }
     return STATUS_OK;
+}
+
+status_t sys_debug_write(const void __user* buffer, size_t buffer_size) {
+    UNINITIALIZED char small[CONSOLE_CHUNK];
+    char* large = buffer_size > sizeof(small) ? heap_alloc(CONSOLE_TOGETHER) : nullptr;
+    status_t status = large != nullptr ? write_chunks(buffer, buffer_size, large, CONSOLE_TOGETHER)
+                                       : write_chunks(buffer, buffer_size, small, sizeof(small));
+    if (large != nullptr) {
+        heap_free(large);
+    }
+    return status;
 }
 
 status_t sys_debug_send_command(struct resource*, const char __user* buffer, size_t buffer_size) {
@@ -94,65 +103,10 @@ status_t sys_debug_send_command(struct resource*, const char __user* buffer, siz
     return kcommand_run(line, buffer_size);
 }
 
-// Threads that wait for console input. The receive interrupt queues deferred work, which wakes them
-// all; each looks again.
-static struct {
-    spinlock_t lock;     // class OBJECT
-    struct list waiters; // struct waiter; under lock
-    struct deferred arrived;
-} input = {.lock = SPINLOCK_INIT(LOCK_CLASS_OBJECT), .waiters = LIST_INIT(input.waiters)};
-
-static void wake_readers(struct deferred*) {
-    struct wake_list wl;
-    wake_list_begin(&wl);
-    spin_acquire(&input.lock);
-    struct list_node* n;
-    while ((n = list_pop_front(&input.waiters)) != nullptr) {
-        (void)wake_list_add(&wl, container_of(n, struct waiter, node), STATUS_OK);
-    }
-    spin_release(&input.lock);
-    wake_list_flush(&wl);
-}
-
-static void input_arrived(void) {
-    deferred_queue(&input.arrived);
-}
-
-static void listen_for_input(void) {
-    input.arrived.fn = wake_readers;
-    uart_set_receive_hook(input_arrived);
-}
-INIT_HOOK(INIT_OBJECTS, listen_for_input);
-
-// Reads into `out` or, when there is nothing, waits for the next arrival.
-static status_t read_or_wait(char* out, size_t size, size_t* got) {
-    UNINITIALIZED struct waiter w;
-    waiter_init(&w);
-    spin_acquire(&input.lock);
-    list_push_back(&input.waiters, &w.node);
-    spin_release(&input.lock);
-    // After the registration: what arrives from now on wakes us.
-    *got = uart_read(out, size);
-    status_t status = STATUS_OK;
-    if (*got == 0) {
-        status = waiter_block(&w, TIME_INFINITE, WAIT_INTERRUPTIBLE, 0);
-    } else if (!waiter_claim(&w, STATUS_OK)) {
-        // The waker has claimed it: it is unlinked already.
-    }
-    spin_acquire(&input.lock);
-    if (list_linked(&w.node)) {
-        list_remove(&w.node);
-    }
-    spin_release(&input.lock);
-    return status;
-}
-
+// Does not wait: nothing typed is no error, and 0 bytes.
 status_t sys_debug_read(struct resource*, void __user* buffer, size_t buffer_size, size_t* actual) {
     UNINITIALIZED char chunk[CONSOLE_CHUNK];
-    size_t got = 0;
-    while (got == 0 && buffer_size != 0) {
-        TRY(read_or_wait(chunk, min(buffer_size, sizeof(chunk)), &got));
-    }
+    size_t got = uart_read(chunk, min(buffer_size, sizeof(chunk)));
     *actual = got;
     return arch_copy_to_user(buffer, chunk, got) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
 }

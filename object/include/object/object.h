@@ -61,8 +61,10 @@ struct object {
         struct object* next_dead; // destruction queue, refs == 0
         struct epoch_item epoch;  // after destroy()
     };
-    zx_koid_t koid;      // immutable
-    spinlock_t own_lock; // unused by peers that share one
+    struct object* next_handleless; // queue of objects without handles; its thread's own
+    zx_koid_t koid;                 // immutable
+    spinlock_t own_lock;            // unused by peers that share one
+    _Atomic(bool) handleless_queued;
 };
 
 void op_none(struct object* o);

@@ -61,7 +61,9 @@ uintptr_t process_break_on_load(struct process* p);
 
 // ---- for threads (object/task/thread.c) ----
 mutex_t* process_lock(struct process* p);
-void process_add_thread_locked(struct process* p, struct list_node* link) TA_REQ(process_lock(p));
+// BAD_STATE: the process is dying, or dead.
+status_t process_add_thread_locked(struct process* p, struct list_node* link)
+    TA_REQ(process_lock(p));
 void process_remove_thread_locked(struct process* p, struct list_node* link)
     TA_REQ(process_lock(p));
 // Runs `commit(arg)` under the lock if a thread may start now: `first` demands INITIAL (and makes

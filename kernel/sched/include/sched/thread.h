@@ -75,9 +75,11 @@ struct thread {
     uint8_t blocked_reason; // ZX_THREAD_STATE_BLOCKED_* >> 8 while blocked; written by the thread
                             // itself
     struct object*
-        dying;       // object layer: what waits for the destruction under way; the thread's own
-    bool destroying; // object layer: a destruction is under way; the thread's own
-    uint64_t tid;    // koid for user threads
+        dying; // object layer: what waits for the destruction under way; the thread's own
+    struct object* handleless; // object layer: what lost its last handle meanwhile; likewise
+    bool destroying;           // object layer: a destruction is under way; the thread's own
+    bool closing;              // object layer: an object without handles is being told; likewise
+    uint64_t tid;              // koid for user threads
     char name[THREAD_NAME_MAX];
     struct thread_sched sched; // the scheduler's
 };
