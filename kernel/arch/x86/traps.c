@@ -203,49 +203,58 @@ static uint32_t exception_type(uint64_t vector) {
     }
 }
 
+// The bits of the error code in their new places.
 static enum fault_flags fault_flags(uint64_t error_code) {
-    return ((error_code & PF_WRITE) != 0 ? FAULT_WRITE : 0) |
-           ((error_code & PF_EXEC) != 0 ? FAULT_EXEC : 0) |
-           ((error_code & PF_USER) != 0 ? FAULT_USER : 0) |
-           ((error_code & PF_PRESENT) != 0 ? FAULT_PRESENT : 0);
+    static_assert(PF_WRITE == FAULT_WRITE << 1 && PF_EXEC == FAULT_EXEC << 3);
+    static_assert(PF_USER == FAULT_USER && PF_PRESENT << 3 == FAULT_PRESENT);
+    return (enum fault_flags)((error_code >> 1 & FAULT_WRITE) | (error_code >> 3 & FAULT_EXEC) |
+                              (error_code & FAULT_USER) | (error_code << 3 & FAULT_PRESENT));
 }
 
-static void user_exception(struct arch_user_frame* frame) {
-    struct arch_exception_report report = {.type = exception_type(frame->vector),
-                                           .vector = frame->vector,
-                                           .error_code = frame->error_code};
-    if (frame->vector == X86_VECTOR_PF) {
-        report.cr2 = cr2_read();
-        if ((frame->error_code & PF_RESERVED) != 0) {
-            kernel_fault(frame, report.cr2);
-        }
-        irq_enable();
-        status_t status = STATUS_NOT_FOUND; // nothing is mapped for user mode in the kernel half
-        if ((frame->error_code & (PF_PRESENT | PF_USER)) == PF_PRESENT) {
-            // An access that the CPU made on its own account, with supervisor rights, and SMAP
-            // refused. Hardware makes such accesses to descriptor tables only; QEMU before 9.1 also
-            // reads the stack so in a far return or IRET of user mode. Nothing the VM could do
-            // would let it pass.
-            status = STATUS_ACCESS_DENIED;
-        } else if (report.cr2 < USER_HALF_END) {
-            status = arch_upcall_page_fault(report.cr2, fault_flags(frame->error_code));
-        }
-        if (status == STATUS_OK) {
-            return;
-        }
-        report.synth_code = (uint32_t)status;
-    } else if (frame->vector == X86_VECTOR_DB) {
+static NOINLINE void exception_report(struct arch_user_frame* frame, uint64_t cr2,
+                                      status_t status) {
+    if (frame->vector == X86_VECTOR_DB) {
         dr6_write(0xffff0ff0);
     }
     irq_enable();
-    report_exception(frame, &report);
+    report_exception(frame, &(struct arch_exception_report){
+                                .type = exception_type(frame->vector),
+                                .vector = frame->vector,
+                                .error_code = frame->error_code,
+                                .cr2 = cr2,
+                                .synth_code = (uint32_t)status,
+                            });
+}
+
+static void user_page_fault(struct arch_user_frame* frame) {
+    const uint64_t cr2 = cr2_read();
+    if (unlikely((frame->error_code & PF_RESERVED) != 0)) {
+        kernel_fault(frame, cr2);
+    }
+    irq_enable();
+    status_t status;
+    if (unlikely((frame->error_code & (PF_PRESENT | PF_USER)) == PF_PRESENT)) {
+        // An access that the CPU made on its own account, with supervisor rights, and SMAP refused.
+        // Hardware makes such accesses to descriptor tables only; QEMU before 9.1 also reads the
+        // stack so in a far return or IRET of user mode. Nothing the VM could do would let it pass.
+        status = STATUS_ACCESS_DENIED;
+    } else if (unlikely(cr2 >= USER_HALF_END)) {
+        status = STATUS_NOT_FOUND; // nothing is mapped for user mode in the kernel half
+    } else {
+        status = arch_upcall_page_fault(cr2, fault_flags(frame->error_code));
+    }
+    if (unlikely(status != STATUS_OK)) {
+        exception_report(frame, cr2, status);
+    }
 }
 
 void x86_user_trap(struct arch_user_frame* frame) {
-    if (frame->vector >= X86_VECTOR_FIRST_EXTERNAL) {
+    if (frame->vector == X86_VECTOR_PF) {
+        user_page_fault(frame);
+    } else if (frame->vector >= X86_VECTOR_FIRST_EXTERNAL) {
         interrupt((uint32_t)frame->vector);
     } else {
-        user_exception(frame);
+        exception_report(frame, 0, STATUS_OK);
     }
     x86_user_return_prepare(frame);
 }
