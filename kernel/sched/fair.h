@@ -18,6 +18,8 @@ constexpr uint64_t FAIR_SLICE_NS = 2'000'000;  // how long a thread runs while o
 constexpr uint64_t FAIR_CREDIT_NS = 1'000'000; // how far behind min a sleeper may come back
 constexpr uint64_t FAIR_GRANULARITY_NS =
     500'000; // how far behind the running thread a woken one must be to preempt it
+constexpr uint64_t FAIR_SPARE_NS =
+    100'000; // how long a thread that has just been switched to is not preempted
 constexpr uint32_t FAIR_PRIORITY_COUNT = 24;
 constexpr uint32_t FAIR_SCALE_BITS = 20;
 

@@ -32,6 +32,7 @@ void sched_ticks_init(void) {
     sched_global.slice = FAIR_SLICE_NS * (rate / 1000) / 1'000'000;
     sched_global.credit = FAIR_CREDIT_NS * (rate / 1000) / 1'000'000;
     sched_global.granularity = FAIR_GRANULARITY_NS * (rate / 1000) / 1'000'000;
+    sched_global.spare = FAIR_SPARE_NS * (rate / 1000) / 1'000'000;
 }
 
 // Ticks are compared on their own CPU only; what is far away needs no precision.
@@ -295,14 +296,25 @@ static bool preempts(const struct cpu_sched* c, const struct thread* t) {
            fair_preempts(t->sched.vruntime, current->sched.vruntime, sched_global.granularity);
 }
 
+// A fair thread that has only just got this CPU keeps it for a moment: it may be about to block,
+// and then one switch does for two.
+static bool spared(const struct cpu_sched* c, const struct thread* t) {
+    const struct thread* current = c->current;
+    return c == this_cpu() && !thread_is_fixed(t) && !current->sched.is_idle &&
+           cpu_ticks() - current->sched.started < sched_global.spare;
+}
+
 // Queues a READY thread on c, which it belongs to. True: c needs an IPI_RESCHED.
 [[nodiscard]] static bool enqueue(struct cpu_sched* c, struct thread* t) {
     t->sched.migrate = false;
     t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
     run_queue_insert(c, t);
     if (preempts(c, t)) {
-        atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
-        return sched_resched_locked(c);
+        if (!spared(c, t)) {
+            atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
+            return sched_resched_locked(c);
+        }
+        c->slice_end = min(c->slice_end, c->current->sched.started + sched_global.spare);
     }
     if (c != this_cpu()) {
         return c->ready_count == 1; // its timer may be off

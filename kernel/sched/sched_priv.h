@@ -78,7 +78,7 @@ struct sched_global {
         idle; // CPUs that run their idle thread and have not been picked for a wake-up since
     _Atomic(uint64_t) epoch; // the current epoch
     // FAIR_*_NS in ticks; constant after sched_ticks_init()
-    uint64_t slice, credit, granularity;
+    uint64_t slice, credit, granularity, spare;
     uint64_t ticks_per_second;
 };
 extern struct sched_global sched_global;
