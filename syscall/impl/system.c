@@ -11,6 +11,7 @@
 #include <debug/log.h>
 #include <object/cprng.h>
 #include <object/job.h>
+#include <object/system_event.h>
 #include <platform/uart.h>
 #include <vm/heap.h>
 
@@ -34,6 +35,18 @@ status_t sys_cprng_add_entropy(const void __user* buffer, size_t buffer_size) {
     }
     cprng_add_entropy(entropy, buffer_size);
     __builtin_memset(entropy, 0, sizeof(entropy));
+    return STATUS_OK;
+}
+
+// ---- memory pressure ----
+
+status_t sys_system_get_event(struct job* root_job, uint32_t kind, struct user_out_handle* event) {
+    if (root_job != job_root()) {
+        return STATUS_ACCESS_DENIED;
+    }
+    struct object* o;
+    TRY(system_event_get(kind, &o));
+    event->handle = handle_make(o, ZX_DEFAULT_SYSTEM_EVENT_LOW_MEMORY_RIGHTS);
     return STATUS_OK;
 }
 

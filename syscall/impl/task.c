@@ -5,7 +5,6 @@
 
 #include <zircon/syscalls/policy.h>
 
-#include <arch/clock.h>
 #include <arch/cpu.h>
 #include <lib/string.h>
 #include <object/job.h>
@@ -244,10 +243,4 @@ status_t sys_nanosleep(zx_time_t deadline) {
         return STATUS_OK;
     }
     return thread_sleep_until(deadline, WAIT_INTERRUPTIBLE);
-}
-
-// Only where user mode cannot read the counter itself: ticks are nanoseconds then.
-// In the unit of zx_ticks_per_second(): the vDSO scales it as it would scale the counter.
-zx_ticks_t sys_ticks_get_via_kernel(void) {
-    return (zx_ticks_t)(clock_ns_to_ticks(clock_monotonic_ns()) - arch_clock_scale()->base_ticks);
 }
