@@ -38,12 +38,12 @@ static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
     return map_pages(m, va, &page, 1, flags, tables);
 }
 
-status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
-                    struct table_reserve* tables) {
-    enum mmu_flags flags = mapping_mmu_flags(m, writable);
-    status_t status = map_pages(m, va, &page, 1, flags, tables);
-    return unlikely(status == STATUS_ALREADY_EXISTS) ? replace_page(m, va, page, flags, tables)
-                                                     : status;
+status_t enter_page_slow(const struct mapping* m, vaddr_t va, paddr_t page, enum mmu_flags flags,
+                         status_t why, struct table_reserve* tables) {
+    if (why == STATUS_NO_MEMORY) {
+        why = map_pages(m, va, &page, 1, flags, tables);
+    }
+    return why == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : why;
 }
 
 static paddr_t run_page(const struct page_set* set, uint64_t index) {

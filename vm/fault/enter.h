@@ -6,7 +6,7 @@
 #include <lib/status.h>
 #include <vm/page_set.h>
 
-#include "../aspace/mapping.h"
+#include "../aspace/vmar_priv.h"
 
 // Whether the set is one physical run, so that translations need no look-up and may be large.
 static inline bool is_run(const struct page_set* set) {
@@ -37,5 +37,12 @@ status_t enter_present_locked(const struct mapping* m, struct page_set* set, uin
                               bool* rest) TA_REQ(set->lock);
 
 // Maps one page at va, replacing whatever is there. With W only if `writable`.
-status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
-                    struct table_reserve* tables);
+status_t enter_page_slow(const struct mapping* m, vaddr_t va, paddr_t page, enum mmu_flags flags,
+                         status_t why, struct table_reserve* tables);
+static inline status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
+                                  struct table_reserve* tables) {
+    enum mmu_flags flags = mapping_mmu_flags(m, writable);
+    status_t status = mmu_map(&m->as->arch, va, &page, 1, flags, true, tables);
+    return likely(status == STATUS_OK) ? STATUS_OK
+                                       : enter_page_slow(m, va, page, flags, status, tables);
+}

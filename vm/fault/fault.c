@@ -50,43 +50,58 @@ static status_t fault_run_locked(const struct mapping* m, struct page_set* set, 
     return enter_run_locked(m, set, first, count, tables);
 }
 
+// The neighbours up to FAULT_AROUND_PAGES - 1 to either side in what page_tree_lookup_near() says.
+constexpr uint64_t NEAR_BITS =
+    ((uint64_t)1 << FAULT_AROUND_PAGES) - 2 | UINT64_MAX << (65 - FAULT_AROUND_PAGES);
+
 // The page is there already: its neighbours that are there too come along. A conflict with what
 // others mapped meanwhile is left to the single page.
 static status_t fault_around_locked(const struct mapping* m, struct page_set* set, uint64_t index,
-                                    uint64_t limit, const struct page_view* view,
+                                    uint64_t limit, paddr_t paddr, bool writable,
                                     struct table_reserve* tables) TA_REQ(set->lock) {
     uint64_t first;
     uint64_t count;
     block_around(m, index, limit, FAULT_AROUND_PAGES, &first, &count);
-    if (count == 1) {
-        return enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables);
+    if (count > 1) {
+        bool rest; // other neighbours fault for themselves
+        status_t status = enter_present_locked(m, set, first, count, writable, tables, &rest);
+        if (status != STATUS_ALREADY_EXISTS) {
+            return status;
+        }
     }
-    bool rest; // other neighbours fault for themselves
-    status_t status = enter_present_locked(m, set, first, count, view->writable, tables, &rest);
-    return status == STATUS_ALREADY_EXISTS
-               ? enter_page(m, mapping_va(m, index), view->paddr, view->writable, tables)
-               : status;
+    return enter_page(m, mapping_va(m, index), paddr, writable, tables);
+}
+
+// There is no page that would do: make one, or find one elsewhere.
+static status_t fault_make_locked(const struct mapping* m, struct page_set* set, vaddr_t va,
+                                  uint64_t index, page_slot_t slot, enum fault_flags flags,
+                                  struct fault_ctx* ctx) TA_REQ(set->lock) {
+    enum page_access access = (flags & FAULT_WRITE) != 0 ? PAGE_WRITE : PAGE_LOOK;
+    access |= (flags & FAULT_PRESENT) == 0 ? PAGE_UNMAPPED : 0;
+    ctx->request.wanted = FAULT_AROUND_PAGES;
+    UNINITIALIZED struct page_view view;
+    TRY(page_set_make_locked(set, index, slot, access, &ctx->request, &view));
+    if (view.zero) {
+        page_set_note_zero_locked(set, &view);
+    }
+    status_t status = enter_page(m, va, view.paddr, view.writable, &ctx->tables);
+    page_set_put(&view);
+    return status;
 }
 
 static status_t fault_page_locked(const struct mapping* m, struct page_set* set, vaddr_t va,
                                   uint64_t index, uint64_t limit, enum fault_flags flags,
                                   struct fault_ctx* ctx) TA_REQ(set->lock) {
-    bool write = (flags & FAULT_WRITE) != 0;
-    ctx->request.wanted = FAULT_AROUND_PAGES;
-    UNINITIALIZED struct page_view view;
-    TRY(page_set_get_locked(set, index, write ? PAGE_WRITE : PAGE_LOOK, &ctx->request, &view));
-    if (view.zero) {
-        page_set_note_zero_locked(set, &view);
+    UNINITIALIZED bool own;
+    UNINITIALIZED uint64_t near;
+    page_slot_t slot = page_tree_lookup_near(&page_set_state(set)->tree, index, &own, &near);
+    if (!page_slot_is_page(slot) || ((flags & FAULT_WRITE) != 0 && !own)) {
+        return fault_make_locked(m, set, va, index, slot, flags, ctx);
     }
-    bool around = view.page != nullptr && !view.fresh && view.backing == nullptr;
-    status_t status;
-    if (around && (flags & FAULT_PRESENT) == 0) {
-        status = fault_around_locked(m, set, index, limit, &view, &ctx->tables);
-    } else {
-        status = enter_page(m, va, view.paddr, view.writable, &ctx->tables);
-    }
-    page_set_put(&view);
-    return status;
+    paddr_t paddr = page_to_paddr(page_slot_page(slot));
+    return (near & NEAR_BITS) != 0 && (flags & FAULT_PRESENT) == 0
+               ? fault_around_locked(m, set, index, limit, paddr, own, &ctx->tables)
+               : enter_page(m, va, paddr, own, &ctx->tables);
 }
 
 static status_t fault_set_locked(const struct mapping* m, struct page_set* set, vaddr_t va,

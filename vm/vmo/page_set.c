@@ -101,10 +101,16 @@ status_t page_set_store_locked(struct page_set* set, uint64_t index, page_slot_t
     return status;
 }
 
-// Puts a page of its own into the slot: a copy of `from`, or a zero page if null. `shown`: some
-// translation may show what the slot has now.
-static status_t make_own_locked(struct page_set* set, uint64_t index, const void* from, bool shown,
-                                struct page_view* out) TA_REQ(set->lock) {
+// Whether some translation may show what a slot has now.
+enum shown : uint8_t { SHOWN_NEVER, SHOWN_RARELY, SHOWN_MAYBE };
+
+static enum shown shown_for(enum page_access access) {
+    return (access & PAGE_UNMAPPED) != 0 ? SHOWN_RARELY : SHOWN_MAYBE;
+}
+
+// Puts a page of its own into the slot: a copy of `from`, or a zero page if null.
+static status_t make_own_locked(struct page_set* set, uint64_t index, const void* from,
+                                enum shown shown, struct page_view* out) TA_REQ(set->lock) {
     struct page* fresh = page_set_alloc_page(from == nullptr);
     if (fresh == nullptr) {
         return STATUS_NO_MEMORY;
@@ -112,8 +118,11 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
     if (from != nullptr) {
         memcpy(page_to_virt(fresh), from, PAGE_SIZE);
     }
-    if (shown) {
-        page_set_unmap_range_locked(set, index, 1); // PS1; harmless if the store fails
+    // PS1; harmless if the store fails.
+    if (shown == SHOWN_RARELY) {
+        page_set_unmap_rare_locked(set, index);
+    } else if (shown != SHOWN_NEVER) {
+        page_set_unmap_range_locked(set, index, 1);
     }
     struct page_garbage garbage = {};
     status_t status = page_set_store_locked(set, index, page_slot_from_page(fresh), &garbage);
@@ -128,7 +137,6 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
         .paddr = page_to_paddr(fresh),
         .page = fresh,
         .writable = true,
-        .fresh = true,
     };
     return STATUS_OK;
 }
@@ -207,36 +215,20 @@ static status_t get_cloned_locked(struct page_set* set, uint64_t index, enum pag
         return STATUS_OK;
     }
     const void* from = there.zero ? nullptr : phys_to_virt(there.paddr);
-    status_t status = make_own_locked(set, index, from, true, out);
+    status_t status = make_own_locked(set, index, from, shown_for(access), out);
     page_set_put(&there);
     return status;
 }
 
-status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
-                             struct page_request* request, struct page_view* out) {
+status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                              enum page_access access, struct page_request* request,
+                              struct page_view* out) {
     struct page_set_state* st = page_set_state(set);
-    DEBUG_ASSERT(index < st->size >> PAGE_SHIFT);
     bool write = (access & PAGE_WRITE) != 0;
-    if (unlikely(set->kind == PAGE_SET_PHYSICAL || set->kind == PAGE_SET_WIRED)) {
-        *out = (struct page_view){
-            .paddr = {set->phys_base.raw + (index << PAGE_SHIFT)},
-            .writable = set->kind == PAGE_SET_PHYSICAL,
-        };
-        return write && !out->writable ? STATUS_ACCESS_DENIED : STATUS_OK;
-    }
-    UNINITIALIZED bool exclusive;
-    page_slot_t slot = page_tree_lookup(&st->tree, index, &exclusive);
     if (page_slot_is_page(slot)) {
-        struct page* p = page_slot_page(slot);
-        if (write && !exclusive) {
-            return make_own_locked(set, index, page_to_virt(p), true, out);
-        }
-        *out = (struct page_view){
-            .paddr = page_to_paddr(p),
-            .page = p,
-            .writable = exclusive,
-        };
-        return STATUS_OK;
+        DEBUG_ASSERT(write);
+        const void* from = page_to_virt(page_slot_page(slot));
+        return make_own_locked(set, index, from, shown_for(access), out);
     }
     if (slot == PAGE_SLOT_ABSENT) {
         if (set->kind == PAGE_SET_PAGER) {
@@ -247,8 +239,30 @@ status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_acc
         }
     }
     if (write) {
-        return make_own_locked(set, index, nullptr, st->zero_mapped, out);
+        return make_own_locked(set, index, nullptr,
+                               st->zero_mapped ? shown_for(access) : SHOWN_NEVER, out);
     }
     *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
     return STATUS_OK;
+}
+
+status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
+                             struct page_request* request, struct page_view* out) {
+    DEBUG_ASSERT(index < page_set_state(set)->size >> PAGE_SHIFT);
+    bool write = (access & PAGE_WRITE) != 0;
+    if (unlikely(set->kind == PAGE_SET_PHYSICAL || set->kind == PAGE_SET_WIRED)) {
+        *out = (struct page_view){
+            .paddr = {set->phys_base.raw + (index << PAGE_SHIFT)},
+            .writable = set->kind == PAGE_SET_PHYSICAL,
+        };
+        return write && !out->writable ? STATUS_ACCESS_DENIED : STATUS_OK;
+    }
+    UNINITIALIZED bool exclusive;
+    page_slot_t slot = page_tree_lookup(&page_set_state(set)->tree, index, &exclusive);
+    if (page_slot_is_page(slot) && (exclusive || !write)) {
+        struct page* p = page_slot_page(slot);
+        *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .writable = exclusive};
+        return STATUS_OK;
+    }
+    return page_set_make_locked(set, index, slot, access, request, out);
 }

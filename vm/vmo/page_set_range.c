@@ -13,10 +13,10 @@
 
 // ---- translations ----
 
-enum range_edit : uint8_t { EDIT_UNMAP, EDIT_WRITE_PROTECT };
+enum edit : uint8_t { EDIT_UNMAP, EDIT_UNMAP_RARE, EDIT_WRITE_PROTECT };
 
 // [first, end) in set coordinates, clipped to the mapping.
-static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum range_edit edit) {
+static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum edit edit) {
     first = max(first, m->first_page);
     end = min(end, m->first_page + mapping_pages(m));
     vaddr_t va = mapping_va(m, first);
@@ -24,10 +24,18 @@ static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum r
     if (edit == EDIT_WRITE_PROTECT && (m->perms & ZX_VM_PERM_WRITE) == 0) {
         return;
     }
-    UNINITIALIZED struct tlb_gather gather;
     struct arch_aspace* arch = &m->as->arch;
+    if (edit == EDIT_UNMAP_RARE) {
+        // One page. Nobody can enter a translation for it while we hold the page set's lock.
+        paddr_t paddr;
+        enum mmu_flags flags;
+        if (mmu_query(arch, va, &paddr, &flags) != STATUS_OK) {
+            return;
+        }
+    }
+    UNINITIALIZED struct tlb_gather gather;
     tlb_gather_begin(&gather, arch);
-    if (edit == EDIT_UNMAP) {
+    if (edit != EDIT_WRITE_PROTECT) {
         // Page sets whose contents change are mapped page by page: there is nothing to split, and
         // so no table is needed.
         struct table_reserve none = {};
@@ -39,8 +47,8 @@ static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum r
     tlb_gather_commit(&gather, arch);
 }
 
-static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t count,
-                              enum range_edit edit) TA_REQ(set->lock) {
+static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t count, enum edit edit)
+    TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);
     uint64_t end = index + count;
     for (struct interval* i = interval_first(&st->mappings, index, end); i != nullptr;
@@ -63,6 +71,10 @@ static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t cou
 
 void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count) {
     edit_range_locked(set, index, count, EDIT_UNMAP);
+}
+
+void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) {
+    edit_range_locked(set, index, 1, EDIT_UNMAP_RARE);
 }
 
 void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count) {

@@ -40,6 +40,28 @@ static uint64_t unshared_pages(const page_slot_t slots[], uint32_t count) {
     return own;
 }
 
+page_slot_t page_tree_lookup_near(const struct page_tree* t, uint64_t index, bool* exclusive,
+                                  uint64_t* near) {
+    uint64_t at = tree_index(t, index);
+    page_slot_t slot = t->root;
+    uint32_t span = t->levels;
+    bool shared = false;
+    uint64_t present = 0; // of the lowest node passed: the leaf, if the slot is a page's
+    if (at >= span_pages(span)) {
+        slot = PAGE_SLOT_ABSENT;
+    }
+    while (slot_is_node(slot, span)) {
+        struct page_node* node = slot_node(slot);
+        shared |= node_is_shared(node);
+        present = node->present;
+        slot = node->slot[slot_number(at, --span)];
+    }
+    uint32_t number = slot_number(at, 0);
+    *near = present >> number | present << (-number & 63);
+    *exclusive = page_slot_is_page(slot) && !shared && !page_is_shared(page_slot_page(slot));
+    return slot;
+}
+
 uint32_t page_tree_lookup_run(const struct page_tree* t, uint64_t index, uint32_t max,
                               page_slot_t slots[], uint64_t* exclusive) {
     uint64_t at = tree_index(t, index);

@@ -122,6 +122,8 @@ void page_set_unref(struct page_set* set); // may sleep
 enum page_access : uint32_t {
     PAGE_LOOK = 0,        // what is there: zero stays zero
     PAGE_WRITE = 1u << 0, // an own, private page, copied or allocated if need be
+    // A hint: the mapping that faults shows nothing there, so it is worth looking before unmapping.
+    PAGE_UNMAPPED = 1u << 1,
 };
 
 struct page_view {
@@ -129,7 +131,6 @@ struct page_view {
     struct page* page; // null for PHYSICAL, WIRED and for zero
     bool zero;
     bool writable;            // may be mapped writable now (PS2)
-    bool fresh;               // made by this call: nothing else shows it yet
     struct page_set* backing; // the page belongs to it, and its lock is held: page_set_put()
 };
 
@@ -141,6 +142,11 @@ struct page_view {
 // is NOT_FOUND and nothing is asked.
 status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,
                              struct page_request* request, struct page_view* out) TA_REQ(set->lock);
+// The second half, for who has looked the slot up (ANON, PAGER) and found no page, or one that it
+// may not write.
+status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                              enum page_access access, struct page_request* request,
+                              struct page_view* out) TA_REQ(set->lock);
 void page_set_put_backing(struct page_view* view);
 static inline void page_set_put(struct page_view* view) {
     if (unlikely(view->backing != nullptr)) {
@@ -163,6 +169,8 @@ status_t page_set_store_locked(struct page_set* set, uint64_t index, page_slot_t
 // Removes all translations that show [index, index + count), clones' included.
 void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count)
     TA_REQ(set->lock);
+// The same for one slot of which it is likely that no translation exists.
+void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) TA_REQ(set->lock);
 // Clears W in all translations of the range.
 void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count)
     TA_REQ(set->lock);

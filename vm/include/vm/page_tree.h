@@ -128,6 +128,11 @@ uint64_t page_tree_private_in(const struct page_tree* t, uint64_t first, uint64_
 // The slot at `index`; *exclusive (may be null) tells whether its page may be written in place.
 page_slot_t page_tree_lookup(const struct page_tree* t, uint64_t index, bool* exclusive);
 
+// The same, and for a page which neighbours in its leaf hold anything: bit i of *near stands for
+// index + i, bit 64 - i for index - i (or, past an end of the leaf, for a slot at its other end).
+page_slot_t page_tree_lookup_near(const struct page_tree* t, uint64_t index, bool* exclusive,
+                                  uint64_t* near);
+
 // The slots of up to `max` (<= 64) pages from `index`, as far as one leaf or one gap reaches;
 // returns how many (>= 1). Bit i of *exclusive (may be null): slots[i] is a page that may be
 // written in place.
