@@ -131,6 +131,8 @@ ALWAYS_INLINE struct thread* take_best(struct cpu_sched* c, uint64_t now, bool b
     return t != nullptr ? t : c->idle;
 }
 
+// Outside the analysis: the run-queue lock taken before the switch is released after it, by another
+// thread.
 void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks) TA_OFF {
     c->resched = false;
     run_queue_charge(c, prev, now);
@@ -231,6 +233,7 @@ static bool yields_to_nobody(const struct cpu_sched* c, struct thread* prev) {
     return false;
 }
 
+// Outside the analysis: the lock passes to the thread that runs next.
 void thread_yield(void) TA_OFF {
     irq_state_t state = irq_save();
     preempt_disable();
@@ -334,6 +337,7 @@ static struct cpu_sched* move(struct cpu_sched* c, struct thread* t, uint32_t cp
     return c;
 }
 
+// Outside the analysis: which run queue's lock is held depends on the thread.
 void sched_make_ready(struct cpu_sched* c, struct thread* t) TA_OFF {
     thread_set_state(t, THREAD_READY);
     for (;;) {
@@ -351,6 +355,7 @@ void sched_make_ready(struct cpu_sched* c, struct thread* t) TA_OFF {
     }
 }
 
+// Outside the analysis: it locks whatever CPU's queue the thread belongs to.
 void sched_unpark(struct thread* t) TA_OFF {
     irq_state_t state = irq_save();
     preempt_disable();

@@ -141,6 +141,7 @@ bool timer_cancel(struct timer* t) TA_OFF {
     }
 }
 
+// Outside the analysis: the lock is let go around each callback.
 static void run_expired(struct deferred* d) TA_OFF {
     struct timer_queue* q = container_of(d, struct timer_queue, work);
     for (;;) {

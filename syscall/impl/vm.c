@@ -75,7 +75,8 @@ status_t sys_vmo_get_size(struct vmo* v, uint64_t* size) {
     return STATUS_OK;
 }
 
-// RESIZE is asked for after the object's own answer: one that cannot be resized is UNAVAILABLE whoever asks.
+// RESIZE is asked for after the object's own answer: one that cannot be resized is UNAVAILABLE
+// whoever asks.
 status_t sys_vmo_set_size(struct vmo* v, zx_rights_t rights, uint64_t size) {
     if ((rights & ZX_RIGHT_RESIZE) == 0) {
         return (v->flags & VMO_RESIZABLE) != 0 ? STATUS_ACCESS_DENIED : STATUS_UNAVAILABLE;

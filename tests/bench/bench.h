@@ -12,6 +12,10 @@
 
 // Prints one figure (tests/README.md, "[bench]").
 void bench_report(const char* row, int64_t instructions);
+// Whether the command line asks for this row (`bench ROW...`; none: all).
+bool bench_wanted(const char* row);
+// Measures and reports a wanted row.
+void bench_row(const char* row, void (*operation)(void* arg), void* arg);
 // Ends the program with a message if `status` is not OK: a figure of something that failed is worse
 // than none.
 void bench_check(zx_status_t status, const char* what);

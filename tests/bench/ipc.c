@@ -74,13 +74,13 @@ static void call(void* arg) {
 void bench_ipc(void) {
     zx_handle_t process;
     struct caller c = {.channel = bench_partner("classic", &process), .size = 64};
-    bench_report("8", bench_measure(call, &c));
+    bench_row("8", call, &c);
     c.size = 1024;
-    bench_report("10", bench_measure(call, &c));
+    bench_row("10", call, &c);
     bench_check(zx_handle_close(c.channel), "close");
     bench_check(zx_handle_close(process), "close");
     c = (struct caller){.channel = bench_partner("combined", &process), .size = 64};
-    bench_report("9", bench_measure(call, &c));
+    bench_row("9", call, &c);
     bench_check(zx_handle_close(c.channel), "close");
     bench_check(zx_handle_close(process), "close");
 }

@@ -61,6 +61,22 @@ int64_t bench_measure(void (*operation)(void* arg), void* arg) {
     return cost / (int64_t)BENCH_OPERATIONS;
 }
 
+static char** wanted; // null: all rows
+
+bool bench_wanted(const char* row) {
+    bool found = wanted == nullptr;
+    for (char** w = wanted; w != nullptr && *w != nullptr; w++) {
+        found = found || strcmp(*w, row) == 0;
+    }
+    return found;
+}
+
+void bench_row(const char* row, void (*operation)(void* arg), void* arg) {
+    if (bench_wanted(row)) {
+        bench_report(row, bench_measure(operation, arg));
+    }
+}
+
 // ---- threads ----
 
 constexpr size_t STACK_BYTES = 64 * 1024;
@@ -132,9 +148,10 @@ zx_handle_t bench_partner(const char* mode, zx_handle_t* process) {
 }
 
 int main(int argc, char** argv, char**) {
-    if (argc > 1) {
-        return bench_serve(argv[1]) ? 0 : 2;
+    if (argc > 1 && bench_serve(argv[1])) {
+        return 0;
     }
+    wanted = argc > 1 ? argv + 1 : nullptr;
     bench_calls();
     bench_ipc();
     bench_threads();

@@ -124,22 +124,34 @@ static int64_t snapshot(zx_handle_t parent, zx_vaddr_t at) {
 
 static void bench_snapshots(void) {
     zx_handle_t parent = committed_vmo(SNAPSHOT_BYTES);
-    bench_report("24", snapshot(parent, 0));
+    if (bench_wanted("24")) {
+        bench_report("24", snapshot(parent, 0));
+    }
     zx_vaddr_t at = map(parent, SNAPSHOT_BYTES, RW);
-    bench_report("24b", snapshot(parent, at));
+    if (bench_wanted("24b")) {
+        bench_report("24b", snapshot(parent, at));
+    }
     unmap(at, SNAPSHOT_BYTES);
     bench_check(zx_handle_close(parent), "close");
 }
 
 void bench_memory(void) {
     zx_handle_t page = committed_vmo(PAGE);
-    bench_report("19", bench_measure(map_touch_unmap, &page));
+    bench_row("19", map_touch_unmap, &page);
     bench_check(zx_handle_close(page), "close");
     zx_handle_t range = committed_vmo(RANGE_PAGES * PAGE);
-    bench_report("20", bench_measure(map_range, &range) / (int64_t)RANGE_PAGES);
+    if (bench_wanted("20")) {
+        bench_report("20", bench_measure(map_range, &range) / (int64_t)RANGE_PAGES);
+    }
     bench_check(zx_handle_close(range), "close");
-    bench_report("21", zero_fill());
-    bench_report("22", present_page());
-    bench_report("23", copy_on_write());
+    if (bench_wanted("21")) {
+        bench_report("21", zero_fill());
+    }
+    if (bench_wanted("22")) {
+        bench_report("22", present_page());
+    }
+    if (bench_wanted("23")) {
+        bench_report("23", copy_on_write());
+    }
     bench_snapshots();
 }

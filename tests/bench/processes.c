@@ -126,7 +126,7 @@ void bench_processes(void) {
     struct launch_result result = launch_vdso_init(&made.vdso, zx_vmo_vdso());
     bench_check(result.status, "vdso");
     bench_check(prepare_by_hand(), "process by hand");
-    bench_report("26", bench_measure(process_by_hand, nullptr));
+    bench_row("26", process_by_hand, nullptr);
     bench_check(bootsvc_open(bootsvc_startup(), "bin/exit", &tiny.vmo, &tiny.len), "bin/exit");
-    bench_report("27", bench_measure(spawn, nullptr));
+    bench_row("27", spawn, nullptr);
 }

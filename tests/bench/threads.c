@@ -137,9 +137,17 @@ static void thread_life(void*) {
 void bench_threads(void) {
     bench_check(zx_event_create(0, &go), "event");
     bench_check(zx_event_create(0, &done), "event");
-    bench_report("12", wake_latency());
-    bench_report("13", event_ping_pong());
-    bench_report("14", futex_ping_pong());
-    bench_report("15", yield_switch());
-    bench_report("25", bench_measure(thread_life, nullptr));
+    if (bench_wanted("12")) {
+        bench_report("12", wake_latency());
+    }
+    if (bench_wanted("13")) {
+        bench_report("13", event_ping_pong());
+    }
+    if (bench_wanted("14")) {
+        bench_report("14", futex_ping_pong());
+    }
+    if (bench_wanted("15")) {
+        bench_report("15", yield_switch());
+    }
+    bench_row("25", thread_life, nullptr);
 }

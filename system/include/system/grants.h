@@ -1,5 +1,5 @@
-// Words (PA_HND) under which programs of the system are given what the bootstrap message has no word
-// for.
+// Words (PA_HND) under which programs of the system are given what the bootstrap message has no
+// word for.
 #pragma once
 
 #include <zircon/processargs.h>
