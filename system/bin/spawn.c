@@ -1,5 +1,6 @@
 // Starts a program many times over, one after the other, and checks that every run ends with 0:
-// spawn COUNT PATH [ARG...]. A soak of everything that a start and an end of a process involve.
+// spawn [-s] COUNT PATH [ARG...]. A soak of everything that a start and an end of a process
+// involve. -s: through the launcher service instead of the library.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,16 +8,44 @@
 #include <bootsvc/client.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
+#include <launchsvc/client.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-static bool run_once(const struct launch_request* request, const char* path) {
-    zx_handle_t process;
-    struct launch_result result = launch(request, &process);
+static zx_handle_t duplicate(zx_handle_t handle) {
+    zx_handle_t copy = ZX_HANDLE_INVALID;
+    (void)zx_handle_duplicate(handle, ZX_RIGHT_SAME_RIGHTS, &copy);
+    return copy;
+}
+
+static bool start_by_service(zx_handle_t service, const struct launch_request* r,
+                             zx_handle_t* process) {
+    zx_status_t status = launchsvc_add_args(service, r->args, r->arg_count);
+    if (status == ZX_OK) {
+        status =
+            launchsvc_launch(service, duplicate(r->file.vmo), duplicate(r->job), r->name, process);
+    }
+    if (status != ZX_OK) {
+        fprintf(stderr, "spawn: %s: %s\n", r->name, zx_status_get_string(status));
+    }
+    return status == ZX_OK;
+}
+
+static bool start_by_library(const struct launch_request* r, zx_handle_t* process) {
+    struct launch_result result = launch(r, process);
     if (result.error != LAUNCH_OK) {
-        fprintf(stderr, "spawn: %s: %s: %s (%s)\n", path, launch_error_text(result.error),
+        fprintf(stderr, "spawn: %s: %s: %s (%s)\n", r->name, launch_error_text(result.error),
                 elf_error_text(result.elf), zx_status_get_string(result.status));
+    }
+    return result.error == LAUNCH_OK;
+}
+
+static bool run_once(zx_handle_t service, const struct launch_request* request, const char* path) {
+    zx_handle_t process = ZX_HANDLE_INVALID;
+    bool started = service != ZX_HANDLE_INVALID ? start_by_service(service, request, &process)
+                                                : start_by_library(request, &process);
+    if (!started) {
         return false;
     }
     zx_info_process_t info = {};
@@ -35,8 +64,14 @@ static bool run_once(const struct launch_request* request, const char* path) {
 }
 
 int main(int argc, char** argv) {
+    zx_handle_t service = ZX_HANDLE_INVALID;
+    if (argc > 1 && strcmp(argv[1], "-s") == 0) {
+        service = zx_take_startup_handle(LAUNCHSVC_STARTUP);
+        argc--;
+        argv++;
+    }
     if (argc < 3) {
-        fprintf(stderr, "usage: spawn COUNT PATH [ARG...]\n");
+        fprintf(stderr, "usage: spawn [-s] COUNT PATH [ARG...]\n");
         return 2;
     }
     unsigned long long count = strtoull(argv[1], nullptr, 10);
@@ -55,7 +90,7 @@ int main(int argc, char** argv) {
                                      .arg_count = (uint32_t)argc - 2};
     zx_time_t begin = zx_clock_get_monotonic();
     for (unsigned long long i = 0; i < count; i++) {
-        if (!run_once(&request, argv[2])) {
+        if (!run_once(service, &request, argv[2])) {
             fprintf(stderr, "spawn: at run %llu\n", i);
             return 1;
         }

@@ -10,6 +10,7 @@
 
 #include <bootsvc/client.h>
 #include <jacinth/startup.h>
+#include <launchsvc/client.h>
 #include <shell/shell.h>
 #include <shell/words.h>
 #include <zircon/status.h>
@@ -82,6 +83,20 @@ static void take_startup(struct shell* sh, char** envp) {
         fprintf(stderr, "init: %s: %s\n", launch_error_text(result.error),
                 zx_status_get_string(result.status));
         exit(EXIT_FAILURE);
+    }
+}
+
+// The launcher service, for the programs that are granted it. The system works without.
+static void start_launcher(struct shell* sh) {
+    zx_handle_t theirs;
+    zx_status_t status = zx_channel_create(0, &sh->launcher, &theirs);
+    if (status == ZX_OK) {
+        zx_handle_t jobs = make_job(sh->root_job, "services");
+        status = shell_start_service(sh, jobs, "svc/launcher", LAUNCHSVC_STARTUP, theirs);
+        (void)zx_handle_close(jobs);
+    }
+    if (status != ZX_OK) {
+        fprintf(stderr, "init: no launcher service: %s\n", zx_status_get_string(status));
     }
 }
 
@@ -158,6 +173,7 @@ static void run_prompt(struct shell* sh) {
 int main(int, char**, char** envp) {
     static struct shell shell;
     take_startup(&shell, envp);
+    start_launcher(&shell);
     char* list = read_run_list(&shell);
     if (list != nullptr) {
         run_list(&shell, list);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <bootsvc/client.h>
+#include <launchsvc/client.h>
 #include <shell/words.h>
 #include <system/grants.h>
 #include <zircon/status.h>
@@ -19,6 +20,7 @@ constexpr size_t PATH_MAX = 256;
 typedef enum grant : uint32_t {
     GRANT_ROOT_JOB = 1u << 0,
     GRANT_RESOURCES = 1u << 1, // all kinds, whole
+    GRANT_LAUNCHER = 1u << 2,  // a connection
 } grant_t;
 
 struct grant_entry {
@@ -29,7 +31,8 @@ static const struct grant_entry grant_table[] = {
     {"bin/bench", GRANT_ROOT_JOB | GRANT_RESOURCES},
     {"bin/kill", GRANT_ROOT_JOB},
     {"bin/ps", GRANT_ROOT_JOB},
-    {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES},
+    {"bin/spawn", GRANT_LAUNCHER},
+    {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES | GRANT_LAUNCHER},
 };
 
 static bool entry_matches(const struct grant_entry* e, const char* path) {
@@ -66,6 +69,10 @@ static void collect_handles(const struct shell* sh, uint32_t grants, zx_handle_t
     give(h, PA_HND(PA_JOB_DEFAULT, 0), job);
     if (bootsvc_clone(sh->boot_files, &boot_files) == ZX_OK) {
         h->list[h->count++] = (struct launch_handle){PA_HND(PA_NS_DIR, 0), boot_files};
+    }
+    zx_handle_t launcher;
+    if ((grants & GRANT_LAUNCHER) != 0 && launchsvc_connect(sh->launcher, &launcher) == ZX_OK) {
+        h->list[h->count++] = (struct launch_handle){LAUNCHSVC_STARTUP, launcher};
     }
     if ((grants & GRANT_ROOT_JOB) != 0) {
         give(h, GRANTED_ROOT_JOB, sh->root_job);
@@ -172,6 +179,40 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
     (void)zx_task_kill(job);
     (void)zx_handle_close(job);
     return code;
+}
+
+zx_status_t shell_start_service(const struct shell* sh, zx_handle_t jobs, const char* path,
+                                uint32_t info, zx_handle_t handle) {
+    struct launch_file file = {};
+    zx_handle_t job = ZX_HANDLE_INVALID;
+    struct handles handles = {.list = {{info, handle}}, .count = 1};
+    zx_status_t status = bootsvc_open(sh->boot_files, path, &file.vmo, &file.len);
+    if (status == ZX_OK) {
+        status = zx_job_create(jobs, 0, &job);
+    }
+    if (status == ZX_OK) {
+        (void)zx_object_set_property(job, ZX_PROP_NAME, path, strlen(path));
+        collect_handles(sh, 0, job, &handles);
+        static const char* const names[] = {"/boot"};
+        struct launch_request request = {.job = job,
+                                         .name = path,
+                                         .file = file,
+                                         .vdso = &sh->vdso,
+                                         .args = &path,
+                                         .arg_count = 1,
+                                         .environ = sh->environ,
+                                         .environ_count = sh->environ_count,
+                                         .names = names,
+                                         .name_count = 1,
+                                         .handles = handles.list,
+                                         .handle_count = handles.count};
+        status = launch(&request, nullptr).status;
+    } else {
+        (void)zx_handle_close(handle);
+    }
+    (void)zx_handle_close(job);
+    (void)zx_handle_close(file.vmo);
+    return status;
 }
 
 static int64_t run_program(const struct shell* sh, const struct shell_words* words) {

@@ -13,6 +13,7 @@ struct shell {
     zx_handle_t root_job;
     zx_handle_t jobs; // where programs' jobs go
     zx_handle_t boot_files;
+    zx_handle_t launcher; // takes connections to the launcher service; may be missing
     struct launch_vdso vdso;
     zx_handle_t debug, power;              // resources
     zx_handle_t mmio, irq, ioport, system; // whole kinds, for those who are granted them
@@ -31,3 +32,7 @@ int64_t shell_run(const struct shell* sh, const char* line);
 
 // Says what a result other than 0 means, for people.
 void shell_explain(int64_t code);
+
+// Starts a program that stays: in its own job below `jobs`, with one handle besides "/boot".
+zx_status_t shell_start_service(const struct shell* sh, zx_handle_t jobs, const char* path,
+                                uint32_t info, zx_handle_t handle);
