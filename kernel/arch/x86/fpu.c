@@ -39,11 +39,13 @@ struct fxsave_header {
 static_assert(offsetof(struct fxsave_header, mxcsr) == 24);
 
 enum x86_fpu_how x86_fpu_how;
+bool x86_fast_switch;
 
 void x86_fpu_init(void) {
     const struct cpu_features* f = arch_cpu_features();
     ASSERT(f->xsave_size <= FPU_AREA_BYTES);
     x86_fpu_how = f->xsaveopt ? X86_FPU_XSAVEOPT : f->xsave ? X86_FPU_XSAVE : X86_FPU_FXSAVE;
+    x86_fast_switch = f->xsaveopt && f->fsgsbase;
 }
 
 // What a new thread starts with: all exceptions masked, round to nearest, extended precision, every

@@ -12,7 +12,8 @@
 #include <sched/thread.h>
 
 enum x86_fpu_how : uint8_t { X86_FPU_FXSAVE, X86_FPU_XSAVE, X86_FPU_XSAVEOPT };
-extern enum x86_fpu_how x86_fpu_how; // constant after x86_fpu_init()
+extern enum x86_fpu_how x86_fpu_how; // constant after x86_fpu_init(), as is the next
+extern bool x86_fast_switch;         // FSGSBASE and XSAVEOPT
 
 void x86_fpu_init(void); // boot CPU, after feature detection
 void x86_fpu_save_slow(void* area);
