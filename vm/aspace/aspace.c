@@ -94,12 +94,8 @@ struct aspace* aspace_current(void) {
     return arch != nullptr ? aspace_from_arch(arch) : nullptr;
 }
 
-struct mapping* aspace_find_locked(struct aspace* as, vaddr_t va) {
+struct mapping* aspace_search_locked(struct aspace* as, vaddr_t va) {
     struct aspace_state* st = aspace_state(as);
-    struct mapping* last = st->last_found;
-    if (last != nullptr && va - last->region.base < last->region.size) {
-        return last;
-    }
     const struct vmar* v = st->root;
     while (v != nullptr) {
         struct region* r = region_tree_find(&v->regions, va);

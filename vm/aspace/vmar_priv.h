@@ -82,7 +82,12 @@ static inline enum mmu_flags mapping_mmu_flags(const struct mapping* m, bool wri
 
 // ---- look-up ----
 // The mapping that contains va, in whatever VMAR; null.
-struct mapping* aspace_find_locked(struct aspace* as, vaddr_t va) TA_REQ(as->lock);
+struct mapping* aspace_search_locked(struct aspace* as, vaddr_t va) TA_REQ(as->lock);
+static inline struct mapping* aspace_find_locked(struct aspace* as, vaddr_t va) TA_REQ(as->lock) {
+    struct mapping* last = aspace_state(as)->last_found;
+    bool hit = last != nullptr && va - last->region.base < last->region.size;
+    return likely(hit) ? last : aspace_search_locked(as, va);
+}
 
 // ---- ranges of one VMAR ----
 // What an edit of [base, end) needs, prepared by range_prepare_locked() so that the edit cannot

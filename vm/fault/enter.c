@@ -5,17 +5,20 @@
 
 #include "../aspace/vmar_priv.h"
 
-// mmu_map() that gets itself the tables it lacks: few mappings need one, so nobody prepares them.
+// mmu_map() after it lacked tables: few mappings need one, so nobody prepares them.
+static status_t map_with_tables(const struct mapping* m, vaddr_t va, const paddr_t* pages,
+                                size_t count, enum mmu_flags flags, struct table_reserve* tables) {
+    return mmu_reserve_fill(tables, mmu_tables_needed(va, count << PAGE_SHIFT))
+               ? mmu_map(&m->as->arch, va, pages, count, flags, true, tables)
+               : STATUS_NO_MEMORY;
+}
+
 static status_t map_pages(const struct mapping* m, vaddr_t va, const paddr_t* pages, size_t count,
                           enum mmu_flags flags, struct table_reserve* tables) {
-    struct arch_aspace* arch = &m->as->arch;
-    status_t status = mmu_map(arch, va, pages, count, flags, true, tables);
-    if (likely(status != STATUS_NO_MEMORY)) {
-        return status;
-    }
-    return mmu_reserve_fill(tables, mmu_tables_needed(va, count << PAGE_SHIFT))
-               ? mmu_map(arch, va, pages, count, flags, true, tables)
-               : STATUS_NO_MEMORY;
+    status_t status = mmu_map(&m->as->arch, va, pages, count, flags, true, tables);
+    return unlikely(status == STATUS_NO_MEMORY)
+               ? map_with_tables(m, va, pages, count, flags, tables)
+               : status;
 }
 
 // What is there now differs from what is wanted: another thread was faster, or it shows what the
@@ -41,7 +44,7 @@ static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
 status_t enter_page_slow(const struct mapping* m, vaddr_t va, paddr_t page, enum mmu_flags flags,
                          status_t why, struct table_reserve* tables) {
     if (why == STATUS_NO_MEMORY) {
-        why = map_pages(m, va, &page, 1, flags, tables);
+        why = map_with_tables(m, va, &page, 1, flags, tables);
     }
     return why == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : why;
 }

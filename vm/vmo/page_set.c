@@ -125,8 +125,14 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
         page_set_unmap_range_locked(set, index, 1);
     }
     struct page_garbage garbage = {};
-    status_t status = page_set_store_locked(set, index, page_slot_from_page(fresh), &garbage);
-    if (status != STATUS_OK) {
+    struct page_node_reserve none = {};
+    page_slot_t slot = page_slot_from_page(fresh);
+    status_t status =
+        page_tree_set(&page_set_state(set)->tree, index, slot, &none, &garbage, nullptr);
+    if (unlikely(status == STATUS_NO_MEMORY)) {
+        status = page_set_store_locked(set, index, slot, &garbage); // with nodes
+    }
+    if (unlikely(status != STATUS_OK)) {
         pmm_free_page(fresh);
         return status;
     }
