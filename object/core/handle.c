@@ -13,8 +13,9 @@
 //   entry.value := next generation (2) compare entry.value, read entry.rights (b) entry.object :=
 //   null (3) check type and rights of the object                           (c) later, publish:
 //   value, rights, then object (release) (4) take a reference unless dead (5) compare entry.value
-//   again (acquire fence before): a different value means (a) happened meanwhile: give the
-//   reference back
+//   again (acquire fence before) and entry.object: a different value means (a) happened meanwhile,
+//   a different object that (1) still saw the entry's last one, to which the rights of (2) may not
+//   belong: give the reference back
 // A value repeats only after 1,024 generations of at least FIFO_DEPTH releases each, so (5) cannot
 // be fooled inside one window.
 //
@@ -119,7 +120,8 @@ static inline status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_o
         return STATUS_BAD_HANDLE;
     }
     atomic_thread_fence(memory_order_acquire);
-    if (unlikely(atomic_load_explicit(&e->value, memory_order_relaxed) != value)) { // (5)
+    if (unlikely(atomic_load_explicit(&e->value, memory_order_relaxed) != value ||
+                 atomic_load_explicit(&e->object, memory_order_relaxed) != o)) { // (5)
         *out = o;
         return STATUS_NEXT; // the caller gives the reference back once preemption is on
     }

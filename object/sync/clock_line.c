@@ -31,7 +31,8 @@ static int64_t divide_down(int64_t a, int64_t b) {
 int64_t clock_line_at(const struct clock_line* l, int64_t at) {
     int64_t distance = subtract_saturating(at, l->reference);
     int64_t millions = divide_down(distance, MILLION);
-    int64_t rest = distance - millions * MILLION; // 0 .. 999,999
+    int64_t rest = distance % MILLION;
+    rest += rest < 0 ? MILLION : 0; // distance == millions * MILLION + rest, unlike division in C
     int64_t drift = millions * l->ppm + divide_down(rest * l->ppm, MILLION);
     return add_saturating(l->value, add_saturating(distance, drift));
 }

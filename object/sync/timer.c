@@ -1,9 +1,9 @@
 // Timer objects over kernel timers.
 //
 // The kernel timer's callback runs as deferred work and takes the object's lock, so arming and
-// disarming happen outside it. Two threads that set one timer at the same time may leave the kernel
-// timer armed for the other's deadline; the callback therefore asks the state, which changes under
-// the lock, and arms again when it came too early.
+// disarming happen outside it, and may come in another order than the changes of the state that
+// they follow. So whoever has armed looks at the state again, and goes on until the kernel timer
+// has its deadline; a timer that fires after a cancel finds that out from the state.
 
 #include <object/timer_object.h>
 
@@ -31,9 +31,26 @@ static inline struct timer_object_state* timer_object_state(struct timer_object*
     return &t->guarded_;
 }
 
+static struct timer_object_state state_now(struct timer_object* t) {
+    spin_acquire(object_lock(&t->base));
+    struct timer_object_state s = *timer_object_state(t);
+    spin_release(object_lock(&t->base));
+    return s;
+}
+
+// Gives the kernel timer the state's deadline, whoever else does so at the same time.
+static void arm(struct timer_object* t, struct timer_object_state s) {
+    struct timer_object_state armed;
+    do {
+        armed = s;
+        timer_set(&t->timer, s.deadline_ns, s.slack_ns, t->mode);
+        s = state_now(t);
+    } while (s.armed && (s.deadline_ns != armed.deadline_ns || s.slack_ns != armed.slack_ns));
+}
+
 static void timer_fired(struct timer* timer, int64_t now_ns) {
     struct timer_object* t = container_of(timer, struct timer_object, timer);
-    int64_t again_ns = 0;
+    struct timer_object_state again = {};
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&t->base));
@@ -45,13 +62,13 @@ static void timer_fired(struct timer* timer, int64_t now_ns) {
             s->deadline_ns = 0;
             object_signal_locked(&t->base, 0, ZX_TIMER_SIGNALED, &wl);
         } else {
-            again_ns = s->deadline_ns;
+            again = *s; // armed by one for an earlier deadline that another has replaced
         }
     }
     spin_release(object_lock(&t->base));
     wake_list_flush(&wl);
-    if (again_ns != 0) {
-        timer_set(&t->timer, again_ns, 0, t->mode);
+    if (again.armed) {
+        arm(t, again);
     }
 }
 
@@ -107,17 +124,16 @@ void timer_object_set(struct timer_object* t, int64_t deadline_ns, int64_t slack
     wake_list_begin(&wl);
     spin_acquire(object_lock(&t->base));
     object_signal_locked(&t->base, ZX_TIMER_SIGNALED, 0, &wl);
-    *timer_object_state(t) = (struct timer_object_state){
+    struct timer_object_state s = {
         .deadline_ns = now ? 0 : deadline_ns, .slack_ns = slack_ns, .armed = !now};
+    *timer_object_state(t) = s;
     if (now) {
         object_signal_locked(&t->base, 0, ZX_TIMER_SIGNALED, &wl);
     }
     spin_release(object_lock(&t->base));
     wake_list_flush(&wl);
-    if (now) {
-        timer_cancel(&t->timer);
-    } else {
-        timer_set(&t->timer, deadline_ns, slack_ns, t->mode);
+    if (!now) {
+        arm(t, s);
     }
 }
 
@@ -130,9 +146,7 @@ void timer_object_cancel(struct timer_object* t) {
 }
 
 void timer_object_info(struct timer_object* t, zx_info_timer_t* out) {
-    spin_acquire(object_lock(&t->base));
-    struct timer_object_state s = *timer_object_state(t);
-    spin_release(object_lock(&t->base));
+    struct timer_object_state s = state_now(t);
     *out = (zx_info_timer_t){.options = t->mode,
                              .clock_id = t->clock,
                              .deadline = s.armed ? s.deadline_ns : 0,
