@@ -81,20 +81,17 @@ status_t enter_run_locked(const struct mapping* m, struct page_set* set, uint64_
 // Replaces slots by addresses, in place (they have the same size): a hole for what is no page or
 // not `wanted` (bit by bit). Returns the bits of the pages that were wanted; *skipped: of the
 // others.
-static uint64_t slots_to_pages(page_slot_t slots[], uint32_t n, uint64_t wanted,
+static uint64_t slots_to_pages(page_slot_t slots[], uint32_t n, uint64_t own, uint64_t wanted,
                                uint64_t* skipped) {
     paddr_t* pages = (paddr_t*)slots;
     uint64_t present = 0;
-    if ((~wanted & (UINT64_MAX >> (PAGE_NODE_SLOTS - n))) == 0) {
-        // Nothing but wanted pages and holes: the common case, without the bits.
-        bool any = false;
+    if ((~(wanted & own) & (UINT64_MAX >> (PAGE_NODE_SLOTS - n))) == 0) {
+        // Every slot is an own page, and wanted: the common case, without looking at each.
         for (uint32_t i = 0; i < n; i++) {
-            bool is_page = page_slot_is_page(slots[i]);
-            any |= is_page;
-            pages[i].raw = is_page ? page_to_paddr(page_slot_page(slots[i])).raw : MMU_HOLE;
+            pages[i] = page_to_paddr(page_slot_page(slots[i]));
         }
         *skipped = 0;
-        return any;
+        return own;
     }
     for (uint32_t i = 0; i < n; i++) {
         page_slot_t slot = slots[i];
@@ -120,7 +117,7 @@ status_t enter_present_locked(const struct mapping* m, struct page_set* set, uin
             page_tree_lookup_run(tree, first + done, (uint32_t)(count - done), slots, &own);
         uint64_t wanted = !may_write ? UINT64_MAX : writable ? own : ~own;
         UNINITIALIZED uint64_t skipped;
-        if (slots_to_pages(slots, n, wanted, &skipped) != 0) {
+        if (slots_to_pages(slots, n, own, wanted, &skipped) != 0) {
             TRY(map_pages(m, mapping_va(m, first + done), (const paddr_t*)slots, n,
                           mapping_mmu_flags(m, writable), tables));
         }

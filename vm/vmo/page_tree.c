@@ -33,8 +33,8 @@ page_slot_t page_tree_lookup(const struct page_tree* t, uint64_t index, bool* ex
 static uint64_t unshared_pages(const page_slot_t slots[], uint32_t count) {
     uint64_t own = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (page_slot_is_page(slots[i]) && !page_is_shared(page_slot_page(slots[i]))) {
-            own |= bit(i);
+        if (page_slot_is_page(slots[i])) {
+            own |= (uint64_t)!page_is_shared(page_slot_page(slots[i])) << i;
         }
     }
     return own;
@@ -87,8 +87,12 @@ uint32_t page_tree_lookup_run(const struct page_tree* t, uint64_t index, uint32_
         count = (uint32_t)min((uint64_t)count, to_end);
     }
     const page_slot_t* from = leaf != nullptr ? &leaf->slot[slot_number(at, 0)] : nullptr;
-    for (uint32_t i = 0; i < count; i++) {
-        slots[i] = from != nullptr ? from[i] : slot;
+    if (from != nullptr) {
+        __builtin_memcpy(slots, from, count * sizeof(slots[0]));
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            slots[i] = slot;
+        }
     }
     if (exclusive != nullptr) {
         *exclusive = shared ? 0 : unshared_pages(slots, count);
