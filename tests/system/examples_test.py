@@ -1,0 +1,23 @@
+"""The programs of sdk/examples, built and run as README.md says."""
+
+import unittest
+
+from jx.testing.lab import SystemTest
+from jx.tree import ROOT, out_dir
+
+
+class ExamplesTest(SystemTest):
+    """A newcomer's first steps."""
+
+    def test_first_program_of_the_readme(self) -> None:
+        source = (ROOT / "sdk" / "examples" / "first.c").read_text()
+        readme = (ROOT / "README.md").read_text()
+        self.assertIn(f"```c\n{source}```\n", readme, "README.md shows another first.c")
+        program = out_dir(self.settings.variant) / "user" / "first"
+        result = self.run_commands("first jacinth", adds=((program, "bin/first"),))
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertIn(f"-c 'first jacinth'\n{result.commands[0].output.decode()}```", readme)
+
+
+if __name__ == "__main__":
+    unittest.main()
