@@ -27,7 +27,9 @@ constexpr uint8_t MODEM_DTR_RTS_OUT2 = 0x0b; // OUT2 lets the interrupt out of t
 constexpr uint8_t STATUS_DATA_READY = 0x01;
 constexpr uint8_t STATUS_TX_EMPTY = 0x20;
 constexpr uint32_t TX_FIFO_BYTES = 16;
-constexpr uint32_t TX_WAIT_SPINS = 100'000; // an unplugged UART must not stop the kernel
+// A dead UART must not stop the kernel for good; a missing one reads as ready. An emulated one may
+// take whole seconds when its host is busy, and what is given up on is lost.
+constexpr uint32_t TX_WAIT_SPINS = 50'000'000;
 constexpr uint16_t DEBUG_CONSOLE_PORT = 0xe9;
 constexpr size_t RECEIVE_BYTES = 4096;
 constexpr uint32_t DRAIN_MAX =
