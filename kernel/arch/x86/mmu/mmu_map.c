@@ -51,7 +51,8 @@ bool pt_split(struct pt* pt, pte_t* entry, uint32_t level, struct table_reserve*
         return false;
     }
     pte_t e = *entry;
-    pte_t bits = e & ~PTE_ADDRESS & ~PTE_LARGE;
+    // Accessed, as the CPU may make the large entry while we read it: all are flushed when they go.
+    pte_t bits = (e & ~PTE_ADDRESS & ~PTE_LARGE) | PTE_ACCESSED;
     if (level > 1) {
         bits |= PTE_LARGE | (e & PTE_PAT_LARGE);
     } else {
@@ -70,7 +71,7 @@ void pt_push_down_write(struct pt* pt, pte_t* entry) {
     uint32_t left = pt->user ? pte_count(*entry) : PT_ENTRIES;
     for (uint32_t i = 0; i < PT_ENTRIES && left > 0; i++) {
         if ((table[i] & PTE_PRESENT) != 0) {
-            pte_set(&table[i], table[i] & ~PTE_WRITE);
+            (void)pte_clear_bits(&table[i], PTE_WRITE);
             left--;
         }
     }
@@ -167,7 +168,9 @@ static status_t fill_pages(pte_t* entry, const paddr_t* pages, size_t count, pte
             pte_set(&entry[i], pa | bits);
             ++*added;
         } else if (overwrite && (old & PTE_ADDRESS) == pa) {
-            pte_set(&entry[i], leaf_widen(old, bits));
+            // The CPU may have set the accessed bit since: it must not be lost.
+            while (!pte_replace(&entry[i], &old, leaf_widen(old, bits))) {
+            }
         } else {
             return STATUS_ALREADY_EXISTS;
         }

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -394,11 +396,124 @@ static void bits_of_leaves(void** state) {
     root_back();
 }
 
+// ---- the accessed bit against another CPU's page walks ----
+
+// A thread that does what a page walk does: as long as the leaf is present and unaccessed it tries
+// to set the bit in one step, and then has the translation in its TLB.
+static struct {
+    _Atomic(uint64_t) round; // a new one begins a walk
+    _Atomic(bool) done;      // the edit of this round is over
+    _Atomic(bool) cached;    // a translation with the right that the edit took away
+    _Atomic(bool) answered;
+    _Atomic(bool) end;
+    pte_t* leaf;
+    pte_t right; // PTE_PRESENT or PTE_WRITE
+} walker;
+
+static void walk(void) {
+    bool last = false;
+    while (!last) {
+        last = atomic_load(&walker.done); // one more look after the edit
+        pte_t e = __atomic_load_n(walker.leaf, __ATOMIC_RELAXED);
+        if ((e & walker.right) != 0 && (e & PTE_ACCESSED) == 0 &&
+            pte_replace(walker.leaf, &e, e | PTE_ACCESSED)) {
+            atomic_store(&walker.cached, true);
+            return;
+        }
+    }
+}
+
+static void* walker_main(void* arg) {
+    for (uint64_t seen = 0; !atomic_load(&walker.end);) {
+        uint64_t now = atomic_load(&walker.round);
+        if (now == seen) {
+            sched_yield();
+            continue;
+        }
+        seen = now;
+        walk();
+        atomic_store(&walker.answered, true);
+    }
+    return arg;
+}
+
+typedef void (*race_edit)(struct tlb_gather* g, vaddr_t va);
+
+static void race_unmap(struct tlb_gather* g, vaddr_t va) {
+    assert_int_equal(pt_unmap(&pt, g, va, PAGE_SIZE, &spare), STATUS_OK);
+}
+static void race_write_protect(struct tlb_gather* g, vaddr_t va) {
+    pt_write_protect(&pt, g, va, PAGE_SIZE);
+}
+static void race_protect(struct tlb_gather* g, vaddr_t va) {
+    constexpr enum mmu_flags flags = (enum mmu_flags)(MMU_USER | MMU_READ);
+    assert_int_equal(pt_protect(&pt, g, va, PAGE_SIZE, flags, &spare), STATUS_OK);
+}
+// Widened first, as a second fault does: the bit must survive that, too.
+static void race_widen_and_unmap(struct tlb_gather* g, vaddr_t va) {
+    constexpr enum mmu_flags flags = (enum mmu_flags)(MMU_USER | MMU_READ | MMU_WRITE | MMU_EXEC);
+    const paddr_t pa = {0x8000'0000};
+    assert_int_equal(pt_map_pages(&pt, va, &pa, 1, flags, true, &spare), STATUS_OK);
+    race_unmap(g, va);
+}
+
+// Whatever the walker could cache with the right that went must be in the gather.
+static void race(race_edit edit, pte_t right) {
+    constexpr vaddr_t va = 0x4000'0000;
+    constexpr enum mmu_flags flags = (enum mmu_flags)(MMU_USER | MMU_READ | MMU_WRITE);
+    const paddr_t pa = {0x8000'0000};
+    for (int i = 0; i < 20'000; i++) {
+        pte_t* parent;
+        assert_int_equal(pt_map_pages(&pt, va, &pa, 1, flags, true, &spare), STATUS_OK);
+        walker.leaf = &pt_leaf_table(&pt, va, false, &parent)[level_index(va, 0)];
+        walker.right = right;
+        atomic_store(&walker.done, false);
+        atomic_store(&walker.cached, false);
+        atomic_store(&walker.answered, false);
+        atomic_fetch_add(&walker.round, 1);
+        struct tlb_gather g = {};
+        for (int spin = i % 512; spin > 0; spin--) {
+            __asm__ volatile("" ::: "memory");
+        }
+        edit(&g, va);
+        atomic_store(&walker.done, true);
+        while (!atomic_load(&walker.answered)) {
+            sched_yield();
+        }
+        if (atomic_load(&walker.cached)) {
+            assert_true(g.count != 0 || g.full);
+        }
+        race_unmap(&g, va);
+    }
+}
+
+static void accessed_bit_races(void** state) {
+    (void)state;
+    root_new();
+    // A neighbour keeps the page table in place.
+    const paddr_t pa = {0x9000'0000};
+    constexpr enum mmu_flags flags = (enum mmu_flags)(MMU_USER | MMU_READ);
+    assert_int_equal(pt_map_pages(&pt, 0x4000'1000, &pa, 1, flags, false, &spare), STATUS_OK);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, nullptr, walker_main, nullptr), 0);
+    race(race_unmap, PTE_PRESENT);
+    race(race_write_protect, PTE_WRITE);
+    race(race_protect, PTE_WRITE);
+    race(race_widen_and_unmap, PTE_PRESENT);
+    atomic_store(&walker.end, true);
+    assert_int_equal(pthread_join(thread, nullptr), 0);
+    struct tlb_gather all = {};
+    assert_int_equal(pt_unmap(&pt, &all, 0, (uint64_t)1 << 47, &spare), STATUS_OK);
+    tables_back(all.free_tables);
+    root_back();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_of_leaves),
         cmocka_unit_test(random_edits),
         cmocka_unit_test(snapshot_of_large_mapping),
+        cmocka_unit_test(accessed_bit_races),
     };
     return cmocka_run_group_tests(tests, machine, nullptr);
 }

@@ -1,7 +1,10 @@
 // Taking translations or rights away. Contract in mmu_core.h.
 //
 // All of it walks a range down the levels. Only a leaf whose accessed bit is set can be in a TLB,
-// so others need no flush (whoever clears that bit flushes, therefore). A table that became empty
+// so others need no flush (whoever clears that bit flushes, therefore). Another CPU's page walk may
+// set the bit at any moment, so every edit of a leaf that is present takes its old value, or keeps
+// the bit, in one atomic step: a bit that came between a look and a store would be lost, and the
+// translation that it stands for would stay behind. A table that became empty
 // leaves the tree and waits in the gather's list: a CPU may still walk it until the flush, and
 // finds nothing present.
 #include "mmu_core.h"
@@ -48,8 +51,7 @@ struct edit {
 };
 
 static void leaf_remove(const struct edit* e, pte_t* entry, vaddr_t va, uint32_t level) {
-    pte_t old = *entry;
-    pte_set(entry, 0);
+    pte_t old = pte_swap(entry, 0);
     if ((old & PTE_ACCESSED) != 0 && !e->g->full) {
         pt_gather(e->g, va, level_span(level));
     }
@@ -151,11 +153,13 @@ status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
 
 static void leaf_protect(const struct edit* e, pte_t* entry, vaddr_t va, uint32_t level) {
     pte_t old = *entry;
-    pte_t now = (old & ~e->clear) | e->set;
-    if (now == old) {
-        return;
-    }
-    pte_set(entry, now);
+    pte_t now;
+    do {
+        now = (old & ~e->clear) | e->set;
+        if (now == old) {
+            return;
+        }
+    } while (!pte_replace(entry, &old, now));
     bool lost = (old & ~now & PTE_WRITE) != 0 || (now & ~old & PTE_NO_EXEC) != 0;
     if (lost && (old & PTE_ACCESSED) != 0) {
         pt_gather(e->g, va, level_span(level));
@@ -214,9 +218,8 @@ static void write_protect_pages(const struct edit* e, pte_t* table, vaddr_t va, 
     constexpr pte_t writable = PTE_PRESENT | PTE_WRITE;
     pte_t* entry = &table[level_index(va, 0)];
     for (; va != end; va += PAGE_SIZE, entry++) {
-        pte_t old = *entry;
-        if ((old & writable) == writable) {
-            pte_set(entry, old & ~PTE_WRITE);
+        if ((*entry & writable) == writable) {
+            pte_t old = pte_clear_bits(entry, PTE_WRITE);
             if ((old & PTE_ACCESSED) != 0 && !e->g->full) {
                 pt_gather(e->g, va, PAGE_SIZE);
             }
@@ -243,7 +246,7 @@ static void write_protect_table(const struct edit* e, pte_t* table, uint32_t lev
             write_protect_table(e, pte_table(old), level - 1, va, next);
             continue;
         }
-        pte_set(entry, old & ~PTE_WRITE);
+        old = pte_clear_bits(entry, PTE_WRITE);
         if ((old & PTE_ACCESSED) != 0) {
             pt_gather(e->g, align_down(va, level_span(level)), level_span(level));
         }
@@ -270,8 +273,7 @@ uint64_t pt_harvest_accessed(struct pt* pt, struct tlb_gather* g, vaddr_t va, si
                 break;
             }
             if (level < PT_TOP && pte_is_leaf(*entry, level)) {
-                // The CPU may set the bit at any time.
-                pte_t old = __atomic_fetch_and(entry, ~PTE_ACCESSED, __ATOMIC_RELAXED);
+                pte_t old = pte_clear_bits(entry, PTE_ACCESSED);
                 if ((old & PTE_ACCESSED) != 0) {
                     accessed |= bit((unsigned)i);
                     pt_gather(g, align_down(va, level_span(level)), level_span(level));

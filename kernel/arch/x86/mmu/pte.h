@@ -49,6 +49,18 @@ constexpr uint32_t PT_TOP = 3;
 static inline void pte_set(pte_t* at, pte_t value) {
     __atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
+// For leaves that are present: a CPU may set the accessed bit at any moment. All return what stood
+// there.
+static inline pte_t pte_swap(pte_t* at, pte_t value) {
+    return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);
+}
+static inline pte_t pte_clear_bits(pte_t* at, pte_t bits) {
+    return __atomic_fetch_and(at, ~bits, __ATOMIC_ACQ_REL);
+}
+// False: it was not *old, which now is what stood there.
+static inline bool pte_replace(pte_t* at, pte_t* old, pte_t value) {
+    return __atomic_compare_exchange_n(at, old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
 
 static inline bool pte_is_leaf(pte_t e, uint32_t level) {
     return level == 0 || (e & PTE_LARGE) != 0;
