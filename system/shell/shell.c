@@ -32,6 +32,7 @@ static const struct grant_entry grant_table[] = {
     {"bin/kill", GRANT_ROOT_JOB},
     {"bin/ps", GRANT_ROOT_JOB},
     {"bin/spawn", GRANT_LAUNCHER},
+    {"measure/*", GRANT_RESOURCES},
     {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES | GRANT_LAUNCHER},
 };
 

@@ -1,0 +1,227 @@
+"""Programs from the boot image: the run list, the prompt, loading, and what is left afterwards."""
+
+import re
+import struct
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jx import build
+from jx.guest import Ended, Guest
+from jx.machine import BootFiles
+from jx.script import ScriptResult
+from jx.testing.lab import SystemTest, limit, settings_from_environment, soak
+from jx.tree import ROOT, out_dir
+
+_NO_COMMAND, _NOT_STARTABLE, _BAD_LINE = 127, 126, 2
+
+
+def _text(result: ScriptResult, index: int) -> str:
+    return result.commands[index].output.decode()
+
+
+class RunListTest(SystemTest):
+    """Commands of etc/run: output, exit codes."""
+
+    def test_arguments_arrive_as_they_were_quoted(self) -> None:
+        result = self.run_commands("hello", "hello a b", "echo 'a  b' \"c\" d\\ e ''", "# nothing")
+        self.assertEqual(_text(result, 0), "hello, world\n")
+        self.assertEqual(_text(result, 1), "hello a b\n")
+        self.assertEqual(_text(result, 2), "a  b c d e \n")
+        self.assertEqual(_text(result, 3), "")
+        self.assertEqual([command.code for command in result.commands], [0, 0, 0, 0])
+
+    def test_exit_codes(self) -> None:
+        result = self.run_commands("exit 3", "exit -7", "no_such_thing", "echo 'open", "exit")
+        codes = [command.code for command in result.commands]
+        self.assertEqual(codes, [3, -7, _NO_COMMAND, _BAD_LINE, 0])
+        self.assertIn("no such command", _text(result, 2))
+
+    def test_files(self) -> None:
+        result = self.run_commands(
+            "ls /boot", "ls bin", "cat doc/LICENSE", "ls nowhere", "cat nowhere"
+        )
+        self.assertIn("bin/\n", _text(result, 0))
+        self.assertRegex(_text(result, 1), r"\d+  hello\n")
+        self.assertNotIn("/", _text(result, 1))
+        self.assertEqual(_text(result, 2), (ROOT / "LICENSE").read_text())
+        self.assertEqual([command.code for command in result.commands[3:]], [1, 1])
+        self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 4))
+
+    def test_processes_are_shown(self) -> None:
+        result = self.run_commands("ps", "kill 1", "kill x")
+        for name in ("job root", "userboot", "bin/init", "job programs", "svc/launcher"):
+            self.assertIn(name, _text(result, 0))
+        self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 1))
+        self.assertEqual([command.code for command in result.commands], [0, 1, 1])
+
+    def test_kernel_commands(self) -> None:
+        result = self.run_commands("k mem", "k no_such_thing", "help")
+        self.assertIn("total", _text(result, 0))
+        self.assertNotEqual(result.commands[1].code, 0)
+        self.assertIn("poweroff", _text(result, 2))
+
+    def test_small_and_wide_machines(self) -> None:
+        for changes in ({"mem": "32M"}, {"smp": 16}):
+            with self.subTest(**changes):
+                result = self.run_commands("hello", **changes)
+                self.assertEqual(_text(result, 0), "hello, world\n")
+
+
+class PromptTest(SystemTest):
+    """Typing at the machine."""
+
+    def test_lines_are_edited_and_run(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("ehx\x7f\x7f\x7fhello x\r")
+            self.assertIn("\r\nhello x", console.wait_text("hello x\njacinth> ").replace("\n", "\r\n"))
+            console.type("rubbish\x15exit 5\r")
+            console.wait_text("exit code 5")
+            console.type("poweroff\r")
+            self.assertEqual(console.wait_end().how, "power-off")
+
+    def test_control_c_ends_the_program(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            begin = time.monotonic()
+            console.type("sleep 1000\r")
+            console.wait_text("sleep 1000\n")
+            time.sleep(0.5)  # the program has begun by then, or dies unborn: both must work
+            console.type("\x03")
+            console.wait_text("killed")
+            self.assertLess(time.monotonic() - begin, 60)
+            console.wait_text("jacinth> ")
+            console.type("half a line\x03hello y\r")
+            console.wait_text("hello y\njacinth> ")
+            console.type("\x04")
+            self.assertEqual(console.wait_end().how, "power-off")
+
+
+class LoadTest(SystemTest):
+    """Loading what is large, and refusing what is malformed."""
+
+    @limit(300)
+    def test_a_program_of_96_mib(self) -> None:
+        variant = self.settings.variant
+        build.build(variant, ["big_programs"])
+        folder = out_dir(variant) / "big"
+        expected = (folder / "big.expected").read_text()
+        result = self.run_commands(
+            "hello", "big", "big", "measure/load bin/hello bin/big bin/hello bin/big",
+            seconds=200, adds=((folder / "big", "bin/big"),),
+        )  # fmt: skip
+        self.assertEqual(_text(result, 1), expected)
+        self.assertEqual(_text(result, 2), expected)
+        self.assertEqual([command.code for command in result.commands], [0, 0, 0, 0])
+        # The second pair: what one start leaves in caches is there by then.
+        values = result.values
+        self.assertLessEqual(abs(values["private_4"] - values["private_3"]), 64 << 10)
+        self.assertLessEqual(abs(values["vmo_4"] - values["vmo_3"]), 64 << 10)
+        self.assertLessEqual(values["heap_2"], 128 << 10)
+        self.assertLessEqual(values["heap_4"], 128 << 10)
+
+    @limit(240)
+    def test_malformed_programs_are_named_and_leave_nothing(self) -> None:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            script = ROOT / "tools" / "genelf" / "malformed.py"
+            subprocess.run([sys.executable, str(script), "--out-dir", name], check=True)
+            lines = (folder / "index.txt").read_text().splitlines()
+            cases = [tuple(line.split()) for line in lines]
+            bad = [(file, error) for file, error in cases if error != "OK"]
+            self.assertGreater(len(bad), 20)
+            adds = tuple((folder / file, f"bad/{file}") for file, _ in bad)
+            paths = [f"bad/{file}" for file, _ in bad]
+            # A command line has its limits.
+            runs = [
+                "measure/refuse " + " ".join(paths[at : at + 20]) for at in range(0, len(paths), 20)
+            ]
+            again = [*runs, "sleep 1", "k drain"]
+            result = self.run_commands(
+                *again, *again, *again, "hello", paths[0], seconds=200, adds=adds
+            )
+        said = "".join(c.output.decode() for c in result.commands[: len(runs)])
+        self.assertEqual(
+            said.splitlines(), [f"bad/{file} BAD_PROGRAM {error}" for file, error in bad]
+        )
+        # The table of handles of the boot file server grows for a while, in steps; something that
+        # is left behind would be left behind every time.
+        drains = [_gauges(c.output.decode()) for c in result.commands if c.command == "k drain"]
+        self.assertIn(True, [drains[0] == drains[1], drains[1] == drains[2]], drains)
+        self.assertEqual(_text(result, len(result.commands) - 2), "hello, world\n")
+        self.assertIn(f"({bad[0][1]})", _text(result, len(result.commands) - 1))
+        self.assertEqual(result.commands[-1].code, _NOT_STARTABLE)
+
+
+def _gauges(text: str) -> dict[str, int]:
+    found = re.findall(r"^\s*(\d+) (\w+)$", text, re.MULTILINE)
+    assert found, text
+    return {name: int(value) for value, name in found}
+
+
+class SpawnTest(SystemTest):
+    """Starting many processes leaves nothing."""
+
+    def spawn(self, count: int, seconds: float) -> None:
+        result = self.run_commands(
+            "spawn 20 bin/exit", "sleep 1", "k drain",
+            f"spawn {count} bin/exit", "sleep 1", "k drain", seconds=seconds,
+        )  # fmt: skip
+        self.assertEqual([command.code for command in result.commands], [0] * 6)
+        self.assertEqual(_gauges(_text(result, 2)), _gauges(_text(result, 5)))
+
+    def test_hundreds(self) -> None:
+        self.spawn(300, 100)
+
+    @soak
+    @limit(1200)
+    def test_ten_thousand(self) -> None:
+        self.spawn(10_000, 1100)
+
+    def test_through_the_service(self) -> None:
+        result = self.run_commands("spawn -s 3 bin/hello a b", "spawn -s 1 bin/exit 4")
+        self.assertEqual(_text(result, 0).count("hello a b\n"), 3)
+        self.assertEqual([command.code for command in result.commands], [0, 1])
+
+
+class NoBootImageTest(unittest.TestCase):
+    """Without anything to start the machine says so and ends with a failure."""
+
+    def boot(self, zbi: bytes | None) -> tuple[str, Ended]:
+        settings = settings_from_environment().with_changes(uefi=False)
+        with TemporaryDirectory() as name:
+            path = Path(name) / "zbi"
+            path.write_bytes(zbi if zbi is not None else b"")
+            files = BootFiles(settings.kernel_elf(), path, "debug.exit=0xf4")
+            text = b""
+            with Guest(settings, files) as guest:
+                deadline = time.monotonic() + 40
+                event = None
+                while not isinstance(event, Ended):
+                    event = guest.next(deadline)
+                    self.assertIsNotNone(event, text.decode(errors="replace"))
+                    text += event if isinstance(event, bytes) else b""
+            return text.decode(errors="replace"), event
+
+    def test_what_is_not_a_zbi(self) -> None:
+        text, end = self.boot(b"x" * 5000)
+        self.assertIn("the boot image is not a ZBI", text)
+        self.assertNotEqual(end.how, "power-off")
+        self.assertNotEqual(end.how, "panic")
+
+    def test_an_empty_zbi(self) -> None:
+        header = struct.pack(
+            "<8I", 0x544F4F42, 0, 0x868CF7E6, 0x10000, 0, 0, 0xB5781729, 0x4A87E8D6
+        )
+        text, end = self.boot(header)
+        self.assertIn("holds no bootfs", text)
+        self.assertNotEqual(end.how, "power-off")
+        self.assertNotEqual(end.how, "panic")
+
+
+if __name__ == "__main__":
+    unittest.main()
