@@ -38,6 +38,10 @@ zx_handle_t bench_partner(const char* mode, zx_handle_t* process);
 // What such a partner does: `bench MODE`. False: no such mode.
 bool bench_serve(const char* mode);
 
+// The storm of switches: its exit code, and its partner.
+int bench_storm(uint32_t rounds);
+void storm_serve(zx_handle_t channel);
+
 void bench_calls(void);
 void bench_ipc(void);
 void bench_threads(void);

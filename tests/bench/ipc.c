@@ -46,6 +46,10 @@ bool bench_serve(const char* mode) {
         serve_classic(channel);
         return true;
     }
+    if (strcmp(mode, "canary") == 0) {
+        storm_serve(channel);
+        return true;
+    }
     if (strcmp(mode, "combined") == 0) {
         serve_combined(channel);
         return true;

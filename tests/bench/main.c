@@ -151,6 +151,9 @@ int main(int argc, char** argv, char**) {
     if (argc > 1 && bench_serve(argv[1])) {
         return 0;
     }
+    if (argc == 3 && strcmp(argv[1], "storm") == 0) {
+        return bench_storm((uint32_t)strtoull(argv[2], nullptr, 10));
+    }
     wanted = argc > 1 ? argv + 1 : nullptr;
     bench_calls();
     bench_ipc();

@@ -1,5 +1,6 @@
 """Programs: from a command to an exit code, on small and large machines, and of any size."""
 
+import re
 import subprocess
 import unittest
 from pathlib import Path
@@ -89,6 +90,24 @@ class SoakTest(SystemTest):
     @limit(240)
     def test_five_hundred_programs(self) -> None:
         self.spawn_and_compare(500)
+
+    @soak
+    @limit(3600)
+    def test_a_million_switches(self) -> None:
+        self.storm(70_000, 1_000_000)
+
+    def test_twenty_thousand_switches(self) -> None:
+        self.storm(1_500, 20_000)
+
+    def storm(self, rounds: int, switches: int) -> None:
+        """Eight processes answer calls; each finds its own memory and registers as it left them."""
+        result = self.run_commands(f"bench storm {rounds}", seconds=3500)
+        text = result.commands[0].output.decode()
+        self.assertEqual(result.commands[0].code, 0, text)
+        counted = re.search(r"storm: (\d+) switches, 0 broken", text)
+        self.assertIsNotNone(counted, text)
+        assert counted is not None
+        self.assertGreaterEqual(int(counted.group(1)), switches)
 
     def spawn_and_compare(self, count: int) -> None:
         """What the kernel holds, drained, is the same to the page and the object before and after."""
