@@ -160,7 +160,7 @@ struct thread* thread_object_started(struct thread_object* t) {
 struct start_args {
     struct thread_object* thread;
     vaddr_t entry, stack;
-    uintptr_t arg1, arg2, thread_pointer;
+    uintptr_t arg1, arg2, thread_pointer, abi_register;
 };
 
 // Without a vDSO in its address space a thread cannot make system calls.
@@ -180,7 +180,8 @@ static status_t commit_start(void* arg) {
     t->stack = a->stack;
     t->arg1 = a->arg1;
     t->arg2 = a->arg2;
-    if (!arch_thread_set_fs_base(t->kernel, a->thread_pointer)) {
+    if (!arch_thread_set_fs_base(t->kernel, a->thread_pointer) ||
+        !arch_thread_set_gs_base(t->kernel, a->abi_register)) {
         return STATUS_INVALID_ARGS;
     }
     t->phase = THREAD_PHASE_RUNNING;
@@ -200,19 +201,20 @@ static status_t start(bool first, struct start_args* a) {
 
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2) {
-    struct start_args a = {t, entry, stack, arg1, arg2, 0};
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0};
     return start(false, &a);
 }
 
 status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
-                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer) {
-    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer};
+                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer,
+                                  uintptr_t abi_register) {
+    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer, abi_register};
     return start(false, &a);
 }
 
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                    uintptr_t arg1, uintptr_t arg2) {
-    struct start_args a = {t, entry, stack, arg1, arg2, 0};
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0};
     return start(true, &a);
 }
 

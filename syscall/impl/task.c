@@ -3,6 +3,7 @@
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
+#include <zircon/syscalls/object.h>
 #include <zircon/syscalls/policy.h>
 
 #include <arch/cpu.h>
@@ -219,10 +220,7 @@ status_t sys_thread_start(struct thread_object* thread, zx_vaddr_t entry, zx_vad
 
 status_t sys_thread_start_regs(struct thread_object* thread, uint64_t pc, uint64_t sp,
                                uint64_t arg1, uint64_t arg2, uint64_t tp, uint64_t abi_reg) {
-    if (abi_reg != 0) {
-        return STATUS_INVALID_ARGS; // x86-64 has no such register
-    }
-    return thread_object_start_regs(thread, pc, sp, arg1, arg2, tp);
+    return thread_object_start_regs(thread, pc, sp, arg1, arg2, tp, abi_reg);
 }
 
 void sys_thread_exit(void) {
@@ -242,5 +240,10 @@ status_t sys_nanosleep(zx_time_t deadline) {
         thread_yield();
         return STATUS_OK;
     }
-    return thread_sleep_until(deadline, WAIT_INTERRUPTIBLE);
+    // Nobody claims it: the deadline does, or the end of the thread.
+    UNINITIALIZED struct waiter w;
+    waiter_init(&w);
+    status_t status =
+        waiter_block(&w, deadline, WAIT_INTERRUPTIBLE, ZX_THREAD_STATE_BLOCKED_SLEEPING >> 8);
+    return status == STATUS_TIMED_OUT ? STATUS_OK : status;
 }

@@ -166,25 +166,32 @@ CASE(start_errors) {
 }
 
 static atomic_uint_least64_t seen_fs;
+static atomic_uint_least64_t seen_gs;
 
-static void read_fs(uintptr_t, uintptr_t) {
+static void read_bases(uintptr_t, uintptr_t) {
     uint64_t fs;
+    uint64_t gs;
     __asm__ volatile("movq %%fs:0, %0" : "=r"(fs));
+    __asm__ volatile("movq %%gs:8, %0" : "=r"(gs));
     atomic_store(&seen_fs, fs);
+    atomic_store(&seen_gs, gs);
     zx_thread_exit();
 }
 
 CASE(start_regs) {
-    static uint64_t block;
-    block = 0x1122334455667788;
+    static const uint64_t block[] = {0x1122334455667788, 0x99aabbccddeeff00};
+    constexpr uint64_t BAD = 0x8000000000000000;
     zx_handle_t thread = make();
-    EXPECT_STATUS(
-        zx_thread_start_regs(thread, (uintptr_t)read_fs, stack_top(), 0, 0, 0x8000000000000000, 0),
-        ZX_ERR_INVALID_ARGS);
-    EXPECT_OK(
-        zx_thread_start_regs(thread, (uintptr_t)read_fs, stack_top(), 0, 0, (uintptr_t)&block, 0));
+    uintptr_t entry = (uintptr_t)read_bases;
+    uintptr_t base = (uintptr_t)block;
+    EXPECT_STATUS(zx_thread_start_regs(thread, entry, stack_top(), 0, 0, BAD, 0),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_thread_start_regs(thread, entry, stack_top(), 0, 0, base, BAD),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_OK(zx_thread_start_regs(thread, entry, stack_top(), 0, 0, base, base));
     join(thread);
-    EXPECT_EQ(atomic_load(&seen_fs), block);
+    EXPECT_EQ(atomic_load(&seen_fs), block[0]);
+    EXPECT_EQ(atomic_load(&seen_gs), block[1]);
 }
 
 // A thread keeps running without handles to it.

@@ -26,9 +26,11 @@ static inline struct thread_object* thread_object_current(void) {
 // zx_thread_start. BAD_STATE; INVALID_ARGS: the entry is no user address.
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2);
-// zx_thread_start_regs: also sets the thread pointer.
+// zx_thread_start_regs: also sets the thread pointer and the ABI's other register of a thread
+// (x86-64: the GS base). INVALID_ARGS also for those.
 status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
-                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer);
+                                  uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer,
+                                  uintptr_t abi_register);
 // For process_start.
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                    uintptr_t arg1, uintptr_t arg2);

@@ -31,18 +31,21 @@ void utest_child_prepare(struct utest_prepared* p, const char* name, zx_handle_t
     EXPECT_EQ(launch_vdso_init(&vdso, zx_vmo_vdso()).error, LAUNCH_OK);
     struct utest_pair channel = utest_channel();
     const char* args[] = {utest_group, UTEST_CHILD_FLAG, name};
-    struct launch_handle handles[] = {{.info = PA_HND(PA_USER1, 0), .handle = channel.b}};
+    zx_handle_t its_job = job != ZX_HANDLE_INVALID ? job : zx_job_default();
+    struct launch_handle handles[] = {
+        {.info = PA_HND(PA_USER1, 0), .handle = channel.b},
+        {.info = PA_HND(PA_JOB_DEFAULT, 0), .handle = utest_without(its_job, 0)}};
     zx_handle_t file = open_self();
     struct launch_request request = {
         .mode = LAUNCH_NATIVE,
-        .job = job != ZX_HANDLE_INVALID ? job : zx_job_default(),
+        .job = its_job,
         .name = name,
         .file = {.vmo = file, .len = size_of(file)},
         .vdso = &vdso,
         .args = args,
         .arg_count = sizeof(args) / sizeof(args[0]),
         .handles = handles,
-        .handle_count = 1,
+        .handle_count = 2,
     };
     struct launched made;
     struct launch_result result = launch_prepare(&request, &made);

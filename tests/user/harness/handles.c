@@ -1,6 +1,8 @@
 // Short forms for objects that many cases need.
 #include <utest/utest.h>
 
+#include <jacinth/startup.h>
+
 zx_handle_t utest_event(void) {
     zx_handle_t h;
     EXPECT_OK(zx_event_create(0, &h));
@@ -68,6 +70,25 @@ zx_signals_t utest_signals(zx_handle_t handle, zx_signals_t mask) {
     zx_status_t status = zx_object_wait_one(handle, mask, ZX_TIME_INFINITE_PAST, &observed);
     EXPECT(status == ZX_OK || status == ZX_ERR_TIMED_OUT);
     return observed & mask;
+}
+
+// Handles are taken from the runtime once and kept here.
+zx_handle_t utest_startup_peek(uint32_t info) {
+    static struct {
+        uint32_t info;
+        zx_handle_t handle;
+    } kept[16];
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        if (kept[i].info == info) {
+            return kept[i].handle;
+        }
+        if (kept[i].info == 0) {
+            kept[i].info = info;
+            kept[i].handle = zx_take_startup_handle(info);
+            return kept[i].handle;
+        }
+    }
+    FAIL("more startup handles than the harness keeps");
 }
 
 zx_time_t utest_after_ms(int64_t ms) {

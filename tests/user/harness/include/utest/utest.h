@@ -95,6 +95,8 @@ zx_koid_t utest_koid(zx_handle_t handle);
 zx_info_handle_basic_t utest_basic(zx_handle_t handle);
 // What is asserted now, among `mask`.
 zx_signals_t utest_signals(zx_handle_t handle, zx_signals_t mask);
+// A handle that the program was started with (PA_HND word); it stays the harness's.
+zx_handle_t utest_startup_peek(uint32_t info);
 zx_time_t utest_after_ms(int64_t ms);
 void utest_sleep_ms(int64_t ms);
 
