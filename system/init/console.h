@@ -1,5 +1,5 @@
-// The serial console as init reads it: a thread of its own takes what is typed, because reading
-// waits; the rest of init waits for whatever it needs to wait for.
+// The serial console as init reads it: a thread of its own takes what is typed, so that control-C
+// is seen while a program runs.
 #pragma once
 
 #include <stddef.h>
