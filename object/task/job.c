@@ -230,9 +230,29 @@ static struct object* next_victim_locked(struct job* j) TA_REQ(tree_lock) {
     return nullptr;
 }
 
-// One job's own processes die here; jobs below are left in the kill list of the caller, which works
-// them off one by one: no recursion over the tree.
-static void kill_one(struct job* j, int64_t retcode, struct job* pending[], size_t* count) {
+// What kill_tree() works off, instead of recursing over the tree.
+struct kill_walk {
+    struct job* pending[JOB_MAX_HEIGHT + 1]; // depth first: at most one job per level of the tree
+    size_t depth;
+    // The highest job that a process which died was critical to. All of them lie on the way from
+    // the walk's top to the root (those below are dying anyway), so the highest takes the others
+    // along. With a reference; null: none.
+    struct job* critical;
+};
+
+static void note_critical(struct kill_walk* w, struct job* j) {
+    if (j != nullptr && (w->critical == nullptr || j->height > w->critical->height)) {
+        struct job* lower = w->critical;
+        w->critical = j;
+        j = lower;
+    }
+    if (j != nullptr) {
+        object_unref(&j->base);
+    }
+}
+
+// One job's own processes die here; a job below is left in the walk.
+static void kill_one(struct job* j, int64_t retcode, struct kill_walk* w) {
     for (;;) {
         struct object* victim;
         {
@@ -244,11 +264,10 @@ static void kill_one(struct job* j, int64_t retcode, struct job* pending[], size
         }
         struct process* p = process_from_object(victim);
         if (p != nullptr) {
-            process_kill(p, retcode);
+            note_critical(w, process_kill_step(p, retcode));
             object_unref(victim);
         } else {
-            // Depth first: at most one job per level of the tree waits here.
-            pending[(*count)++] = job_of(victim);
+            w->pending[w->depth++] = job_of(victim);
             return;
         }
     }
@@ -269,26 +288,35 @@ static void finish_kill(struct job* j) {
     end_upwards_locked(j);
 }
 
-void job_kill(struct job* j, int64_t retcode) {
+// Kills a job and what is below it; the job that is to go next on account of that, or null.
+static struct job* kill_tree(struct job* j, int64_t retcode) {
     if (!begin_kill(j, retcode)) {
-        return;
+        return nullptr;
     }
-    struct job* stack[JOB_MAX_HEIGHT + 1];
-    size_t depth = 0;
-    stack[depth++] = job_of(object_ref(&j->base));
-    while (depth > 0) {
-        struct job* top = stack[depth - 1];
-        size_t before = depth;
-        kill_one(top, retcode, stack, &depth);
-        if (depth > before) {
-            if (!begin_kill(stack[depth - 1], retcode)) {
-                object_unref(&stack[--depth]->base);
+    struct kill_walk w = {.pending = {job_of(object_ref(&j->base))}, .depth = 1};
+    while (w.depth > 0) {
+        struct job* top = w.pending[w.depth - 1];
+        size_t before = w.depth;
+        kill_one(top, retcode, &w);
+        if (w.depth > before) {
+            if (!begin_kill(w.pending[w.depth - 1], retcode)) {
+                object_unref(&w.pending[--w.depth]->base);
             }
         } else {
             finish_kill(top);
             object_unref(&top->base);
-            depth--;
+            w.depth--;
         }
+    }
+    return w.critical;
+}
+
+void job_kill(struct job* j, int64_t retcode) {
+    struct job* next = kill_tree(j, retcode);
+    while (next != nullptr) {
+        struct job* critical = next;
+        next = kill_tree(critical, ZX_TASK_RETCODE_CRITICAL_PROCESS_KILL);
+        object_unref(&critical->base);
     }
 }
 

@@ -61,7 +61,8 @@ static struct process* process_of(struct object* o) {
 
 // ---- the end ----
 
-static void leave_job(struct process* p) {
+// The job that dies with the process, with a reference, or null.
+static struct job* leave_job(struct process* p) {
     struct job* critical = nullptr;
     int64_t retcode;
     {
@@ -78,17 +79,21 @@ static void leave_job(struct process* p) {
     }
     object_signal(&p->base, 0, ZX_PROCESS_TERMINATED);
     job_leave(p->job, &p->job_link);
-    if (critical != nullptr) {
-        job_kill(critical, ZX_TASK_RETCODE_CRITICAL_PROCESS_KILL);
-        object_unref(job_object(critical));
-    }
+    return critical;
 }
 
 // No thread is live and none can start.
-static void finish(struct process* p) {
+static struct job* finish(struct process* p) {
     handle_table_close_all(p->table);
     aspace_destroy(p->aspace);
-    leave_job(p);
+    return leave_job(p);
+}
+
+static void kill_critical(struct job* j) {
+    if (j != nullptr) {
+        job_kill(j, ZX_TASK_RETCODE_CRITICAL_PROCESS_KILL);
+        object_unref(job_object(j));
+    }
 }
 
 // To DYING, if not there yet: the threads are told. True: nobody is live, the caller must finish().
@@ -106,10 +111,12 @@ static bool begin_end(struct process* p, int64_t retcode) {
     return s->live == 0;
 }
 
+struct job* process_kill_step(struct process* p, int64_t retcode) {
+    return begin_end(p, retcode) ? finish(p) : nullptr;
+}
+
 void process_kill(struct process* p, int64_t retcode) {
-    if (begin_end(p, retcode)) {
-        finish(p);
-    }
+    kill_critical(process_kill_step(p, retcode));
 }
 
 void process_exit_current(int64_t retcode) {
@@ -301,7 +308,7 @@ static bool thread_ended(struct process* p, int64_t runtime_ns) {
 void process_end_thread(struct process* p) {
     aspace_activate(nullptr);
     if (thread_ended(p, thread_runtime_ns(thread_current()))) {
-        finish(p);
+        kill_critical(finish(p));
     }
 }
 

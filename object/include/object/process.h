@@ -43,6 +43,10 @@ status_t process_start(struct process* p, struct thread_object* t, vaddr_t entry
 // Marks the process as ended and its threads for death; the first return code counts. The current
 // thread, if it belongs to it, dies on its way to user mode.
 void process_kill(struct process* p, int64_t retcode);
+// The same for job_kill(), which may come here once for each level of the tree: the job that cannot
+// do without the process is not killed but returned, with a reference; null: there is none, or the
+// process does not end at once.
+[[nodiscard]] struct job* process_kill_step(struct process* p, int64_t retcode);
 [[noreturn]] void process_exit_current(int64_t retcode);
 
 // A name of up to 31 bytes.
