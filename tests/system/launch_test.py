@@ -163,6 +163,18 @@ def _gauges(text: str) -> dict[str, int]:
     return {name: int(value) for value, name in found}
 
 
+class StartupTest(SystemTest):
+    """Before main()."""
+
+    def test_an_unresolved_symbol_is_named(self) -> None:
+        result = self.run_commands("measure/unresolved", "hello")
+        self.assertEqual(
+            _text(result, 0),
+            "start-up failed: unresolved symbol zx_call_that_does_not_exist\n",
+        )
+        self.assertEqual([command.code for command in result.commands], [-126, 0])
+
+
 class SpawnTest(SystemTest):
     """Starting many processes leaves nothing."""
 
