@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"jx: no such row: {' '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     packages.ensure("run")
-    settings = Settings(smp=1, mem="1G", icount=True, verbose=args.verbose)
+    settings = Settings(
+        smp=1, mem="1G", icount=True, append="bench.boot=1", verbose=args.verbose
+    )
     try:
         build.build("release", ["boot_files"])
         figures, code = _measure(settings, args.rows, args.timeout)
