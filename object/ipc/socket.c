@@ -83,9 +83,12 @@ static size_t room_locked(struct socket* s) TA_REQ(s->base.lock) {
     return full ? 0 : SOCKET_BUFFER_SIZE - st->used;
 }
 
+// Nobody looks at a closed end, and nobody need be keeping its object.
 static void assert_exactly(struct socket* s, zx_signals_t mask, zx_signals_t asserted,
                            struct wake_list* wl) TA_REQ(s->base.lock) {
-    object_signal_locked(&s->base, mask & ~asserted, asserted, wl);
+    if (!socket_state(s)->closed) {
+        object_signal_locked(&s->base, mask & ~asserted, asserted, wl);
+    }
 }
 
 // After a change of what is queued for `s`, or of who may write it.
