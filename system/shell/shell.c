@@ -97,9 +97,17 @@ static bool path_of(const char* command, char path[PATH_MAX]) {
     return snprintf(path, PATH_MAX, "%s%s", folder, command) < (int)PATH_MAX;
 }
 
+// Where a program's interpreter comes from, and its file while a launch needs it.
+struct finder {
+    zx_handle_t boot_files;
+    zx_handle_t vmo;
+};
+
 static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_file* out) {
-    const struct shell* sh = ctx;
-    return bootsvc_open(sh->boot_files, path, &out->vmo, &out->len);
+    struct finder* f = ctx;
+    zx_status_t status = bootsvc_open(f->boot_files, path, &f->vmo, &out->len);
+    out->vmo = f->vmo;
+    return status;
 }
 
 static void report_failure(const char* command, struct launch_result result) {
@@ -153,6 +161,7 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
     static const char* const names[] = {"/boot"};
     struct handles handles = {};
     collect_handles(sh, grants_of(path), job, &handles);
+    struct finder finder = {.boot_files = sh->boot_files};
     struct launch_request request = {.job = job,
                                      .name = words->word[0],
                                      .file = *file,
@@ -166,9 +175,10 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
                                      .handles = handles.list,
                                      .handle_count = handles.count,
                                      .find_interpreter = find_interpreter,
-                                     .find_ctx = (void*)sh};
+                                     .find_ctx = &finder};
     zx_handle_t process;
     struct launch_result result = launch(&request, &process);
+    (void)zx_handle_close(finder.vmo);
     int64_t code = shell_not_startable;
     if (result.error == LAUNCH_OK) {
         code = return_code_of(sh, process);
