@@ -211,7 +211,7 @@ void arch_upcall_preempt(void) {
     irq_restore(state);
 }
 
-void preempt_pending_slow(void) {
+PRESERVES_REGISTERS void preempt_pending_slow(void) {
     if (irq_enabled()) {
         arch_upcall_preempt();
     }

@@ -102,7 +102,7 @@ static struct handle_entry* entry_for(struct handle_table* t, zx_handle_t value)
 
 // ---- look-up ----
 
-static inline status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_obj_type_t type,
+ALWAYS_INLINE status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_obj_type_t type,
                                  zx_rights_t need, struct object** out, zx_rights_t* rights_out) {
     struct object* o = atomic_load_explicit(&e->object, memory_order_acquire); // (1)
     if (unlikely(o == nullptr ||
@@ -130,7 +130,13 @@ static inline status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_o
     return STATUS_OK;
 }
 
-static inline status_t table_get(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+// A look-up that met a removal (5): preemption is on again, the reference goes back.
+static COLD NOINLINE status_t get_raced(struct object* o) {
+    object_unref(o);
+    return STATUS_BAD_HANDLE;
+}
+
+ALWAYS_INLINE status_t table_get(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
                                  zx_rights_t need, struct object** out, zx_rights_t* rights,
                                  const void** identity) {
     preempt_disable();
@@ -140,11 +146,7 @@ static inline status_t table_get(struct handle_table* t, zx_handle_t value, zx_o
         likely(e != nullptr) ? entry_get(e, value, type, need, &o, rights) : STATUS_BAD_HANDLE;
     preempt_enable();
     if (unlikely(status != STATUS_OK)) {
-        if (status == STATUS_NEXT) {
-            object_unref(o);
-            status = STATUS_BAD_HANDLE;
-        }
-        return status;
+        return status == STATUS_NEXT ? get_raced(o) : status;
     }
     *out = o;
     *identity = e;

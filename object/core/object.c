@@ -10,7 +10,6 @@
 
 #include <debug/init.h>
 
-constexpr uint32_t COUNT_LIMIT = UINT32_MAX / 2;
 constexpr zx_koid_t KOID_FIRST = 1024;
 constexpr size_t TYPE_LIMIT = 64; // ABI upper bound of object types
 
@@ -47,24 +46,6 @@ void object_init(struct object* o, const struct object_ops* ops, spinlock_t* sha
     atomic_store_explicit(&o->handleless_queued, false, memory_order_relaxed);
     o->koid = koid_new();
     atomic_fetch_add_explicit(&objects.live[ops->type], 1, memory_order_relaxed);
-}
-
-struct object* object_ref(struct object* o) {
-    uint32_t before = atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
-    ASSERT(before != 0 && before < COUNT_LIMIT);
-    return o;
-}
-
-bool object_ref_unless_dead(struct object* o) {
-    uint32_t refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
-    do {
-        if (refs == 0) {
-            return false;
-        }
-        ASSERT(refs < COUNT_LIMIT);
-    } while (!atomic_compare_exchange_weak_explicit(&o->refs, &refs, refs + 1, memory_order_acquire,
-                                                    memory_order_relaxed));
-    return true;
 }
 
 static void free_after_epoch(struct epoch_item* item) {
@@ -106,7 +87,7 @@ static bool may_sleep(void) {
     return (arch_preempt_count() & ~PREEMPT_NOTHING_PENDING) == 0 && irq_enabled();
 }
 
-static NOINLINE void object_last_unref(struct object* o) {
+PRESERVES_REGISTERS void object_last_unref(struct object* o) {
     atomic_thread_fence(memory_order_acquire);
     DEBUG_ASSERT(atomic_load_explicit(&o->handles, memory_order_relaxed) == 0);
     if (!may_sleep()) {
@@ -128,17 +109,9 @@ static NOINLINE void object_last_unref(struct object* o) {
     self->destroying = false;
 }
 
-void object_unref(struct object* o) {
-    uint32_t before = atomic_fetch_sub_explicit(&o->refs, 1, memory_order_release);
-    DEBUG_ASSERT(before != 0);
-    if (unlikely(before == 1)) {
-        object_last_unref(o);
-    }
-}
-
 void object_handle_added(struct object* o) {
     uint32_t before = atomic_fetch_add_explicit(&o->handles, 1, memory_order_relaxed);
-    ASSERT(before < COUNT_LIMIT);
+    ASSERT(before < OBJECT_COUNT_LIMIT);
 }
 
 // For later, with a reference. An object that got a handle again meanwhile (by its koid) and lost

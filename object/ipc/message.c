@@ -10,6 +10,11 @@
 // What one part holds: a page with its link.
 constexpr uint32_t PART_BYTES = PAGE_SIZE - sizeof(struct message_part);
 
+// Most messages: header, handles and bytes in one object of a cache of their own, which needs no
+// search for a size class on either way.
+constexpr size_t SMALL_SIZE = 256;
+SLAB_CACHE_SIZED(small_cache, "message", SMALL_SIZE, 64);
+
 static uint32_t first_capacity(uint32_t handles) {
     return (uint32_t)(PAGE_SIZE - sizeof(struct message) - handles * sizeof(struct handle));
 }
@@ -38,22 +43,28 @@ static bool add_parts(struct message* m, uint32_t bytes) {
     return true;
 }
 
-struct message* message_new(uint32_t bytes, uint32_t handles) {
+static void message_init(struct message* m, uint32_t bytes, uint32_t first, uint32_t handles_at,
+                         uint32_t handles) {
+    m->node = (struct list_node){};
+    m->bytes = bytes;
+    m->handles = handles;
+    m->first_bytes = (uint16_t)first;
+    m->rest = nullptr;
+    m->handle = (struct handle*)(void*)(m->data + handles_at);
+    for (uint32_t i = 0; i < handles; i++) {
+        m->handle[i] = (struct handle){};
+    }
+}
+
+static NOINLINE struct message* message_new_large(uint32_t bytes, uint32_t handles) {
     uint32_t first = min(bytes, first_capacity(handles));
     uint32_t handles_at = (uint32_t)align_up(first, alignof(struct handle));
     struct message* m = heap_alloc(sizeof(*m) + handles_at + handles * sizeof(struct handle));
     if (unlikely(m == nullptr)) {
         return nullptr;
     }
-    m->node = (struct list_node){};
-    m->bytes = bytes;
-    m->handles = handles;
-    m->first_bytes = first;
-    m->rest = nullptr;
-    m->handle = (struct handle*)(void*)(m->data + handles_at);
-    for (uint32_t i = 0; i < handles; i++) {
-        m->handle[i] = (struct handle){};
-    }
+    m->small = false;
+    message_init(m, bytes, first, handles_at, handles);
     if (unlikely(bytes > first) && !add_parts(m, bytes - first)) {
         free_parts(m);
         heap_free(m);
@@ -62,17 +73,47 @@ struct message* message_new(uint32_t bytes, uint32_t handles) {
     return m;
 }
 
-void message_free(struct message* m) {
-    if (m == nullptr) {
+struct message* message_new(uint32_t bytes, uint32_t handles) {
+    uint32_t handles_at = (uint32_t)align_up(bytes, alignof(struct handle));
+    size_t size = sizeof(struct message) + handles_at + handles * sizeof(struct handle);
+    if (size > SMALL_SIZE) {
+        return message_new_large(bytes, handles);
+    }
+    struct message* m = slab_alloc(&small_cache);
+    if (likely(m != nullptr)) {
+        m->small = true;
+        message_init(m, bytes, bytes, handles_at, handles);
+    }
+    return m;
+}
+
+static void free_memory(struct message* m) {
+    if (likely(m->small)) {
+        slab_free(&small_cache, m);
         return;
     }
+    free_parts(m);
+    heap_free(m);
+}
+
+static NOINLINE void message_free_with_handles(struct message* m) {
     for (uint32_t i = 0; i < m->handles; i++) {
         if (m->handle[i].object != nullptr) {
             handle_discard(&m->handle[i]);
         }
     }
-    free_parts(m);
-    heap_free(m);
+    free_memory(m);
+}
+
+void message_free(struct message* m) {
+    if (unlikely(m == nullptr)) {
+        return;
+    }
+    if (m->handles != 0) {
+        message_free_with_handles(m);
+        return;
+    }
+    free_memory(m);
 }
 
 void message_free_all(struct list* messages) {
@@ -115,7 +156,7 @@ static status_t copy_in(struct cursor* c, const uint8_t __user* from, uint32_t l
     return STATUS_OK;
 }
 
-status_t message_fill(struct message* m, const void __user* bytes) {
+status_t message_fill_parts(struct message* m, const void __user* bytes) {
     struct cursor c = cursor_start(m);
     return copy_in(&c, bytes, m->bytes);
 }
@@ -158,7 +199,7 @@ status_t message_gather(struct message* m, const zx_channel_iovec_t __user* vect
     return left == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
-status_t message_drain(const struct message* m, void __user* bytes) {
+status_t message_drain_parts(const struct message* m, void __user* bytes) {
     struct cursor c = cursor_start(m);
     uint8_t __user* to = bytes;
     uint32_t left = m->bytes;
@@ -185,17 +226,4 @@ void message_fill_kernel(struct message* m, const void* bytes) {
         from += n;
         left -= n;
     }
-}
-
-zx_txid_t message_txid(const struct message* m) {
-    if (m->bytes < sizeof(zx_txid_t)) {
-        return 0;
-    }
-    zx_txid_t txid;
-    memcpy(&txid, m->data, sizeof(txid));
-    return txid;
-}
-
-void message_set_txid(struct message* m, zx_txid_t txid) {
-    memcpy(m->data, &txid, sizeof(txid));
 }

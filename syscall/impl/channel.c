@@ -205,11 +205,11 @@ static status_t store(uint32_t __user* where, uint32_t value) {
     if ((uintptr_t)where == 0) {
         return STATUS_OK;
     }
-    return copy_to_user(where, &value);
+    return likely(arch_put_user_u32(where, value)) ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
-static status_t store_sizes(uint32_t __user* actual_bytes, uint32_t __user* actual_handles,
-                            uint32_t bytes, uint32_t handles) {
+ALWAYS_INLINE status_t store_sizes(uint32_t __user* actual_bytes, uint32_t __user* actual_handles,
+                                   uint32_t bytes, uint32_t handles) {
     TRY(store(actual_bytes, bytes));
     return store(actual_handles, handles);
 }

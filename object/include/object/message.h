@@ -7,6 +7,8 @@
 
 #include <zircon/types.h>
 
+#include <arch/user_copy.h>
+#include <lib/compiler.h>
 #include <lib/list.h>
 #include <lib/status.h>
 #include <object/handle.h>
@@ -23,7 +25,8 @@ struct message {
     struct list_node node; // in a channel's queue; under the channel's lock
     uint32_t bytes,
         handles;          // counts; immutable once filled (handles falls to 0 when they are taken)
-    uint32_t first_bytes; // bytes held by `data`
+    uint16_t first_bytes; // bytes held by `data`
+    bool small;           // where the memory comes from
     struct message_part* rest; // null: all bytes are in `data`
     struct handle* handle;     // [handles], behind `data`
     alignas(16) uint8_t data[];
@@ -38,7 +41,13 @@ void message_free_all(struct list* messages);
 
 // Copies all bytes from one user buffer, or gathers them from an array of `count` channel iovecs.
 // INVALID_ARGS: bad pointer.
-status_t message_fill(struct message* m, const void __user* bytes);
+status_t message_fill_parts(struct message* m, const void __user* bytes);
+static inline status_t message_fill(struct message* m, const void __user* bytes) {
+    if (unlikely(m->rest != nullptr)) {
+        return message_fill_parts(m, bytes);
+    }
+    return arch_copy_from_user(m->data, bytes, m->bytes) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
+}
 status_t message_gather(struct message* m, const zx_channel_iovec_t __user* vectors,
                         uint32_t count);
 // The sum of the vectors' sizes: INVALID_ARGS for a bad pointer or a non-zero reserved field,
@@ -46,10 +55,24 @@ status_t message_gather(struct message* m, const zx_channel_iovec_t __user* vect
 status_t message_gather_size(const zx_channel_iovec_t __user* vectors, uint32_t count,
                              uint32_t* bytes);
 // Copies all bytes out.
-status_t message_drain(const struct message* m, void __user* bytes);
+status_t message_drain_parts(const struct message* m, void __user* bytes);
+static inline status_t message_drain(const struct message* m, void __user* bytes) {
+    if (unlikely(m->rest != nullptr)) {
+        return message_drain_parts(m, bytes);
+    }
+    return arch_copy_to_user(bytes, m->data, m->bytes) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
+}
 // From kernel memory, for messages the kernel writes itself.
 void message_fill_kernel(struct message* m, const void* bytes);
 
 // The first four bytes: the transaction id; 0 when there are fewer.
-zx_txid_t message_txid(const struct message* m);
-void message_set_txid(struct message* m, zx_txid_t txid);
+static inline zx_txid_t message_txid(const struct message* m) {
+    zx_txid_t txid = 0;
+    if (likely(m->bytes >= sizeof(txid))) {
+        __builtin_memcpy(&txid, m->data, sizeof(txid));
+    }
+    return txid;
+}
+static inline void message_set_txid(struct message* m, zx_txid_t txid) {
+    __builtin_memcpy(m->data, &txid, sizeof(txid));
+}

@@ -74,10 +74,32 @@ struct object* op_no_peer(struct object* o);
 // refs = 1, handles = 0. `shared_lock` null: the object's own.
 void object_init(struct object* o, const struct object_ops* ops, spinlock_t* shared_lock,
                  zx_signals_t initial);
-[[nodiscard]] struct object* object_ref(struct object* o);
-void object_unref(struct object* o);
+constexpr uint32_t OBJECT_COUNT_LIMIT = UINT32_MAX / 2;
+[[nodiscard]] static inline struct object* object_ref(struct object* o) {
+    uint32_t before = atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+    ASSERT(before != 0 && before < OBJECT_COUNT_LIMIT);
+    return o;
+}
 // For lock-free readers (preemption off): false if the last reference is gone.
-[[nodiscard]] bool object_ref_unless_dead(struct object* o);
+[[nodiscard]] static inline bool object_ref_unless_dead(struct object* o) {
+    uint32_t refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
+    do {
+        if (unlikely(refs - 1 >= OBJECT_COUNT_LIMIT)) {
+            ASSERT(refs == 0);
+            return false;
+        }
+    } while (unlikely(!atomic_compare_exchange_weak_explicit(
+        &o->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed)));
+    return true;
+}
+PRESERVES_REGISTERS void object_last_unref(struct object* o); // the count has fallen to 0
+static inline void object_unref(struct object* o) {
+    uint32_t before = atomic_fetch_sub_explicit(&o->refs, 1, memory_order_release);
+    DEBUG_ASSERT(before != 0);
+    if (unlikely(before == 1)) {
+        object_last_unref(o);
+    }
+}
 static inline void object_unref_cleanup(struct object** o) {
     if (*o != nullptr) {
         object_unref(*o);

@@ -18,6 +18,9 @@
 [[nodiscard]] size_t arch_copy_from_user(void* dst, const void __user* src, size_t size);
 [[nodiscard]] size_t arch_copy_to_user(void __user* dst, const void* src, size_t size);
 
+// One value, at any address. False: bad pointer.
+[[nodiscard]] bool arch_put_user_u32(uint32_t __user* dst, uint32_t value);
+
 // The same with faults disabled: on a fault `*fault_va` is the address to resolve (see
 // vm_fault_in()), the return value what is left.
 [[nodiscard]] size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size,

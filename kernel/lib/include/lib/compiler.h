@@ -39,6 +39,9 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE      __attribute__((noinline))
 #define COLD          __attribute__((cold))
+// For the slow half of what is inline everywhere: the caller's registers survive the call, so that
+// a caller that never takes it need not keep its own out of harm's way.
+#define PRESERVES_REGISTERS __attribute__((preserve_most))
 
 // From a member back to what contains it; the member's type is checked.
 #define container_of(ptr, type, member)                                                      \

@@ -11,7 +11,7 @@
 
 // Out of line: with interrupts off (a handler, or a section that will restore them) the work stays
 // pending; the next preempt_enable() or interrupt exit finds it.
-void preempt_pending_slow(void);
+PRESERVES_REGISTERS void preempt_pending_slow(void);
 
 ALWAYS_INLINE void preempt_disable(void) {
     arch_preempt_inc();

@@ -33,7 +33,7 @@ static inline void spinlock_init(spinlock_t* l, enum lock_class cls) {
     *l = (spinlock_t){.word = 0, .class = cls};
 }
 
-void spin_wait_(spinlock_t* l);
+PRESERVES_REGISTERS void spin_wait_(spinlock_t* l);
 
 #define SPIN_PC_ __builtin_return_address(0)
 
