@@ -73,11 +73,21 @@ static inline bool peer_closed_locked(struct channel* c) TA_REQ(c->base.lock) {
 
 // ---- life ----
 
+// A call that was interrupted is still under way: its end is left with the waiter, where
+// call_interrupted() or the resumed call finds it. False: it ended otherwise.
+static bool end_interrupted(struct waiter* w, status_t status) {
+    int32_t interrupted = STATUS_INTR_RETRY;
+    return atomic_compare_exchange_strong_explicit(&w->result, &interrupted, (int32_t)status,
+                                                   memory_order_release, memory_order_relaxed);
+}
+
 static void wake_all(struct list* waiters, status_t status, struct wake_list* wl) {
     struct list_node* n;
     while ((n = list_pop_front(waiters)) != nullptr) {
-        // One that was claimed already has timed out.
-        (void)wake_list_add(wl, container_of(n, struct waiter, node), status);
+        struct waiter* w = container_of(n, struct waiter, node);
+        if (!wake_list_add(wl, w, status)) {
+            (void)end_interrupted(w, status); // or it has timed out
+        }
     }
 }
 
@@ -184,14 +194,6 @@ static bool hand_over(struct channel_waiter* w, struct message* m, struct wake_l
     return wake_list_add(wl, &w->waiter, STATUS_OK);
 }
 
-// A call that was interrupted is still under way: its answer is left with the waiter, where
-// call_interrupted() or the resumed call finds it.
-static bool hand_over_interrupted(struct channel_waiter* w) {
-    int32_t interrupted = STATUS_INTR_RETRY;
-    return atomic_compare_exchange_strong_explicit(&w->waiter.result, &interrupted, STATUS_OK,
-                                                   memory_order_release, memory_order_relaxed);
-}
-
 static struct channel_waiter* waiter_of(struct list_node* n) {
     return container_of(container_of(n, struct waiter, node), struct channel_waiter, waiter);
 }
@@ -207,7 +209,7 @@ static bool answer_call(struct channel_state* to, struct message* m, struct wake
     list_for_each(n, &to->callers) {
         if (waiter_of(n)->txid == txid) {
             struct channel_waiter* w = waiter_of(n);
-            return hand_over(w, m, wl) || hand_over_interrupted(w);
+            return hand_over(w, m, wl) || end_interrupted(&w->waiter, STATUS_OK);
         }
     }
     return false;

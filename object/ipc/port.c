@@ -71,14 +71,24 @@ static void release_packets(struct list* packets) {
     }
 }
 
-// The object behind the first pending wait, with a reference; null: none is left.
+// The object behind a pending wait, with a reference; null: it is going. Then somebody has taken
+// the wait from its list to signal it, and the close of its last handle, which found that list
+// empty, did not wait for him: he unlinks the wait from the port presently, and the memory is there
+// until he has, because it goes through an epoch after the object's end, which does wait.
+static struct object* pending_object(struct async_wait* a) {
+    return object_ref_unless_dead(a->object) ? a->object : nullptr;
+}
+
+// The object behind the first pending wait that is not being signalled, with a reference; null:
+// none is left.
 static struct object* first_pending(struct port* p) {
-    spin_acquire(&p->lock);
-    struct list_node* n = list_first(&port_state(p)->pending);
     struct object* o = nullptr;
-    if (n != nullptr) {
-        // Alive: the wait is linked to it, and unlinking takes this lock before the object can go.
-        o = object_ref(container_of(n, struct async_wait, port_node)->object);
+    spin_acquire(&p->lock);
+    list_for_each(n, &port_state(p)->pending) {
+        o = pending_object(container_of(n, struct async_wait, port_node));
+        if (o != nullptr) {
+            break;
+        }
     }
     spin_release(&p->lock);
     return o;
@@ -423,8 +433,7 @@ static struct object* pending_with_key(struct port* p, uint64_t key) {
     spin_acquire(&p->lock);
     list_for_each(n, &port_state(p)->pending) {
         struct async_wait* a = container_of(n, struct async_wait, port_node);
-        if (a->packet.packet.key == key) {
-            o = object_ref(a->object);
+        if (a->packet.packet.key == key && (o = pending_object(a)) != nullptr) {
             break;
         }
     }
@@ -438,6 +447,10 @@ status_t port_cancel_key(struct port* p, uint64_t key) {
     while ((source = pending_with_key(p, key)) != nullptr) {
         removed += remove_pending(p, source, filter_key, nullptr, key);
         object_unref(source);
+        // Each step may look at as many waits as memory holds: a kill must be able to end this.
+        if (thread_killed()) {
+            return STATUS_INTR_KILLED;
+        }
     }
     removed += remove_queued(p, true, nullptr, key);
     return removed != 0 ? STATUS_OK : STATUS_NOT_FOUND;

@@ -17,6 +17,9 @@
 #include <vm/vmar.h>
 
 constexpr uint32_t BACKTRACE_MAX = 64;
+// Regions that one report looks at to name modules. A program may have as many as memory holds, in
+// VMARs nested as deep, and others wait for the lock.
+constexpr uint32_t REGIONS_MAX = 16384;
 
 static mutex_t report_lock = MUTEX_INIT(LOCK_CLASS_CRASH_REPORT);
 
@@ -49,12 +52,16 @@ struct module {
     char name[ZX_MAX_NAME_LEN];
 };
 
-static bool find_module(struct vmar* root, vaddr_t pc, struct module* out) {
+static bool find_module(struct vmar* root, vaddr_t pc, uint32_t* regions_left, struct module* out) {
     struct region_cursor cursor = {};
     struct region_info info;
     struct module candidate = {};
     bool inside = false;
     while (vmar_report(root, &cursor, &info, 1) == 1) {
+        if (*regions_left == 0 || thread_killed()) {
+            return false;
+        }
+        (*regions_left)--;
         if (info.depth == 1) {
             if (inside) {
                 break;
@@ -70,9 +77,9 @@ static bool find_module(struct vmar* root, vaddr_t pc, struct module* out) {
     return inside;
 }
 
-static void print_frame(struct vmar* root, uint32_t n, vaddr_t pc) {
+static void print_frame(struct vmar* root, uint32_t n, vaddr_t pc, uint32_t* regions_left) {
     UNINITIALIZED struct module m;
-    if (root != nullptr && find_module(root, pc, &m)) {
+    if (root != nullptr && find_module(root, pc, regions_left, &m)) {
         kprintf("{{{bt:%u:0x%lx:%s}}}\n", n, pc - m.base, m.name[0] != '\0' ? m.name : "?");
     } else {
         kprintf("{{{bt:%u:0x%lx:?}}}\n", n, pc);
@@ -82,15 +89,16 @@ static void print_frame(struct vmar* root, uint32_t n, vaddr_t pc) {
 static void print_backtrace(const struct arch_user_frame* f) {
     struct aspace* as = process_aspace(process_current());
     VMAR_REF root = aspace_root(as);
-    print_frame(root, 0, f->rip);
+    uint32_t regions_left = REGIONS_MAX;
+    print_frame(root, 0, f->rip, &regions_left);
     uint64_t fp = f->rbp;
-    for (uint32_t n = 1; n < BACKTRACE_MAX; n++) {
+    for (uint32_t n = 1; n < BACKTRACE_MAX && !thread_killed(); n++) {
         UNINITIALIZED uint64_t link[2];
         if ((fp & 7) != 0 || arch_copy_from_user(link, (const void __user*)fp, sizeof(link)) != 0 ||
             link[1] == 0) {
             return;
         }
-        print_frame(root, n, link[1]);
+        print_frame(root, n, link[1], &regions_left);
         if (link[0] <= fp) {
             return;
         }

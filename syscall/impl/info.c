@@ -194,6 +194,10 @@ struct list_out {
 };
 
 static status_t list_add(struct list_out* out, const void* record) {
+    // A list is as long as some program made it: a kill must be able to end this.
+    if (thread_killed()) {
+        return STATUS_INTR_KILLED;
+    }
     if (out->available++ >= out->capacity) {
         return STATUS_OK;
     }
@@ -288,6 +292,9 @@ static status_t list_mapped_vmos(struct aspace* as, struct vmar* root, struct li
         size_t size;
         if (!region.is_mapping ||
             aspace_find_vmo(as, region.base, region.size, &v, &offset, &size) != STATUS_OK) {
+            if (thread_killed()) {
+                return STATUS_INTR_KILLED;
+            }
             continue;
         }
         zx_info_vmo_t record;

@@ -137,7 +137,8 @@ void aspace_get_usage(struct aspace* as, struct aspace_usage* out) {
     MUTEX_GUARD(&as->lock);
     out->mapped = aspace_state(as)->mapped_bytes;
     struct mapping* m = mapping_above_locked(as, 0);
-    while (m != nullptr) {
+    // As many as memory holds: a kill must be able to end this.
+    while (m != nullptr && !thread_killed()) {
         struct page_set* set = m->set;
         struct page_counts counts;
         mutex_acquire(&set->lock);
