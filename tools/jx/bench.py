@@ -109,12 +109,15 @@ def to_json(figures: dict[str, int]) -> str:
 
 
 def text_by_folder(link_map: str) -> dict[str, int]:
-    """Bytes of code per top folder (two levels inside kernel/), from lld's link map."""
+    """Bytes of code per top folder (two levels inside kernel/), from lld's link map.
+
+    The in-kernel tests, which every image carries for `k ut`, are no part of the row.
+    """
     sizes: dict[str, int] = {}
     for line in link_map.splitlines():
         words = line.split()
         # VMA LMA Size Align  path/to/object.o:(.text.name)
-        if len(words) != 5 or ":(.text" not in words[4]:
+        if len(words) != 5 or ":(.text" not in words[4] or "_ktests." in words[4]:
             continue
         parts = words[4].partition("obj/")[2].split("/")
         folder = "/".join(parts[:2]) if parts[0] == "kernel" and len(parts) > 2 else parts[0]
