@@ -24,6 +24,7 @@ struct port_state {
     struct list packets; // struct port_packet, oldest first
     struct list waiters; // struct port_waiter
     struct list pending; // struct async_wait, by port_node
+    uint32_t pending_count;
     uint32_t user_packets;
     bool closed;
 };
@@ -161,6 +162,7 @@ status_t port_create(uint32_t options, struct port** out) {
     list_init(&s->packets);
     list_init(&s->waiters);
     list_init(&s->pending);
+    s->pending_count = 0;
     s->user_packets = 0;
     s->closed = false;
     *out = p;
@@ -303,6 +305,7 @@ static struct port* unlink_from_port(struct async_wait* a) {
     struct port* p = a->port;
     spin_acquire(&p->lock);
     list_remove(&a->port_node);
+    port_state(p)->pending_count--;
     spin_release(&p->lock);
     return p;
 }
@@ -356,12 +359,15 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     wake_list_begin(&wl);
     spin_acquire(object_lock(o));
     spin_acquire(&p->lock);
-    bool port_closed = port_state(p)->closed;
-    if (!port_closed) {
-        list_push_back(&port_state(p)->pending, &a->port_node);
+    struct port_state* s = port_state(p);
+    bool full = s->pending_count >= PORT_PENDING_MAX;
+    bool refused = s->closed || full;
+    if (!refused) {
+        list_push_back(&s->pending, &a->port_node);
+        s->pending_count++;
     }
     spin_release(&p->lock);
-    if (!port_closed) {
+    if (!refused) {
         object_add_observer(o, &a->observer, (options & ZX_WAIT_ASYNC_EDGE) != 0, &wl);
         // `a` may be gone already if it matched at once; the target tells whether the handle still
         // stands.
@@ -372,11 +378,12 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     }
     spin_release(object_lock(o));
     wake_list_flush(&wl);
-    if (port_closed) {
+    if (refused) {
         async_wait_release(&a->packet);
         object_unref(&p->base);
+        return full ? STATUS_NO_RESOURCES : STATUS_BAD_HANDLE;
     }
-    return closed || port_closed ? STATUS_BAD_HANDLE : STATUS_OK;
+    return closed ? STATUS_BAD_HANDLE : STATUS_OK;
 }
 
 // Drops the waits of this port on object `o` that the filter names.

@@ -114,9 +114,15 @@ status_t sys_channel_write(struct channel* c, uint32_t options, const void __use
 
 // ---- writing with dispositions ----
 
-static status_t narrow(struct handle* h, const zx_handle_disposition_t* d) {
+// What the entry says about a handle that exists: its type, what it must allow, its new rights.
+static status_t check_disposition(const struct channel* c, const zx_handle_disposition_t* d,
+                                  zx_rights_t need, struct handle* h) {
     if (d->type != ZX_OBJ_TYPE_NONE && h->object->ops->type != d->type) {
         return STATUS_WRONG_TYPE;
+    }
+    TRY(may_travel(h, c));
+    if ((h->rights & need) != need) {
+        return STATUS_ACCESS_DENIED;
     }
     if (d->rights == ZX_RIGHT_SAME_RIGHTS) {
         return STATUS_OK;
@@ -131,7 +137,7 @@ static status_t narrow(struct handle* h, const zx_handle_disposition_t* d) {
 static status_t duplicate_into(zx_handle_t value, struct handle* out) {
     struct object* o;
     zx_rights_t rights;
-    TRY(syscall_handle_get_rights(value, OBJECT_ANY, ZX_RIGHT_DUPLICATE, &o, &rights));
+    TRY(syscall_handle_get_rights(value, OBJECT_ANY, ZX_RIGHT_NONE, &o, &rights));
     *out = handle_make(o, rights);
     return STATUS_OK;
 }
@@ -140,13 +146,13 @@ static status_t take_disposition(struct channel* c, const zx_handle_disposition_
                                  struct handle* out) {
     if (d->operation == ZX_HANDLE_OP_MOVE) {
         TRY(syscall_take(d->handle, false, out));
-    } else if (d->operation == ZX_HANDLE_OP_DUPLICATE) {
-        TRY(duplicate_into(d->handle, out));
-    } else {
-        return STATUS_INVALID_ARGS;
+        return check_disposition(c, d, ZX_RIGHT_NONE, out);
     }
-    TRY(may_travel(out, c));
-    return narrow(out, d);
+    if (d->operation == ZX_HANDLE_OP_DUPLICATE) {
+        TRY(duplicate_into(d->handle, out));
+        return check_disposition(c, d, ZX_RIGHT_DUPLICATE, out);
+    }
+    return STATUS_INVALID_ARGS;
 }
 
 // Each entry is read once, carried out, and answered in its `result`.

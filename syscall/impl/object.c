@@ -3,6 +3,8 @@
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
+#include <zircon/syscalls/exception.h>
+
 #include <object/job.h>
 #include <object/port.h>
 #include <object/process.h>
@@ -128,7 +130,10 @@ status_t sys_object_wait_async(struct object* o, const void* identity, zx_handle
     }
     struct wait_target target = {
         .object = o, .identity = identity, .value = value, .signals = signals};
-    return port_wait_async(port, &target, key, options);
+    status_t status = port_wait_async(port, &target, key, options);
+    return likely(status != STATUS_NO_RESOURCES)
+               ? status
+               : policy_exception(ZX_EXCP_POLICY_CODE_PORT_TOO_MANY_OBSERVERS, 0);
 }
 
 // ---- children ----

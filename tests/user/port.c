@@ -242,6 +242,22 @@ CASE(async_errors) {
     EXPECT_CLOSE(port);
 }
 
+CHILD(observe_for_ever) {
+    zx_handle_t port = utest_port();
+    zx_handle_t event = utest_event();
+    for (uint32_t i = 0; i < 200000; i++) {
+        if (zx_object_wait_async(event, port, i, ZX_EVENT_SIGNALED, 0) != ZX_OK) {
+            return 1;
+        }
+    }
+    return 2;
+}
+
+// A signal walks all waits of its object: there is a limit.
+CASE_WITHIN(too_many_observers, 60) {
+    EXPECT_EQ(utest_child_run("observe_for_ever"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+}
+
 // Registrations are independent of each other, equal ones too.
 CASE(async_many) {
     zx_handle_t port = utest_port();

@@ -118,6 +118,12 @@ static void jump_to(uintptr_t where) {
     __asm__ volatile("jmp *%0" ::"r"(where));
 }
 
+// A compiler need not believe in a call of data.
+static void call(uintptr_t where) {
+    __asm__ volatile("call *%0" ::"r"(where)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
+}
+
 CHILD(jump_null) {
     jump_to(0);
     return 1;
@@ -140,13 +146,13 @@ CHILD(return_non_canonical) {
 
 CHILD(execute_stack) {
     volatile uint8_t code[] = {0xc3};
-    ((void (*)(void))code)();
+    call((uintptr_t)code);
     return 1;
 }
 
 CHILD(execute_data) {
     static volatile uint8_t code[] = {0xc3};
-    ((void (*)(void))code)();
+    call((uintptr_t)code);
     return 1;
 }
 

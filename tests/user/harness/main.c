@@ -109,30 +109,32 @@ void utest_check_equal(const char* file, int line, const char* expression, uint6
 
 static uint64_t open_handles(void) {
     static zx_info_process_handle_stats_t stats;
+    EXPECT_OK(zx_object_get_info(zx_process_self(), ZX_INFO_PROCESS_HANDLE_STATS, &stats,
+                                 sizeof(stats), nullptr, nullptr));
     uint64_t sum = 0;
-    if (zx_object_get_info(zx_process_self(), ZX_INFO_PROCESS_HANDLE_STATS, &stats, sizeof(stats),
-                           nullptr, nullptr) != ZX_OK) {
-        return 0;
-    }
     for (size_t i = 0; i < ZX_OBJ_TYPE_UPPER_BOUND; i++) {
         sum += stats.handle_count[i];
     }
     return sum;
 }
 
-// Apart from the loop: everything it needs after the jump is static.
+static void run_counted(const struct utest_case* c) {
+    uint64_t before = open_handles();
+    c->run();
+    now.context = nullptr;
+    uint64_t after = open_handles();
+    if (after != before) {
+        utest_fail("handles", 0, "%lu open before the case, %lu after it", before, after);
+    }
+}
+
+// Apart from what it calls: it needs nothing of its own after the jump.
 static void run_guarded(const struct utest_case* c) {
     now.context = nullptr;
     now.skipped = false;
     atomic_store(&now.failed, false);
-    uint64_t before = open_handles();
     if (__builtin_setjmp(now.resume) == 0) {
-        c->run();
-        now.context = nullptr;
-        uint64_t after = open_handles();
-        if (after != before) {
-            utest_fail("handles", 0, "%lu open before the case, %lu after it", before, after);
-        }
+        run_counted(c);
     }
 }
 
