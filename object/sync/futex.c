@@ -196,7 +196,7 @@ static bool owner_fits_locked(struct futex_bucket* b, const struct futex_key* ke
         return true;
     }
     struct futex* f = find_locked(b, key);
-    return owner != thread_current() && (f == nullptr || !waits_on(f, owner));
+    return f == nullptr || !waits_on(f, owner);
 }
 
 // Takes this thread out of the futex it was on in the end.
@@ -216,7 +216,7 @@ static status_t wait_once(struct futex** spare, const zx_futex_storage_t __user*
     struct futex_bucket* b = bucket_of(key);
     spin_acquire(&b->lock);
     status_t status = compare(word, expected);
-    if (status == STATUS_OK && !owner_fits_locked(b, key, owner)) {
+    if (status == STATUS_OK && (owner == thread_current() || !owner_fits_locked(b, key, owner))) {
         status = STATUS_INVALID_ARGS;
     }
     if (status != STATUS_OK) {
