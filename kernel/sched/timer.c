@@ -84,15 +84,17 @@ void timer_set(struct timer* t, int64_t deadline_ns, int64_t slack_ns,
     irq_state_t state = irq_save();
     preempt_disable();
     struct cpu_sched* c = this_cpu();
-    struct timer_queue* q = queue_lock(t);
-    disarm(q, t);
-    if (q != &c->timers) {
+    struct timer_queue* q;
+    for (;;) {
+        q = queue_lock(t);
+        disarm(q, t);
+        if (q == &c->timers) {
+            break;
+        }
         // Ours from here on, and in no queue: a cancel that comes now finds it idle, as if it had
-        // come before this set.
+        // come before this set. A set on another CPU may take it away again: then so do we.
         atomic_store_explicit(&t->cpu, c->index, memory_order_relaxed);
         spin_release_raw(&q->lock);
-        q = &c->timers;
-        spin_acquire_raw(&q->lock);
     }
     if (deadline_ns != TIME_INFINITE) {
         t->deadline_ns = deadline_ns;

@@ -318,8 +318,16 @@ static void async_matched(struct observer* ob, zx_signals_t observed, struct wak
     if ((a->options & (ZX_WAIT_ASYNC_TIMESTAMP | ZX_WAIT_ASYNC_BOOT_TIMESTAMP)) != 0) {
         signal->timestamp = clock_monotonic_ns();
     }
-    struct port* p = unlink_from_port(a);
-    if (port_queue_packet(p, &a->packet, wl) != STATUS_OK) {
+    struct port* p = a->port;
+    // One step: port_cancel_key(), which does not know the object, finds it pending or queued.
+    spin_acquire(&p->lock);
+    list_remove(&a->port_node);
+    bool closed = port_state(p)->closed;
+    if (!closed) {
+        queue_locked(p, &a->packet, wl);
+    }
+    spin_release(&p->lock);
+    if (closed) {
         async_wait_release(&a->packet);
     }
     object_unref(&p->base);

@@ -1,8 +1,13 @@
 // Clock objects. See <object/clock_object.h>.
 //
 // What a reader needs (the line and whether the clock runs) is published under a sequence number:
-// odd while an update writes, and different afterwards. Updates hold the object's lock, so they
-// come one at a time and are not preempted; a reader that meets one tries again.
+// odd while an update is under way, and different afterwards. Updates hold the object's lock, so
+// they come one at a time and are not preempted; a reader that meets one tries again.
+//
+// Both sides take the time inside their section. An update makes the number odd before it takes the
+// time from which its line goes on, and a reader takes its time before it looks at the number
+// again: so no reader applies the old line to a time after that, and a monotonic clock whose rate
+// falls does not go back.
 
 #include <object/clock_object.h>
 
@@ -70,15 +75,25 @@ int64_t clock_user_ticks(void) {
 
 // ---- the published line ----
 
-static void publish(struct clock_object* c, const struct clock_line* l) TA_REQ(c->base.lock) {
+// The present time, from which an update goes on; publish_end() must follow.
+static int64_t publish_begin(struct clock_object* c) TA_REQ(c->base.lock) {
     uint32_t sequence = atomic_load_explicit(&c->sequence, memory_order_relaxed);
     atomic_store_explicit(&c->sequence, sequence + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst); // others see it before the time is taken
+    return clock_monotonic_ordered_ns();
+}
+
+static void publish_end(struct clock_object* c) TA_REQ(c->base.lock) {
+    uint32_t sequence = atomic_load_explicit(&c->sequence, memory_order_relaxed);
+    atomic_store_explicit(&c->sequence, sequence + 1, memory_order_release);
+}
+
+// Between begin and end.
+static void publish(struct clock_object* c, const struct clock_line* l) TA_REQ(c->base.lock) {
     atomic_store_explicit(&c->published.reference, l->reference, memory_order_relaxed);
     atomic_store_explicit(&c->published.value, l->value, memory_order_relaxed);
     atomic_store_explicit(&c->published.ppm, l->ppm, memory_order_relaxed);
     atomic_store_explicit(&c->published.started, true, memory_order_relaxed);
-    atomic_store_explicit(&c->sequence, sequence + 2, memory_order_release);
 }
 
 // False: not started. Consistent if the lock is held, or the sequence number did not change.
@@ -94,8 +109,7 @@ int64_t clock_object_read(struct clock_object* c) {
         uint32_t before = atomic_load_explicit(&c->sequence, memory_order_acquire);
         struct clock_line l;
         bool started = line_now(c, &l);
-        // Inside the section: a time taken after it could be shown by an older line.
-        int64_t now = clock_monotonic_ns();
+        int64_t now = clock_monotonic_ordered_ns();
         atomic_thread_fence(memory_order_acquire);
         if (likely((before & 1) == 0 &&
                    atomic_load_explicit(&c->sequence, memory_order_relaxed) == before)) {
@@ -125,7 +139,9 @@ status_t clock_object_create(uint64_t options, int64_t backstop, struct clock_ob
     spin_acquire(object_lock(&c->base));
     clock_state(c)->error_bound = ZX_CLOCK_UNKNOWN_ERROR;
     if (auto_start) {
+        (void)publish_begin(c);
         publish(c, &(struct clock_line){}); // the reference's own time
+        publish_end(c);
         clock_state(c)->value_update = clock_state(c)->rate_update = clock_user_ticks();
     }
     spin_release(object_lock(&c->base));
@@ -195,8 +211,12 @@ static status_t update_locked(struct clock_object* c, const struct clock_update*
     int64_t ticks = clock_user_ticks();
     if (has(u, LINE_FIELDS)) {
         struct clock_line line;
-        TRY(next_line(c, u, started, &old, clock_monotonic_ns(), &line));
-        publish(c, &line);
+        status_t status = next_line(c, u, started, &old, publish_begin(c), &line);
+        if (status == STATUS_OK) {
+            publish(c, &line);
+        }
+        publish_end(c);
+        TRY(status);
         s->value_update = value ? ticks : s->value_update;
         s->rate_update =
             !started || has(u, ZX_CLOCK_UPDATE_OPTION_RATE_ADJUST_VALID) ? ticks : s->rate_update;

@@ -75,6 +75,13 @@ int64_t clock_monotonic_ns(void) {
     return clock_untrusted_ns();
 }
 
+int64_t clock_monotonic_ordered_ns(void) {
+    __asm__ volatile("lfence" ::: "memory");
+    const int64_t now = clock_monotonic_ns();
+    __asm__ volatile("lfence" ::: "memory");
+    return now;
+}
+
 uint64_t clock_ns_to_ticks(int64_t ns) {
     if (ns <= 0) {
         return clk.scale.base_ticks;

@@ -59,6 +59,8 @@ void arch_call_on(cpu_mask_t targets, void (*fn)(void* arg), void* arg);
 void arch_timer_set(int64_t deadline_ns);
 // Monotonic nanoseconds since boot. Any context, a few instructions when the TSC is trusted.
 int64_t clock_monotonic_ns(void);
+// The same, and no load of this CPU before or after it in the program passes it.
+int64_t clock_monotonic_ordered_ns(void);
 
 struct cpu_features {
     bool smep, smap, umip, nx, fsgsbase, xsave, xsaveopt, avx, x2apic, pcid, invpcid, tsc_invariant,
