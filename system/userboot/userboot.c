@@ -26,6 +26,7 @@
 constexpr char default_next[] = "bin/init";
 constexpr uint32_t ARGS_MAX = 16;
 constexpr size_t NEXT_MAX = 512;
+constexpr uint32_t REQUESTS_AT_ONCE = 8;
 constexpr uint64_t KEY_PROCESS = 0; // other keys are channel handles
 
 // ---- saying what is wrong ----
@@ -171,15 +172,18 @@ static void watch(zx_handle_t port, zx_handle_t channel) {
     }
 }
 
-static void serve_all(const struct bootsvc* svc, zx_handle_t port, zx_handle_t channel) {
-    zx_handle_t cloned;
-    zx_status_t status;
-    while ((status = bootsvc_serve(svc, channel, &cloned)) == ZX_OK) {
+// A few requests, so that a client that never stops does not keep the others waiting: what is left
+// comes up again behind theirs.
+static void serve_some(const struct bootsvc* svc, zx_handle_t port, zx_handle_t channel) {
+    zx_status_t status = ZX_OK;
+    for (uint32_t i = 0; i < REQUESTS_AT_ONCE && status == ZX_OK; i++) {
+        zx_handle_t cloned;
+        status = bootsvc_serve(svc, channel, &cloned);
         if (cloned != ZX_HANDLE_INVALID) {
             watch(port, cloned);
         }
     }
-    if (status == ZX_ERR_SHOULD_WAIT) {
+    if (status == ZX_OK || status == ZX_ERR_SHOULD_WAIT) {
         watch(port, channel);
     } else {
         (void)zx_handle_close(channel);
@@ -196,7 +200,7 @@ static void serve(const struct bootsvc* svc, zx_handle_t port, zx_handle_t proce
         if (packet.key == KEY_PROCESS) {
             return;
         }
-        serve_all(svc, port, (zx_handle_t)packet.key);
+        serve_some(svc, port, (zx_handle_t)packet.key);
     }
 }
 
