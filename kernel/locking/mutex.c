@@ -86,11 +86,12 @@ static void acquire_slow(mutex_t* m, uintptr_t self) {
     // The release that wakes us has made us the owner.
     status_t status = wait_block(q, state, TIME_INFINITE, WAIT_UNINTERRUPTIBLE, 0);
     ASSERT(status == STATUS_OK);
-    // The releaser claims us before it writes the word; it is on another CPU, with interrupts off.
-    while (unlikely(!mutex_held(m))) {
-        cpu_relax();
-    }
-    atomic_thread_fence(memory_order_acquire);
+    // If we had not blocked yet, the releaser, on another CPU, may have claimed us and not written
+    // the word; or written it and not let go of the queue, and what we do next may be to free the
+    // mutex. Its lock comes to us after both.
+    state = spin_acquire_irq(&q->lock);
+    spin_release_irq(&q->lock, state);
+    DEBUG_ASSERT(mutex_held(m));
 }
 
 static void acquire(mutex_t* m, enum lock_how how, const void* pc) {

@@ -248,7 +248,8 @@ static int64_t ns_to_user_ticks(int64_t ns) {
     if (ns >= 0) {
         return (int64_t)(clock_ns_to_ticks(ns) - base);
     }
-    return -(int64_t)(clock_ns_to_ticks(ns == INT64_MIN ? INT64_MAX : -ns) - base);
+    // Turned round while unsigned: programs choose `ns`, and one of them meets INT64_MIN here.
+    return (int64_t)(base - clock_ns_to_ticks(ns == INT64_MIN ? INT64_MAX : -ns));
 }
 
 static void describe_line(const struct clock_line* l, zx_clock_details_v1_t* out) {

@@ -57,13 +57,16 @@ struct object {
     _Atomic(uint32_t) handles;
     _Atomic(zx_signals_t) signals; // written under lock, read anywhere
     union {
-        struct list observers;    // under lock, while refs > 0
-        struct object* next_dead; // destruction queue, refs == 0
-        struct epoch_item epoch;  // after destroy()
+        struct list observers;   // under lock, until destroy(): who signals without a reference
+                                 // (a VMO's family, the log) is detached only there
+        struct epoch_item epoch; // after destroy()
     };
-    struct object* next_handleless; // queue of objects without handles; its thread's own
-    zx_koid_t koid;                 // immutable
-    spinlock_t own_lock;            // unused by peers that share one
+    union {
+        struct object* next_handleless; // queue of objects without handles; its thread's own
+        struct object* next_dead;       // destruction queue, refs == 0
+    };
+    zx_koid_t koid;      // immutable
+    spinlock_t own_lock; // unused by peers that share one
     _Atomic(bool) handleless_queued;
 };
 
