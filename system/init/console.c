@@ -23,7 +23,6 @@ constexpr char CONTROL_U = 0x15;
 constexpr char DELETE = 0x7f;
 
 constexpr uint32_t RING_LEN = 1024; // a power of two
-constexpr int64_t POLL_NS = 10'000'000;
 constexpr zx_signals_t DATA = ZX_USER_SIGNAL_0;
 
 static struct {
@@ -63,10 +62,6 @@ static void read_forever(uintptr_t, uintptr_t) {
         size_t got = 0;
         if (zx_debug_read(console.debug, chunk, sizeof(chunk), &got) != ZX_OK) {
             break; // no console: the machine has none, or it is going down
-        }
-        if (got == 0) { // zx_debug_read does not wait; what comes meanwhile is kept by the kernel
-            (void)zx_nanosleep(zx_deadline_after(POLL_NS));
-            continue;
         }
         for (size_t i = 0; i < got; i++) {
             take(chunk[i]);

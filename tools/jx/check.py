@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from jx import build, fmt, packages
-from jx.checks import goldens, headers, opt_outs, orphans, types
+from jx.checks import goldens, headers, opt_outs, orphans, status, types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ _CHECKS: dict[str, Callable[[], list[str]]] = {
     "goldens": goldens.check,
     "opt-outs": opt_outs.check,
     "orphans": orphans.check,
+    "status": status.check,
     "types": types.check,
 }
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from jx.checks import opt_outs, types
+from jx.checks import opt_outs, status, types
 
 
 class OptOutsTest(unittest.TestCase):
@@ -25,6 +25,13 @@ class OptOutsTest(unittest.TestCase):
         )
         want = [(2, False), (4, True), (7, True), (10, False), (13, True)]
         self.assertEqual(opt_outs.uses(text), want)
+
+
+class StatusTest(unittest.TestCase):
+    def test_named(self) -> None:
+        text = "| `kernel vmo.wired`, `host vm/pmm:pmm_test` | `./jx test` `kernel half` (`user x.y_z`) |"
+        want = ["kernel vmo.wired", "host vm/pmm:pmm_test", "user x.y_z"]
+        self.assertEqual(status.named(text), want)
 
 
 class TypesTest(unittest.TestCase):
