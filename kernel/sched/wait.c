@@ -54,7 +54,7 @@ void wake_list_flush_slow(struct wake_list* wl) {
 // Makes a claimed thread READY and ours to place on this CPU; false: it cannot come here or need
 // not be woken, and the caller unparks it. Interrupts off, depth 1. On success its new lock, this
 // CPU's, is held. Outside the analysis: the lock is known at run time only.
-static bool adopt(struct thread* t, struct cpu_sched* self) TA_OFF {
+ALWAYS_INLINE bool adopt(struct thread* t, struct cpu_sched* self) TA_OFF {
     struct cpu_sched* c = thread_lock(t);
     if (thread_state(t) != THREAD_BLOCKED || (t->sched.affinity & cpu_bit(self->index)) == 0) {
         thread_unlock(c);

@@ -35,7 +35,7 @@ struct channel_state {
 
 struct channel {
     struct object base;
-    bool second; // which end of the pair; immutable
+    struct channel* peer; // the other end; immutable
     struct channel_state guarded_;
 };
 
@@ -51,13 +51,13 @@ static inline struct channel_state* channel_state(struct channel* c) TA_REQ(c->b
     return &c->guarded_;
 }
 
-static struct channel_pair* pair_of(struct channel* c) {
-    return (struct channel_pair*)(void*)((char*)(c - c->second) -
-                                         offsetof(struct channel_pair, end));
+static struct channel* peer_of(struct channel* c) {
+    return c->peer;
 }
 
-static struct channel* peer_of(struct channel* c) {
-    return &pair_of(c)->end[!c->second];
+static struct channel_pair* pair_of(struct channel* c) {
+    struct channel* first = c < c->peer ? c : c->peer;
+    return (struct channel_pair*)(void*)((char*)first - offsetof(struct channel_pair, end));
 }
 
 // The lock of one end is the lock of the other, which the analysis cannot know.
@@ -153,7 +153,7 @@ OBJECT_TYPE(channel_ops);
 static void end_init(struct channel_pair* pair, bool second) {
     struct channel* c = &pair->end[second];
     object_init(&c->base, &channel_ops, &pair->lock, ZX_CHANNEL_WRITABLE);
-    c->second = second;
+    c->peer = &pair->end[!second];
     struct channel_state* s = &c->guarded_;
     list_init(&s->queue);
     list_init(&s->callers);
@@ -225,7 +225,7 @@ static bool feed_reader(struct channel_state* to, struct message* m, struct wake
 }
 
 // The message goes to the other end of `c`. The pair's lock is held.
-static status_t deliver_locked(struct channel* c, struct message* m, struct wake_list* wl)
+ALWAYS_INLINE status_t deliver_locked(struct channel* c, struct message* m, struct wake_list* wl)
     TA_REQ(c->base.lock) {
     struct channel* peer = peer_of(c);
     peer_lock_held(peer);

@@ -10,10 +10,7 @@
 // What one part holds: a page with its link.
 constexpr uint32_t PART_BYTES = PAGE_SIZE - sizeof(struct message_part);
 
-// Most messages: header, handles and bytes in one object of a cache of their own, which needs no
-// search for a size class on either way.
-constexpr size_t SMALL_SIZE = 256;
-SLAB_CACHE_SIZED(small_cache, "message", SMALL_SIZE, 64);
+struct slab_cache message_small_cache = SLAB_CACHE_INIT("message", MESSAGE_SMALL_SIZE, 64);
 
 static uint32_t first_capacity(uint32_t handles) {
     return (uint32_t)(PAGE_SIZE - sizeof(struct message) - handles * sizeof(struct handle));
@@ -76,10 +73,10 @@ static NOINLINE struct message* message_new_large(uint32_t bytes, uint32_t handl
 struct message* message_new(uint32_t bytes, uint32_t handles) {
     uint32_t handles_at = (uint32_t)align_up(bytes, alignof(struct handle));
     size_t size = sizeof(struct message) + handles_at + handles * sizeof(struct handle);
-    if (size > SMALL_SIZE) {
+    if (size > MESSAGE_SMALL_SIZE) {
         return message_new_large(bytes, handles);
     }
-    struct message* m = slab_alloc(&small_cache);
+    struct message* m = slab_alloc(&message_small_cache);
     if (likely(m != nullptr)) {
         m->small = true;
         message_init(m, bytes, bytes, handles_at, handles);
@@ -89,7 +86,7 @@ struct message* message_new(uint32_t bytes, uint32_t handles) {
 
 static void free_memory(struct message* m) {
     if (likely(m->small)) {
-        slab_free(&small_cache, m);
+        slab_free(&message_small_cache, m);
         return;
     }
     free_parts(m);

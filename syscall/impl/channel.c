@@ -79,11 +79,13 @@ static status_t refused(struct message* m, status_t status) {
                : status;
 }
 
-static status_t prepare_write(struct channel* c, uint32_t options, const void __user* bytes,
-                              uint32_t num_bytes, const zx_handle_t __user* handles,
-                              uint32_t num_handles, struct message** out) {
+// A message with handles, or one that is gathered.
+static NOINLINE status_t prepare_write_any(struct channel* c, uint32_t options,
+                                           const void __user* bytes, uint32_t num_bytes,
+                                           const zx_handle_t __user* handles, uint32_t num_handles,
+                                           struct message** out) {
     SYSCALL_CONSUMED consumed = {.handles = handles, .count = num_handles};
-    if (unlikely((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0)) {
+    if ((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0) {
         return STATUS_INVALID_ARGS;
     }
     // Before the size of the array decides how much is read.
@@ -98,6 +100,25 @@ static status_t prepare_write(struct channel* c, uint32_t options, const void __
             message_free(m);
             return status;
         }
+    }
+    *out = m;
+    return STATUS_OK;
+}
+
+ALWAYS_INLINE status_t prepare_write(struct channel* c, uint32_t options, const void __user* bytes,
+                                     uint32_t num_bytes, const zx_handle_t __user* handles,
+                                     uint32_t num_handles, struct message** out) {
+    if (unlikely((options | num_handles) != 0)) {
+        return prepare_write_any(c, options, bytes, num_bytes, handles, num_handles, out);
+    }
+    TRY(check_sizes(num_bytes, 0));
+    struct message* m = message_new_plain(num_bytes);
+    if (unlikely(m == nullptr)) {
+        return STATUS_NO_MEMORY;
+    }
+    if (unlikely(message_fill(m, bytes) != STATUS_OK)) {
+        message_free(m);
+        return STATUS_INVALID_ARGS;
     }
     *out = m;
     return STATUS_OK;
@@ -214,8 +235,8 @@ static status_t store(uint32_t __user* where, uint32_t value) {
     return likely(arch_put_user_u32(where, value)) ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
-ALWAYS_INLINE status_t store_sizes(uint32_t __user* actual_bytes, uint32_t __user* actual_handles,
-                                   uint32_t bytes, uint32_t handles) {
+static status_t store_sizes(uint32_t __user* actual_bytes, uint32_t __user* actual_handles,
+                            uint32_t bytes, uint32_t handles) {
     TRY(store(actual_bytes, bytes));
     return store(actual_handles, handles);
 }
@@ -258,7 +279,7 @@ static void unreserve(struct handle_table* t, struct slots* s) {
     }
 }
 
-static status_t deliver_bytes(struct message* m, const struct read_buffers* b) {
+ALWAYS_INLINE status_t deliver_bytes(struct message* m, const struct read_buffers* b) {
     TRY(message_drain(m, b->bytes));
     return store_sizes(b->actual_bytes, b->actual_handles, m->bytes, m->handles);
 }
@@ -287,12 +308,12 @@ static NOINLINE status_t deliver_with_handles(struct message* m, const struct re
     return status;
 }
 
-static status_t deliver(struct message* m, const struct read_buffers* b) {
+ALWAYS_INLINE status_t deliver(struct message* m, const struct read_buffers* b) {
     if (unlikely(m->handles != 0)) {
         return deliver_with_handles(m, b);
     }
     status_t status = deliver_bytes(m, b);
-    message_free(m);
+    message_free_plain(m);
     return status;
 }
 

@@ -44,7 +44,9 @@ static void* block_alloc(size_t size) {
         return nullptr;
     }
     size_t pages = bytes / PAGE_SIZE;
-    struct page* p = pmm_alloc_contiguous(pages, 0, PMM_SLAB);
+    // A single page comes from the CPU's own ones.
+    struct page* p =
+        pages == 1 ? pmm_alloc_page(PMM_SLAB) : pmm_alloc_contiguous(pages, 0, PMM_SLAB);
     if (p == nullptr) {
         return nullptr;
     }
@@ -60,7 +62,11 @@ static void block_free(struct page* p, const void* at) {
     ASSERT(is_page_aligned((uintptr_t)at) && pages > 0);
     atomic_fetch_sub_explicit(&block_count, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&block_pages, pages, memory_order_relaxed);
-    pmm_free_contiguous(p, pages);
+    if (pages == 1) {
+        pmm_free_page(p);
+    } else {
+        pmm_free_contiguous(p, pages);
+    }
 }
 
 void* heap_alloc(size_t size) {

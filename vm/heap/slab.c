@@ -5,8 +5,9 @@
 // that were never used are not in the list, so that a new slab costs the same whatever it holds.
 // Slabs with free objects form a list, those without are found through their objects.
 //
-// A cache gets a number at its first use; cpu_free[cpu][number] is that CPU's list of free objects.
-// Number 0 is nobody's: its lists stay empty, so that a cache that has none takes the slow path.
+// A cache gets a number at its first use; slab_cpu_lists[cpu][number] is that CPU's list of free
+// objects. Number 0 is nobody's: its lists stay empty, so that a cache that has none takes the slow
+// path.
 //
 // Locks: a CPU's lists belong to it while interrupts are off. The rest is under the cache's lock,
 // taken with interrupts off. Pages are taken and given back outside of it.
@@ -22,17 +23,9 @@
 #include "slab_debug.h"
 #include "slab_priv.h"
 
-struct free_object {
-    struct free_object* next;
-};
-
 // By its CPU with interrupts off.
-struct cpu_list {
-    struct free_object* head;
-    uint32_t count;
-};
-
-static struct cpu_list cpu_free[CPU_MAX][SLAB_CACHE_MAX] __attribute__((aligned(64)));
+extern struct slab_cpu_list slab_cpu_lists[CPU_MAX][SLAB_CACHE_MAX]; // also for slab_fast.h
+struct slab_cpu_list slab_cpu_lists[CPU_MAX][SLAB_CACHE_MAX] __attribute__((aligned(64)));
 
 static struct {
     heap_lock_t lock;
@@ -108,15 +101,16 @@ static bool slab_is_full(const struct page* slab) {
     return slab->v.slab_info.free_at == 0 && slab->v.slab_info.untouched == 0;
 }
 
-static struct free_object* slab_take_locked(struct slab_cache* c, struct page* slab) {
+static struct slab_free_object* slab_take_locked(struct slab_cache* c, struct page* slab) {
     char* start = slab_start(slab);
-    struct free_object* o;
+    struct slab_free_object* o;
     if (slab->v.slab_info.free_at != 0) {
-        o = (struct free_object*)(start + (slab->v.slab_info.free_at - 1) * 8);
+        o = (struct slab_free_object*)(start + (slab->v.slab_info.free_at - 1) * 8);
         slab->v.slab_info.free_at =
             o->next == nullptr ? 0 : (uint16_t)(((char*)o->next - start) / 8 + 1);
     } else {
-        o = (struct free_object*)(start + (c->per_slab - slab->v.slab_info.untouched) * c->stride);
+        o = (struct slab_free_object*)(start +
+                                       (c->per_slab - slab->v.slab_info.untouched) * c->stride);
         slab->v.slab_info.untouched--;
         slab_debug_make(c, o);
     }
@@ -131,13 +125,13 @@ static struct free_object* slab_take_locked(struct slab_cache* c, struct page* s
 
 // Puts an object back. Returns a slab that the caller gives to the PMM, or null: one empty slab is
 // kept, so that a cache at its edge does not swing between the two.
-static struct page* slab_put_locked(struct slab_cache* c, struct free_object* o) {
+static struct page* slab_put_locked(struct slab_cache* c, struct slab_free_object* o) {
     struct page* slab = slab_of(c, o);
     char* start = slab_start(slab);
     bool was_full = slab_is_full(slab);
     o->next = slab->v.slab_info.free_at == 0
                   ? nullptr
-                  : (struct free_object*)(start + (slab->v.slab_info.free_at - 1) * 8);
+                  : (struct slab_free_object*)(start + (slab->v.slab_info.free_at - 1) * 8);
     slab->v.slab_info.free_at = (uint16_t)(((char*)o - start) / 8 + 1);
     slab->v.slab_info.in_use--;
     c->taken--;
@@ -191,15 +185,15 @@ static void slab_pages_free(const struct slab_cache* c, struct page* slab) {
 // ---- objects ----
 
 // Fills the CPU's list half way and returns one more object; null: no memory. Interrupts off.
-static NOINLINE struct free_object* alloc_slow(struct slab_cache* c, uint32_t cpu) {
+static NOINLINE struct slab_free_object* alloc_slow(struct slab_cache* c, uint32_t cpu) {
     uint32_t number = atomic_load_explicit(&c->number, memory_order_acquire);
     if (number == 0) {
         cache_register(c);
         number = atomic_load_explicit(&c->number, memory_order_acquire);
     }
-    struct cpu_list* list = &cpu_free[cpu][number];
+    struct slab_cpu_list* list = &slab_cpu_lists[cpu][number];
     if (list->head != nullptr) {
-        struct free_object* o = list->head;
+        struct slab_free_object* o = list->head;
         list->head = o->next;
         list->count--;
         return o;
@@ -213,10 +207,10 @@ static NOINLINE struct free_object* alloc_slow(struct slab_cache* c, uint32_t cp
             slab_add_locked(c, slab, number);
         }
     }
-    struct free_object* result = nullptr;
+    struct slab_free_object* result = nullptr;
     uint32_t wanted = c->cpu_limit / 2 + 1;
     while (wanted-- > 0 && c->partial != nullptr) {
-        struct free_object* o = slab_take_locked(c, c->partial);
+        struct slab_free_object* o = slab_take_locked(c, c->partial);
         if (result == nullptr) {
             result = o;
         } else {
@@ -236,8 +230,8 @@ void* slab_alloc(struct slab_cache* c) {
     uint32_t cpu;
     irq_state_t state = port_cpu_enter(&cpu);
     uint32_t number = atomic_load_explicit(&c->number, memory_order_relaxed);
-    struct cpu_list* list = &cpu_free[cpu][number];
-    struct free_object* o = list->head;
+    struct slab_cpu_list* list = &slab_cpu_lists[cpu][number];
+    struct slab_free_object* o = list->head;
     if (likely(o != nullptr)) {
         list->head = o->next;
         list->count--;
@@ -260,11 +254,11 @@ void* slab_alloc_zero(struct slab_cache* c) {
 }
 
 // Puts objects of the CPU's list back until `keep` are left. Interrupts off.
-static void list_flush(struct slab_cache* c, struct cpu_list* list, uint32_t keep) {
+static void list_flush(struct slab_cache* c, struct slab_cpu_list* list, uint32_t keep) {
     struct page* unused = nullptr;
     port_lock(&c->lock);
     while (list->count > keep) {
-        struct free_object* o = list->head;
+        struct slab_free_object* o = list->head;
         list->head = o->next;
         list->count--;
         struct page* slab = slab_put_locked(c, o);
@@ -285,10 +279,11 @@ void slab_free(struct slab_cache* c, void* p) {
     DEBUG_ASSERT(page_from_virt(p)->state == PAGE_SLAB &&
                  page_from_virt(p)->v.slab_info.cache == atomic_load(&c->number));
     slab_debug_give(c, p);
-    struct free_object* o = p;
+    struct slab_free_object* o = p;
     uint32_t cpu;
     irq_state_t state = port_cpu_enter(&cpu);
-    struct cpu_list* list = &cpu_free[cpu][atomic_load_explicit(&c->number, memory_order_relaxed)];
+    struct slab_cpu_list* list =
+        &slab_cpu_lists[cpu][atomic_load_explicit(&c->number, memory_order_relaxed)];
     o->next = list->head;
     list->head = o;
     list->count++;
@@ -313,7 +308,7 @@ static void drain_here(void* unused) {
     irq_state_t state = port_cpu_enter(&cpu);
     uint32_t count = slab_cache_count();
     for (uint32_t number = 1; number < count; number++) {
-        list_flush(registry.cache[number], &cpu_free[cpu][number], 0);
+        list_flush(registry.cache[number], &slab_cpu_lists[cpu][number], 0);
     }
     port_cpu_leave(state);
 }
@@ -354,7 +349,7 @@ void slab_get_stats(uint32_t number, struct slab_stats* out) {
     struct slab_cache* c = registry.cache[number];
     uint64_t kept = 0;
     for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++) {
-        kept += cpu_free[cpu][number].count;
+        kept += slab_cpu_lists[cpu][number].count;
     }
     uint32_t here;
     irq_state_t state = port_cpu_enter(&here);

@@ -24,6 +24,9 @@
 [[nodiscard]] void* slab_alloc_zero(struct slab_cache* c);
 void slab_free(struct slab_cache* c, void* p);
 
+// slab_alloc() and slab_free() with their usual case inline, for the few callers where the call
+// itself counts: <vm/slab_fast.h>.
+
 // Any size; above 2 KiB it is whole pages, contiguous in the direct map. Aligned to 16 bytes, to 64
 // if the size is a multiple of 64, or to a page. heap_free finds the size by the page.
 [[nodiscard]] void* heap_alloc(size_t size);

@@ -13,9 +13,13 @@ struct thread;
 extern _Atomic(struct thread*) alloc_inject_thread;
 bool alloc_injected_slow(void);
 
+// Whether the current thread's allocations are counted.
+static inline bool alloc_injected_thread(void) {
+    return atomic_load_explicit(&alloc_inject_thread, memory_order_relaxed) ==
+           arch_current_thread();
+}
+
 // Whether the allocation that asks is to fail.
 static inline bool alloc_injected(void) {
-    return unlikely(atomic_load_explicit(&alloc_inject_thread, memory_order_relaxed) ==
-                    arch_current_thread()) &&
-           alloc_injected_slow();
+    return unlikely(alloc_injected_thread()) && alloc_injected_slow();
 }

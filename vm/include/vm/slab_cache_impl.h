@@ -37,5 +37,16 @@ struct slab_cache {
     uint64_t taken; // objects out of their slabs: in use, or kept by a CPU
 };
 
+struct slab_free_object {
+    struct slab_free_object* next;
+};
+
+// A CPU's free objects of one cache. Its own, with interrupts off.
+struct slab_cpu_list {
+    struct slab_free_object* head;
+    uint32_t count;
+};
+constexpr uint32_t SLAB_CACHE_MAX = 96; // numbers, 0 included
+
 #define SLAB_CACHE_INIT(name_, size_, align_) \
     {.name = (name_), .size = (size_), .align = (align_), .lock = HEAP_LOCK_INIT}

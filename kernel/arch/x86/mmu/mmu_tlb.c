@@ -56,17 +56,30 @@ static void cr4_write(uint64_t value) {
 static struct tlb_request requests[CPU_MAX];
 static struct tlb_cpu cpus[CPU_MAX];
 
+// To the kernel's own root, from whatever was there.
+static NOINLINE void switch_to_none(struct tlb_cpu* c, uint32_t cpu) {
+    struct arch_aspace* prev = c->aspace;
+    cr3_write(boot_mmu_root().raw);
+    c->aspace = nullptr;
+    if (prev != nullptr) {
+        atomic_fetch_and_explicit(&prev->active_cpus, ~bit(cpu), memory_order_release);
+    }
+}
+
 void arch_aspace_switch(struct arch_aspace* next) {
     uint32_t cpu = arch_cpu_index();
-    struct arch_aspace* prev = cpus[cpu].aspace;
+    struct tlb_cpu* c = &cpus[cpu];
+    struct arch_aspace* prev = c->aspace;
     if (prev == next) {
         return;
     }
-    if (next != nullptr) {
-        atomic_fetch_or_explicit(&next->active_cpus, bit(cpu), memory_order_seq_cst);
+    if (unlikely(next == nullptr)) {
+        switch_to_none(c, cpu);
+        return;
     }
-    cr3_write(next != nullptr ? next->root.raw : boot_mmu_root().raw);
-    cpus[cpu].aspace = next;
+    atomic_fetch_or_explicit(&next->active_cpus, bit(cpu), memory_order_seq_cst);
+    cr3_write(next->root.raw);
+    c->aspace = next;
     if (prev != nullptr) {
         atomic_fetch_and_explicit(&prev->active_cpus, ~bit(cpu), memory_order_release);
     }
