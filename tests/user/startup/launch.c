@@ -1,0 +1,179 @@
+// The launcher library on the real kernel: what its host test cannot see.
+#include <utest/utest.h>
+
+#include <string.h>
+
+#include <bootsvc/client.h>
+#include <jacinth/startup.h>
+#include <launcher/launcher.h>
+#include <zircon/syscalls/object.h>
+
+GROUP("launch");
+
+static struct launch_vdso vdso;
+
+static struct launch_request request_for(zx_handle_t job, zx_handle_t vmo, uint64_t len) {
+    static const char* const args[] = {"made", "one"};
+    if (vdso.vmo == ZX_HANDLE_INVALID) {
+        EXPECT_EQ(launch_vdso_init(&vdso, zx_vmo_vdso()).error, LAUNCH_OK);
+    }
+    return (struct launch_request){.job = job,
+                                   .name = "made",
+                                   .file = {.vmo = vmo, .len = len},
+                                   .vdso = &vdso,
+                                   .args = args,
+                                   .arg_count = 2};
+}
+
+static zx_handle_t new_job(void) {
+    zx_handle_t job;
+    EXPECT_OK(zx_job_create(zx_job_default(), 0, &job));
+    return job;
+}
+
+static void expect_no_processes(zx_handle_t job) {
+    EXPECT_OK(zx_object_wait_one(job, ZX_JOB_NO_PROCESSES, ZX_TIME_INFINITE, nullptr));
+}
+
+// ---- rights ----
+
+CASE(code_needs_execute) {
+    zx_handle_t job = new_job();
+    zx_handle_t file;
+    zx_handle_t data;
+    uint64_t len;
+    EXPECT_OK(bootsvc_open(bootsvc_startup(), "bin/exit", &file, &len));
+    EXPECT_OK(zx_handle_duplicate(file, ZX_RIGHTS_BASIC | ZX_RIGHT_READ | ZX_RIGHT_MAP, &data));
+    struct launch_request request = request_for(job, data, len);
+    struct launch_result result = launch(&request, nullptr);
+    EXPECT_EQ(result.error, LAUNCH_MAP_SEGMENT);
+    EXPECT_STATUS(result.status, ZX_ERR_ACCESS_DENIED);
+    expect_no_processes(job);
+    EXPECT_CLOSE(data);
+    EXPECT_CLOSE(file);
+    EXPECT_CLOSE(job);
+}
+
+CASE(a_dead_job_takes_nobody) {
+    zx_handle_t job = new_job();
+    zx_handle_t file;
+    uint64_t len;
+    EXPECT_OK(bootsvc_open(bootsvc_startup(), "bin/exit", &file, &len));
+    EXPECT_OK(zx_task_kill(job));
+    struct launch_request request = request_for(job, file, len);
+    struct launch_result result = launch(&request, nullptr);
+    EXPECT_EQ(result.error, LAUNCH_CREATE_PROCESS);
+    EXPECT_STATUS(result.status, ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(file);
+    EXPECT_CLOSE(job);
+}
+
+// ---- a fixed address, read by a callback ----
+
+constexpr uint64_t BASE = 0x400000;
+constexpr uint64_t FILE_LEN = 2 * 4096;
+
+struct elf_head {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, phoff, shoff;
+    uint32_t flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+    struct {
+        uint32_t type, flags;
+        uint64_t offset, vaddr, paddr, filesz, memsz, align;
+    } load[2];
+};
+
+// One page to read, and one to write with two more behind it.
+static void make_file(uint8_t file[FILE_LEN]) {
+    struct elf_head head = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+                            .type = 2,
+                            .machine = 62,
+                            .version = 1,
+                            .entry = BASE + 1024,
+                            .phoff = 64,
+                            .ehsize = 64,
+                            .phentsize = 56,
+                            .phnum = 2};
+    head.load[0].type = 1;
+    head.load[0].flags = 5;
+    head.load[0].vaddr = BASE;
+    head.load[0].filesz = head.load[0].memsz = 4096;
+    head.load[1].type = 1;
+    head.load[1].flags = 6;
+    head.load[1].offset = 4096;
+    head.load[1].vaddr = BASE + 0x10000;
+    head.load[1].filesz = 100;
+    head.load[1].memsz = 3 * 4096;
+    head.load[0].align = head.load[1].align = 4096;
+    memset(file, 0xcc, FILE_LEN); // int3 wherever it runs
+    memcpy(file, &head, sizeof(head));
+}
+
+static uint64_t word_in(zx_handle_t process, zx_vaddr_t address) {
+    uint64_t word;
+    size_t got;
+    EXPECT_OK(zx_process_read_memory(process, address, &word, sizeof(word), &got));
+    EXPECT_EQ(got, sizeof(word));
+    return word;
+}
+
+static void fixed_program(zx_handle_t job, struct launch_request* request) {
+    struct launched launched;
+    request->mode = LAUNCH_LINUX;
+    EXPECT_EQ(launch_prepare(request, &launched).error, LAUNCH_OK);
+    EXPECT_EQ(launched.entry, BASE + 1024);
+    EXPECT_EQ(word_in(launched.process, BASE + 0x10000), 0xcccccccccccccccc);
+    // After the file's hundred bytes there are zeros, in its page and in those behind.
+    EXPECT_EQ(word_in(launched.process, BASE + 0x10000 + 104), 0);
+    EXPECT_EQ(word_in(launched.process, BASE + 0x10000 + 2 * 4096), 0);
+    EXPECT_EQ(word_in(launched.process, launched.stack), 2);
+    zx_vaddr_t first = word_in(launched.process, launched.stack + 8);
+    EXPECT_EQ(word_in(launched.process, first) & 0xffffffff, 0x6564616d); // "made"
+    zx_handle_t process;
+    EXPECT_EQ(launch_start(&launched, &process).error, LAUNCH_OK);
+    EXPECT_OK(zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr));
+    zx_info_process_t info;
+    EXPECT_OK(zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr));
+    EXPECT_EQ(info.return_code, ZX_TASK_RETCODE_EXCEPTION_KILL); // int3
+    EXPECT_CLOSE(process);
+    expect_no_processes(job);
+}
+
+static int32_t read_file(void* ctx, uint64_t offset, void* buffer, size_t len, size_t* out_len) {
+    *out_len = offset >= FILE_LEN ? 0 : len < FILE_LEN - offset ? len : (size_t)(FILE_LEN - offset);
+    memcpy(buffer, (const uint8_t*)ctx + offset, *out_len);
+    return ZX_OK;
+}
+
+CASE(a_fixed_program_read_by_a_callback) {
+    static uint8_t file[FILE_LEN];
+    make_file(file);
+    zx_handle_t job = new_job();
+    struct launch_request request = request_for(job, ZX_HANDLE_INVALID, FILE_LEN);
+    request.file.read = read_file;
+    request.file.ctx = file;
+    fixed_program(job, &request);
+    EXPECT_CLOSE(job);
+}
+
+// The same from a VMO: the file's pages stay as they are, whatever the program does to its own.
+CASE(a_fixed_program_from_a_vmo) {
+    static uint8_t file[FILE_LEN];
+    static uint8_t after[FILE_LEN];
+    make_file(file);
+    zx_handle_t job = new_job();
+    zx_handle_t data;
+    zx_handle_t vmo;
+    EXPECT_OK(zx_vmo_create(FILE_LEN, 0, &data));
+    EXPECT_OK(zx_vmo_write(data, file, 0, FILE_LEN));
+    EXPECT_OK(zx_vmo_replace_as_executable(data, ZX_HANDLE_INVALID, &vmo));
+    struct launch_request request = request_for(job, vmo, FILE_LEN);
+    fixed_program(job, &request);
+    EXPECT_OK(zx_vmo_read(vmo, after, 0, FILE_LEN));
+    EXPECT(memcmp(file, after, FILE_LEN) == 0);
+    EXPECT_CLOSE(vmo);
+    EXPECT_CLOSE(job);
+}
