@@ -20,10 +20,15 @@
 #include <platform/early_console.h>
 #include <sched/deferred.h>
 #include <sched/thread.h>
+#include <sched/timer.h>
 
 #include "debug_priv.h"
 
 constexpr size_t RING_RECORDS = 512;
+// Deferred work prints so many records, then lets the CPU's threads run: programs may write faster
+// than a serial port takes it.
+constexpr uint32_t FLUSH_RECORDS = 32;
+constexpr int64_t FLUSH_PAUSE_NS = 1'000'000;
 
 static void flush_deferred(struct deferred* d);
 static void notify_deferred(struct deferred* d);
@@ -38,6 +43,7 @@ static struct {
     void (*_Atomic listener)(void);
     void (*output)(const char* text, size_t length); // constant after boot
     struct deferred flush;
+    struct timer flush_again; // queues `flush`
     struct deferred notify;
     struct log_record ring[RING_RECORDS];
 } klogger = {
@@ -157,16 +163,18 @@ static void print_record(const struct log_record* r, fmt_sink_fn sink) {
     console_unlock(state, locked);
 }
 
-// One record at a time; who comes second leaves the rest to the first.
-static void flush(void) {
+// One record at a time; who comes second leaves the rest to the first. True: `limit` records have
+// been printed, and there may be more.
+static bool flush(uint32_t limit) {
     static _Atomic(bool) busy;
     struct log_record r;
     do {
         if (atomic_exchange_explicit(&busy, true, memory_order_acquire)) {
-            return;
+            return false;
         }
         uint64_t from;
-        while (log_read(from = atomic_load_explicit(&klogger.printed, memory_order_relaxed), &r)) {
+        while (limit > 0 &&
+               log_read(from = atomic_load_explicit(&klogger.printed, memory_order_relaxed), &r)) {
             if (r.sequence != from) {
                 kprintf("(%lu log records lost)\n", (unsigned long)(r.sequence - from));
             }
@@ -176,14 +184,23 @@ static void flush(void) {
             }
             bool debug_only = atomic_load_explicit(&klogger.off_serial, memory_order_relaxed);
             print_record(&r, debug_only ? debug_sink : console_sink);
+            limit--;
         }
         atomic_store_explicit(&busy, false, memory_order_release);
         // A record that came after the last look, whose writer found us busy, is ours.
-    } while (atomic_load_explicit(&klogger.printed, memory_order_relaxed) != log_next_sequence());
+    } while (limit > 0 &&
+             atomic_load_explicit(&klogger.printed, memory_order_relaxed) != log_next_sequence());
+    return limit == 0;
 }
 
 static void flush_deferred(struct deferred*) {
-    flush();
+    if (flush(FLUSH_RECORDS)) {
+        timer_set(&klogger.flush_again, clock_monotonic_ns() + FLUSH_PAUSE_NS, 0, TIMER_SLACK_LATE);
+    }
+}
+
+static void flush_again(struct timer*, int64_t) {
+    deferred_queue(&klogger.flush);
 }
 
 static void notify_deferred(struct deferred*) {
@@ -199,7 +216,7 @@ void log_set_listener(void (*fn)(void)) {
 
 static void deliver(void) {
     if (!atomic_load_explicit(&klogger.running, memory_order_acquire)) {
-        flush();
+        (void)flush(UINT32_MAX);
         return;
     }
     deferred_queue(&klogger.flush);
@@ -210,6 +227,7 @@ static void deliver(void) {
 
 void log_start(bool to_serial) {
     atomic_store_explicit(&klogger.off_serial, !to_serial, memory_order_relaxed);
+    timer_init(&klogger.flush_again, flush_again, false);
     atomic_store_explicit(&klogger.running, true, memory_order_release);
 }
 
