@@ -121,15 +121,17 @@ static zx_futex_t lock_word;
 static uint64_t guarded;
 
 static void lock(void) {
-    int expected = 0;
-    while (!atomic_compare_exchange_strong(&lock_word, &expected, 1)) {
-        if (expected == 2 || atomic_exchange(&lock_word, 2) != 0) {
-            (void)zx_futex_wait(&lock_word, 2, ZX_HANDLE_INVALID, ZX_TIME_INFINITE);
-        }
-        expected = 0;
-        if (atomic_exchange(&lock_word, 2) == 0) {
-            return;
-        }
+    int seen = 0;
+    if (atomic_compare_exchange_strong(&lock_word, &seen, 1)) {
+        return;
+    }
+    // Whoever finds 0 here has the lock: as "somebody waits", which may be one wake-up too many.
+    if (seen != 2) {
+        seen = atomic_exchange(&lock_word, 2);
+    }
+    while (seen != 0) {
+        (void)zx_futex_wait(&lock_word, 2, ZX_HANDLE_INVALID, ZX_TIME_INFINITE);
+        seen = atomic_exchange(&lock_word, 2);
     }
 }
 
