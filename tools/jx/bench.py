@@ -1,7 +1,8 @@
 """`./jx bench`: guest instructions per operation, beside those of other systems.
 
 Boots the release build with one CPU under -icount, where one virtual nanosecond is one executed
-instruction: the same tree gives the same figures on any machine. `!` marks a figure above its bar.
+instruction: figures do not depend on the host. What the kernel does at random (places, secrets) moves
+some of them by up to 2 %. `!` marks a figure above its bar.
 """
 
 import argparse

@@ -82,6 +82,7 @@ class _Console:
         self._symbolizer = symbolizer(settings)
         self._in_panic = False
         self._line = b""
+        self._begun = False
         # Keys may be typed at once; a file or pipe waits for the prompt, so that nothing of it is
         # lost while the guest sets up its serial port.
         self._listening = self._is_terminal
@@ -94,7 +95,9 @@ class _Console:
                 self._write(b"", flush=True)
                 return event
             if isinstance(event, bytes):
-                self._write(event)
+                # The boot code's sign of life is for those who look why a machine says nothing.
+                self._write(event if self._begun else event.removeprefix(b"!"))
+                self._begun = True
             elif isinstance(event, Marker):
                 self._marker(event)
             elif isinstance(event, Input):
