@@ -80,17 +80,25 @@ static uint32_t index_of(const struct handle_table* t, zx_handle_t value) {
     return ((value >> 2) ^ t->secret) & INDEX_MASK;
 }
 
-static uint32_t generation_of(const struct handle_table* t, zx_handle_t value) {
-    return ((value >> 2) ^ t->secret) >> INDEX_BITS;
+// The value that the same entry answers to next.
+static uint32_t value_after(const struct handle_table* t, zx_handle_t value) {
+    uint32_t next = (((value >> 2) ^ t->secret) + (1u << INDEX_BITS)) & VALUE_MASK;
+    return (next ^ t->secret) << 2 | ZX_HANDLE_FIXED_BITS_MASK;
+}
+
+// An index that was handed out. Preemption off, as the directory may be replaced and freed.
+static struct handle_entry* entry_known(struct handle_table* t, uint32_t index) {
+    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_acquire);
+    struct handle_entry* chunk = d->chunks[index / CHUNK_ENTRIES];
+    __builtin_assume(chunk != nullptr);
+    return &chunk[index % CHUNK_ENTRIES];
 }
 
 // Null when the index was never handed out. Lock-free.
 static struct handle_entry* entry_at(struct handle_table* t, uint32_t index) {
-    if (index >= atomic_load_explicit(&t->fresh, memory_order_acquire)) {
-        return nullptr;
-    }
-    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_acquire);
-    return &d->chunks[index / CHUNK_ENTRIES][index % CHUNK_ENTRIES];
+    return likely(index < atomic_load_explicit(&t->fresh, memory_order_acquire))
+               ? entry_known(t, index)
+               : nullptr;
 }
 
 static struct handle_entry* entry_for(struct handle_table* t, zx_handle_t value) {
@@ -252,18 +260,10 @@ static bool grow_chunk(struct handle_table* t, uint32_t chunk) {
 
 enum reserve_step { RESERVED, NEED_DIRECTORY, NEED_CHUNK, FULL };
 
-static enum reserve_step reserve_locked(struct handle_table* t, uint32_t* index) TA_REQ(t->lock) {
+// The next entry that was never used.
+static enum reserve_step reserve_fresh_locked(struct handle_table* t, struct handle_slot* out)
+    TA_REQ(t->lock) {
     uint32_t fresh = atomic_load_explicit(&t->fresh, memory_order_relaxed);
-    bool full = fresh == HANDLE_TABLE_MAX;
-    if (t->fifo_count > FIFO_DEPTH || (full && t->fifo_count > 0)) {
-        *index = t->fifo_head;
-        t->fifo_head = entry_at(t, *index)->next_free;
-        t->fifo_count--;
-        return RESERVED;
-    }
-    if (full) {
-        return FULL;
-    }
     struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
     uint32_t chunk = fresh / CHUNK_ENTRIES;
     if (d == nullptr || chunk >= d->capacity) {
@@ -273,37 +273,56 @@ static enum reserve_step reserve_locked(struct handle_table* t, uint32_t* index)
         return NEED_CHUNK;
     }
     struct handle_entry* e = &d->chunks[chunk][fresh % CHUNK_ENTRIES];
+    *out = (struct handle_slot){.value = value_of(t, fresh, 0), .index = fresh};
     atomic_store_explicit(&e->object, nullptr, memory_order_relaxed);
-    atomic_store_explicit(&e->value, value_of(t, fresh, 0), memory_order_relaxed);
+    atomic_store_explicit(&e->value, out->value, memory_order_relaxed);
     atomic_store_explicit(&t->fresh, fresh + 1, memory_order_release);
-    *index = fresh;
     return RESERVED;
 }
 
-status_t handle_reserve(struct handle_table* t, struct handle_slot* out) {
-    for (;;) {
-        spin_acquire(&t->lock);
-        uint32_t index;
-        enum reserve_step step = reserve_locked(t, &index);
+ALWAYS_INLINE enum reserve_step reserve_locked(struct handle_table* t, struct handle_slot* out)
+    TA_REQ(t->lock) {
+    bool full = atomic_load_explicit(&t->fresh, memory_order_relaxed) == HANDLE_TABLE_MAX;
+    if (t->fifo_count > FIFO_DEPTH || unlikely(full)) {
+        if (t->fifo_count == 0) {
+            return FULL;
+        }
+        struct handle_entry* e = entry_known(t, t->fifo_head);
+        out->value = atomic_load_explicit(&e->value, memory_order_relaxed);
+        out->index = t->fifo_head;
+        t->fifo_head = e->next_free;
+        t->fifo_count--;
+        return RESERVED;
+    }
+    return reserve_fresh_locked(t, out);
+}
+
+static NOINLINE status_t reserve_growing(struct handle_table* t, struct handle_slot* out,
+                                         enum reserve_step step) {
+    while (step != RESERVED) {
         uint32_t chunk = atomic_load_explicit(&t->fresh, memory_order_relaxed) / CHUNK_ENTRIES;
-        if (step == RESERVED) {
-            *out = (struct handle_slot){
-                .value = atomic_load_explicit(&entry_at(t, index)->value, memory_order_relaxed),
-                .index = index};
-        }
-        spin_release(&t->lock);
-        if (likely(step == RESERVED)) {
-            return STATUS_OK;
-        }
         if (step == FULL || (step == NEED_DIRECTORY && !grow_directory(t, chunk)) ||
             (step == NEED_CHUNK && !grow_chunk(t, chunk))) {
             return STATUS_NO_MEMORY;
         }
+        spin_acquire(&t->lock);
+        step = reserve_locked(t, out);
+        spin_release(&t->lock);
     }
+    return STATUS_OK;
+}
+
+status_t handle_reserve(struct handle_table* t, struct handle_slot* out) {
+    spin_acquire(&t->lock);
+    enum reserve_step step = reserve_locked(t, out);
+    spin_release(&t->lock);
+    return likely(step == RESERVED) ? STATUS_OK : reserve_growing(t, out, step);
 }
 
 void handle_publish(struct handle_table* t, struct handle_slot* slot, struct handle* h) {
-    struct handle_entry* e = entry_at(t, slot->index);
+    preempt_disable();
+    struct handle_entry* e = entry_known(t, slot->index);
+    preempt_enable();
     atomic_store_explicit(&e->rights, h->rights, memory_order_relaxed);
     atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
     atomic_store_explicit(&e->object, h->object, memory_order_release);
@@ -313,14 +332,13 @@ void handle_publish(struct handle_table* t, struct handle_slot* slot, struct han
 static void release_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
     TA_REQ(t->lock) {
     zx_handle_t value = atomic_load_explicit(&e->value, memory_order_relaxed);
-    atomic_store_explicit(&e->value, value_of(t, index, generation_of(t, value) + 1),
-                          memory_order_release);                      // (a)
-    atomic_store_explicit(&e->object, nullptr, memory_order_release); // (b)
+    atomic_store_explicit(&e->value, value_after(t, value), memory_order_release); // (a)
+    atomic_store_explicit(&e->object, nullptr, memory_order_release);              // (b)
     e->next_free = NO_ENTRY;
     if (t->fifo_count == 0) {
         t->fifo_head = index;
     } else {
-        entry_at(t, t->fifo_tail)->next_free = index;
+        entry_known(t, t->fifo_tail)->next_free = index;
     }
     t->fifo_tail = index;
     t->fifo_count++;
@@ -328,26 +346,29 @@ static void release_locked(struct handle_table* t, struct handle_entry* e, uint3
 
 void handle_unreserve(struct handle_table* t, struct handle_slot* slot) {
     spin_acquire(&t->lock);
-    release_locked(t, entry_at(t, slot->index), slot->index);
+    release_locked(t, entry_known(t, slot->index), slot->index);
     spin_release(&t->lock);
 }
 
 // ---- removal ----
 
 // Tells the observers that were made through this entry that it is gone.
-static void cancel_observers(struct object* o, const struct handle_entry* e) {
-    // Against handle_identity_current(): clear the entry, fence, look at the list here; link the
-    // observer, fence, look at the entry there. One of the two sees the other.
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!o->ops->waitable || list_empty(&o->observers)) {
-        return;
-    }
+static NOINLINE void cancel_observers_slow(struct object* o, const struct handle_entry* e) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(o));
     object_cancel_observers(o, e, &wl);
     spin_release(object_lock(o));
     wake_list_flush(&wl);
+}
+
+ALWAYS_INLINE void cancel_observers(struct object* o, const struct handle_entry* e) {
+    // Against handle_identity_current(): clear the entry, fence, look at the list here; link the
+    // observer, fence, look at the entry there. One of the two sees the other.
+    atomic_thread_fence(memory_order_seq_cst);
+    if (unlikely(!list_empty(&o->observers)) && o->ops->waitable) {
+        cancel_observers_slow(o, e);
+    }
 }
 
 static struct handle take_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
@@ -361,16 +382,11 @@ static struct handle take_locked(struct handle_table* t, struct handle_entry* e,
     return h;
 }
 
-status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle* out) {
-    preempt_disable(); // the directory may be replaced and freed; the entry stays
-    struct handle_entry* e = entry_for(t, value);
-    preempt_enable();
-    if (unlikely(e == nullptr)) {
-        return STATUS_BAD_HANDLE;
-    }
+ALWAYS_INLINE status_t remove_entry(struct handle_table* t, zx_handle_t value, struct handle* out) {
     struct handle h = {};
     spin_acquire(&t->lock);
-    if (likely(atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
+    struct handle_entry* e = entry_for(t, value);
+    if (likely(e != nullptr && atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
         h = take_locked(t, e, index_of(t, value));
     }
     spin_release(&t->lock);
@@ -382,22 +398,21 @@ status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle*
     return STATUS_OK;
 }
 
+status_t handle_remove(struct handle_table* t, zx_handle_t value, struct handle* out) {
+    return remove_entry(t, value, out);
+}
+
 status_t handle_close(struct handle_table* t, zx_handle_t value) {
     if (value == ZX_HANDLE_INVALID) {
         return STATUS_OK;
     }
-    struct handle h = {};
-    TRY(handle_remove(t, value, &h));
+    struct handle h;
+    TRY(remove_entry(t, value, &h));
     handle_discard(&h);
     return STATUS_OK;
 }
 
 // ---- handles outside a table ----
-
-struct handle handle_make(struct object* o_ref, zx_rights_t rights) {
-    object_handle_added(o_ref);
-    return (struct handle){.object = o_ref, .rights = rights};
-}
 
 void handle_discard(struct handle* h) {
     struct object* o = object_move(&h->object);

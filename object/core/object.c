@@ -109,11 +109,6 @@ PRESERVES_REGISTERS void object_last_unref(struct object* o) {
     self->destroying = false;
 }
 
-void object_handle_added(struct object* o) {
-    uint32_t before = atomic_fetch_add_explicit(&o->handles, 1, memory_order_relaxed);
-    ASSERT(before < OBJECT_COUNT_LIMIT);
-}
-
 // For later, with a reference. An object that got a handle again meanwhile (by its koid) and lost
 // it may be queued already: then it is told once for both.
 static void queue_handleless(struct thread* self, struct object* o) {
@@ -142,10 +137,8 @@ static void tell_handleless(struct object* o) {
     self->closing = false;
 }
 
-void object_handle_removed(struct object* o) {
-    uint32_t before = atomic_fetch_sub_explicit(&o->handles, 1, memory_order_acq_rel);
-    ASSERT(before != 0);
-    if (before == 1 && o->ops->on_zero_handles != op_none) {
+void object_last_handle_removed(struct object* o) {
+    if (o->ops->on_zero_handles != op_none) {
         tell_handleless(o);
     }
 }

@@ -113,14 +113,7 @@ status_t user_out_handle_copy(struct user_out_handle* out, zx_handle_t __user* u
         out->reserved = true;
         value = out->slot.value;
     }
-    return arch_copy_to_user(user, &value, sizeof(value)) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
-}
-
-void user_out_handle_publish(struct user_out_handle* out) {
-    if (out->reserved) {
-        handle_publish(handle_table_current(), &out->slot, &out->handle);
-        out->reserved = false;
-    }
+    return arch_put_user_u32(user, value) ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
 void user_out_handle_abandon(struct user_out_handle* out) {

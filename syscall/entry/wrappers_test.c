@@ -197,6 +197,10 @@ size_t arch_copy_from_user(void* dst, const void __user* src, size_t size) {
     return 0;
 }
 
+bool arch_put_user_u32(uint32_t __user* dst, uint32_t value) {
+    return arch_copy_to_user(dst, &value, sizeof(value)) == 0;
+}
+
 size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
     if (bad(dst)) {
         return size;

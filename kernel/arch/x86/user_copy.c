@@ -35,7 +35,8 @@ ALWAYS_INLINE void user_access_close(void) {
 // nothing.
 static bool in_aspace(vaddr_t va, size_t size) {
     const struct arch_aspace* as = thread_current()->arch_aspace;
-    return as != nullptr && va >= as->base && size <= as->size && va - as->base <= as->size - size;
+    // An address below the base wraps to more than any size: base and size are under 2^47.
+    return as != nullptr && size <= as->size && va - as->base <= as->size - size;
 }
 
 // The one place where a user pointer becomes an address.

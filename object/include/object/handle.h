@@ -31,7 +31,10 @@ static inline void handle_cleanup(struct handle* h) {
 }
 #define HANDLE CLEANUP(handle_cleanup) struct handle
 // Takes over the caller's reference and adds the handle count.
-struct handle handle_make(struct object* o_ref, zx_rights_t rights);
+static inline struct handle handle_make(struct object* o_ref, zx_rights_t rights) {
+    object_handle_added(o_ref);
+    return (struct handle){.object = o_ref, .rights = rights};
+}
 
 static inline struct handle_table* handle_table_current(void) {
     return thread_current()->handles;

@@ -114,8 +114,18 @@ static inline void object_unref_cleanup(struct object** o) {
     *o = nullptr;
     return moved;
 }
-void object_handle_added(struct object* o);
-void object_handle_removed(struct object* o); // runs on_zero_handles at zero
+static inline void object_handle_added(struct object* o) {
+    uint32_t before = atomic_fetch_add_explicit(&o->handles, 1, memory_order_relaxed);
+    ASSERT(before < OBJECT_COUNT_LIMIT);
+}
+void object_last_handle_removed(struct object* o); // runs on_zero_handles
+static inline void object_handle_removed(struct object* o) {
+    uint32_t before = atomic_fetch_sub_explicit(&o->handles, 1, memory_order_acq_rel);
+    ASSERT(before != 0);
+    if (before == 1) {
+        object_last_handle_removed(o);
+    }
+}
 zx_koid_t koid_new(void);
 
 static inline spinlock_t* object_lock(struct object* o) TA_RET_CAP(o->lock) {

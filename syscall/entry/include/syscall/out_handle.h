@@ -17,7 +17,12 @@ struct user_out_handle {
 
 // NO_MEMORY: no slot. INVALID_ARGS: bad pointer.
 status_t user_out_handle_copy(struct user_out_handle* out, zx_handle_t __user* user);
-void user_out_handle_publish(struct user_out_handle* out);
+static inline void user_out_handle_publish(struct user_out_handle* out) {
+    if (out->reserved) {
+        handle_publish(handle_table_current(), &out->slot, &out->handle);
+        out->reserved = false;
+    }
+}
 void user_out_handle_abandon(struct user_out_handle* out);
 
 static inline void user_out_handle_cleanup(struct user_out_handle* out) {
