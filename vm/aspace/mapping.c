@@ -51,8 +51,10 @@ void mapping_link_locked(struct aspace* as, struct vmar* v, struct mapping* m) {
     struct page_set* set = m->set;
     m->region.parent = v;
     region_tree_insert(&v->regions, &m->region);
-    aspace_state(as)->mapped_bytes += m->region.size;
-    aspace_state(as)->region_count++;
+    struct aspace_state* st = aspace_state(as);
+    st->mapped_bytes += m->region.size;
+    st->region_count++;
+    st->last_found = m; // likely the next to be touched
     mutex_acquire(&set->lock);
     m->mmu = (enum mmu_flags)(page_set_state(set)->cache_policy << MMU_CACHE_SHIFT);
     set_mmu_flags(m);

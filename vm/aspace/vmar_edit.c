@@ -27,6 +27,13 @@ static status_t unmap_locked(struct aspace* as, struct vmar* v, struct range_edi
     if (!v->alive) {
         return STATUS_BAD_STATE;
     }
+    struct mapping* m = aspace_state(as)->last_found;
+    if (m != nullptr && m->region.parent == v && m->region.base == edit->base &&
+        region_end(&m->region) == edit->end && !m->vdso_code) {
+        // Exactly what was mapped or touched last.
+        mapping_remove_locked(as, m, &edit->tables, dead);
+        return STATUS_OK;
+    }
     bool any;
     TRY(range_prepare_locked(as, v, edit, true, &any));
     if (!any) {

@@ -230,13 +230,13 @@ static void placement(struct ktest* t) {
     struct test_space s;
     KASSERT(t, test_space_enter(&s));
     struct vmo* v;
-    KASSERT(t, vmo_create(4 * TEST_PAGE, 0, &v) == STATUS_OK);
+    KASSERT(t, vmo_create(17 * TEST_PAGE, 0, &v) == STATUS_OK);
     vaddr_t middle = ASPACE_BASE + (ASPACE_END - ASPACE_BASE) / 2;
     vaddr_t at;
     vaddr_t low = UINTPTR_MAX;
     vaddr_t high = 0;
     for (uint32_t i = 0; i < 64; i++) {
-        KASSERT(t, test_map(&s, v, 0, TEST_PAGE, TEST_RW, &at) == STATUS_OK);
+        KASSERT(t, test_map(&s, v, 0, 17 * TEST_PAGE, TEST_RW, &at) == STATUS_OK);
         KEXPECT(t, at >= middle - TEST_PAGE && at < ASPACE_END);
         low = min(low, at);
         high = max(high, at);
@@ -261,6 +261,35 @@ static void placement(struct ktest* t) {
     test_space_leave(&s);
 }
 KTEST(vmar, placement);
+
+// Small regions share a page table, at random places, and go on to another block when it is full.
+static void placement_small(struct ktest* t) {
+    struct test_space s;
+    KASSERT(t, test_space_enter(&s));
+    struct vmo* v;
+    KASSERT(t, vmo_create(TEST_PAGE, 0, &v) == STATUS_OK);
+    constexpr uint32_t count = 700; // more than a block takes
+    static vaddr_t at[count];
+    vaddr_t low = UINTPTR_MAX;
+    vaddr_t high = 0;
+    uint32_t in_order = 0;
+    uint32_t outside = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        KASSERT(t, test_map(&s, v, 0, TEST_PAGE, TEST_RW, &at[i]) == STATUS_OK);
+        if (i < 32) {
+            low = min(low, at[i]);
+            high = max(high, at[i]);
+        }
+        in_order += i > 0 && at[i] > at[i - 1];
+        outside += at[i] >> 21 != at[0] >> 21;
+    }
+    KEXPECT(t, low >> 21 == high >> 21 && high - low > 1u << 20);
+    KEXPECT(t, in_order > count / 4 && in_order < count * 3 / 4);
+    KEXPECT(t, outside >= count - 512);
+    vmo_unref(v);
+    test_space_leave(&s);
+}
+KTEST(vmar, placement_small);
 
 // 20 address spaces with keys of their own put the same thing in at least 16 places.
 static void placement_differs(struct ktest* t) {

@@ -36,6 +36,9 @@ struct aspace_state {
     struct mapping* vdso_code;  // the one executable mapping of the vDSO
     uint64_t random_counter;
     vaddr_t neighbourhood; // where random places of the root are drawn (placement.c); 0 = not yet
+    vaddr_t block;         // and small ones; 0 = to be drawn
+    uint64_t draws;        // random bits for them, 16 at a time
+    uint32_t draws_left;
     uint64_t mapped_bytes;
     uint64_t region_count;
     bool destroyed;
