@@ -42,11 +42,9 @@ static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
 }
 
 status_t enter_page_slow(const struct mapping* m, vaddr_t va, paddr_t page, enum mmu_flags flags,
-                         status_t why, struct table_reserve* tables) {
-    if (why == STATUS_NO_MEMORY) {
-        why = map_with_tables(m, va, &page, 1, flags, tables);
-    }
-    return why == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : why;
+                         struct table_reserve* tables) {
+    status_t status = map_pages(m, va, &page, 1, flags, tables);
+    return status == STATUS_ALREADY_EXISTS ? replace_page(m, va, page, flags, tables) : status;
 }
 
 static paddr_t run_page(const struct page_set* set, uint64_t index) {

@@ -38,11 +38,11 @@ status_t enter_present_locked(const struct mapping* m, struct page_set* set, uin
 
 // Maps one page at va, replacing whatever is there. With W only if `writable`.
 status_t enter_page_slow(const struct mapping* m, vaddr_t va, paddr_t page, enum mmu_flags flags,
-                         status_t why, struct table_reserve* tables);
+                         struct table_reserve* tables);
 static inline status_t enter_page(const struct mapping* m, vaddr_t va, paddr_t page, bool writable,
                                   struct table_reserve* tables) {
     enum mmu_flags flags = mapping_mmu_flags(m, writable);
-    status_t status = mmu_map(&m->as->arch, va, &page, 1, flags, true, tables);
-    return likely(status == STATUS_OK) ? STATUS_OK
-                                       : enter_page_slow(m, va, page, flags, status, tables);
+    return likely(mmu_map_page(&m->as->arch, va, page, flags))
+               ? STATUS_OK
+               : enter_page_slow(m, va, page, flags, tables);
 }

@@ -40,12 +40,11 @@ struct page_set* page_set_create(enum page_set_kind kind, uint64_t size, struct 
         return nullptr;
     }
     bool root = kind == PAGE_SET_PAGER || kind == PAGE_SET_WIRED;
-    mutex_init(&set->lock, root ? LOCK_CLASS_PAGE_SET_ROOT : LOCK_CLASS_PAGE_SET);
+    set->lock = (mutex_t)MUTEX_INIT(root ? LOCK_CLASS_PAGE_SET_ROOT : LOCK_CLASS_PAGE_SET);
     atomic_init(&set->refs, 1);
     set->kind = kind;
     set->backing = backing;
     struct page_set_state* st = &set->guarded_; // nobody else knows it yet
-    page_tree_init(&st->tree);
     st->size = size;
     st->content_size = size;
     interval_tree_init(&st->mappings);
@@ -67,9 +66,11 @@ void page_set_unref(struct page_set* set) {
     }
     struct page_set_state* st = &set->guarded_; // the last reference: nobody else
     ASSERT(st->mapping_count == 0 && st->pin_count == 0);
-    struct page_garbage garbage = {};
-    page_tree_clear(&st->tree, &garbage);
-    page_garbage_dispose(&garbage);
+    if (st->tree.root != PAGE_SLOT_ABSENT) {
+        struct page_garbage garbage = {};
+        page_tree_clear(&st->tree, &garbage);
+        page_garbage_dispose(&garbage);
+    }
     if (set->source != nullptr) {
         page_source_detach(set->source);
         page_source_unref(set->source);
@@ -125,16 +126,12 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
         page_set_unmap_range_locked(set, index, 1);
     }
     struct page_garbage garbage = {};
-    struct page_node_reserve none = {};
-    page_slot_t slot = page_slot_from_page(fresh);
-    status_t status =
-        page_tree_set(&page_set_state(set)->tree, index, slot, &none, &garbage, nullptr);
-    if (unlikely(status == STATUS_NO_MEMORY)) {
-        status = page_set_store_locked(set, index, slot, &garbage); // with nodes
-    }
-    if (unlikely(status != STATUS_OK)) {
-        pmm_free_page(fresh);
-        return status;
+    if (!page_tree_put(&page_set_state(set)->tree, index, fresh, &garbage)) {
+        status_t status = page_set_store_locked(set, index, page_slot_from_page(fresh), &garbage);
+        if (status != STATUS_OK) {
+            pmm_free_page(fresh);
+            return status;
+        }
     }
     if (!page_garbage_empty(&garbage)) {
         page_garbage_dispose(&garbage); // one page at most
@@ -231,25 +228,27 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
                               struct page_view* out) {
     struct page_set_state* st = page_set_state(set);
     bool write = (access & PAGE_WRITE) != 0;
+    const void* from = nullptr; // zeroes
+    enum shown shown = shown_for(access);
     if (page_slot_is_page(slot)) {
         DEBUG_ASSERT(write);
-        const void* from = page_to_virt(page_slot_page(slot));
-        return make_own_locked(set, index, from, shown_for(access), out);
-    }
-    if (slot == PAGE_SLOT_ABSENT) {
-        if (set->kind == PAGE_SET_PAGER) {
-            return ask_source(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
+        from = page_to_virt(page_slot_page(slot));
+    } else {
+        if (slot == PAGE_SLOT_ABSENT) {
+            if (set->kind == PAGE_SET_PAGER) {
+                return ask_source(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
+            }
+            if (set->backing != nullptr && index < st->backing_limit) {
+                return get_cloned_locked(set, index, access, request, out);
+            }
         }
-        if (set->backing != nullptr && index < st->backing_limit) {
-            return get_cloned_locked(set, index, access, request, out);
+        if (!write) {
+            *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
+            return STATUS_OK;
         }
+        shown = st->zero_mapped ? shown : SHOWN_NEVER;
     }
-    if (write) {
-        return make_own_locked(set, index, nullptr,
-                               st->zero_mapped ? shown_for(access) : SHOWN_NEVER, out);
-    }
-    *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
-    return STATUS_OK;
+    return make_own_locked(set, index, from, shown, out);
 }
 
 status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,

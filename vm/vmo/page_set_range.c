@@ -74,6 +74,17 @@ void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t 
 }
 
 void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) {
+    // The commonest case, one mapping and no clones of the set, without a search. Nobody can enter
+    // a translation meanwhile: that takes the page set's lock.
+    const struct rbtree_node* one = page_set_state(set)->mappings.root;
+    if (one != nullptr && rbtree_node_left(one) == nullptr && rbtree_node_right(one) == nullptr &&
+        set->kind != PAGE_SET_PAGER) {
+        const struct mapping* m = container_of((struct rbtree_node*)one, struct mapping, own.node);
+        if (index - m->first_page >= mapping_pages(m) ||
+            !mmu_is_mapped(&m->as->arch, mapping_va(m, index))) {
+            return;
+        }
+    }
     edit_range_locked(set, index, 1, EDIT_UNMAP_RARE);
 }
 

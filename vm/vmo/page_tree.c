@@ -44,17 +44,18 @@ page_slot_t page_tree_lookup_near(const struct page_tree* t, uint64_t index, boo
                                   uint64_t* near) {
     uint64_t at = tree_index(t, index);
     page_slot_t slot = t->root;
-    uint32_t span = t->levels;
+    uint32_t shift = t->levels * PAGE_NODE_BITS;
     bool shared = false;
     uint64_t present = 0; // of the lowest node passed: the leaf, if the slot is a page's
-    if (at >= span_pages(span)) {
+    if (at >> shift != 0) {
         slot = PAGE_SLOT_ABSENT;
     }
-    while (slot_is_node(slot, span)) {
+    while (slot > PAGE_SLOT_ZERO && shift != 0) {
         struct page_node* node = slot_node(slot);
         shared |= node_is_shared(node);
         present = node->present;
-        slot = node->slot[slot_number(at, --span)];
+        shift -= PAGE_NODE_BITS;
+        slot = node->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
     }
     uint32_t number = slot_number(at, 0);
     *near = present >> number | present << (-number & 63);

@@ -227,53 +227,36 @@ static void replaced_page_drop(page_slot_t slot, struct page_garbage* g, struct 
     }
 }
 
-// The common case of an edit: every node above the slot is there and ours alone. Its slot, and the
-// leaf that it is in (null if it is the root); null: something must be made or copied first.
-static page_slot_t* slot_if_own(struct page_tree* t, uint64_t at, struct page_node** leaf) {
-    uint32_t span = t->levels;
-    page_slot_t* where = &t->root;
-    *leaf = nullptr;
-    if (at >= span_pages(span) || t->root == PAGE_SLOT_ABSENT) {
-        return nullptr;
-    }
-    while (span > 0) {
-        if (*where <= PAGE_SLOT_ZERO || node_is_shared(slot_node(*where))) {
-            return nullptr;
-        }
-        *leaf = slot_node(*where);
-        where = &(*leaf)->slot[slot_number(at, --span)];
-    }
-    return where;
-}
-
-// Pages more (or less, modulo 2^64) in every node above tree index `at`, all of them there and
-// ours.
-static void path_add_pages(struct page_tree* t, uint64_t at, uint64_t delta) {
-    page_slot_t slot = t->root;
-    for (uint32_t span = t->levels; span > 0;) {
-        struct page_node* node = slot_node(slot);
-        node->pages += delta;
-        slot = node->slot[slot_number(at, --span)];
-    }
-}
-
-// page_tree_set() where no node comes or goes. False: the general way.
+// page_tree_set() where every node above the slot is there and ours alone, and none comes or goes.
+// False: the general way.
 static bool set_in_place(struct page_tree* t, uint64_t at, page_slot_t slot, page_slot_t* before) {
-    struct page_node* leaf;
-    page_slot_t* where = slot_if_own(t, at, &leaf);
-    uint64_t place = bit(slot_number(at, 0));
-    if (where == nullptr ||
-        (slot == PAGE_SLOT_ABSENT && (leaf == nullptr || leaf->present == place))) {
+    if (at >= span_pages(t->levels) || t->root == PAGE_SLOT_ABSENT) {
         return false;
     }
-    *before = *where;
-    *where = slot;
-    if (leaf != nullptr) {
-        leaf->present = slot == PAGE_SLOT_ABSENT ? leaf->present & ~place : leaf->present | place;
+    UNINITIALIZED struct page_node* path[PAGE_TREE_MAX_LEVELS];
+    page_slot_t* where = &t->root;
+    for (uint32_t level = t->levels; level-- > 0;) {
+        if (*where <= PAGE_SLOT_ZERO || node_is_shared(slot_node(*where))) {
+            return false;
+        }
+        path[level] = slot_node(*where);
+        where = &path[level]->slot[slot_number(at, level)];
     }
-    uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(*before);
-    if (delta != 0) {
-        path_add_pages(t, at, delta);
+    uint64_t place = bit(slot_number(at, 0));
+    if (slot == PAGE_SLOT_ABSENT && (t->levels == 0 || path[0]->present == place)) {
+        return false;
+    }
+    page_slot_t was = *where;
+    *before = was;
+    *where = slot;
+    if (t->levels > 0) {
+        uint64_t present = path[0]->present;
+        path[0]->present = slot == PAGE_SLOT_ABSENT ? present & ~place : present | place;
+    }
+    // Modulo 2^64: it may stand for a negative number.
+    uint64_t delta = (uint64_t)page_slot_is_page(slot) - (uint64_t)page_slot_is_page(was);
+    for (uint32_t level = 0; delta != 0 && level < t->levels; level++) {
+        path[level]->pages += delta;
     }
     return true;
 }
@@ -311,6 +294,41 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
         replaced_page_drop(before, g, old);
     }
     return STATUS_OK;
+}
+
+// Walks the path twice, if need be, rather than noting it: it has one or two nodes mostly.
+bool page_tree_put(struct page_tree* t, uint64_t index, struct page* p, struct page_garbage* g) {
+    uint64_t at = tree_index(t, index);
+    uint32_t shift = t->levels * PAGE_NODE_BITS;
+    if (shift == 0 || at >> shift != 0) {
+        return false; // the page is the root, or the tree has to grow
+    }
+    page_slot_t slot = t->root;
+    page_slot_t* where;
+    struct page_node* node;
+    do {
+        if (slot <= PAGE_SLOT_ZERO || node_is_shared(slot_node(slot))) {
+            return false;
+        }
+        node = slot_node(slot);
+        shift -= PAGE_NODE_BITS;
+        where = &node->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
+        slot = *where;
+    } while (shift != 0);
+    *where = page_slot_from_page(p);
+    node->present |= bit(slot_number(at, 0));
+    if (page_slot_is_page(slot)) {
+        slot_drop(slot, 0, g);
+        return true;
+    }
+    shift = t->levels * PAGE_NODE_BITS;
+    slot = t->root;
+    do {
+        slot_node(slot)->pages++;
+        shift -= PAGE_NODE_BITS;
+        slot = slot_node(slot)->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
+    } while (shift != 0);
+    return true;
 }
 
 status_t page_tree_insert_run(struct page_tree* t, uint64_t index, struct page** pages,

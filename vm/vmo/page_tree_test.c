@@ -204,6 +204,16 @@ static void edit_set(struct world* w, size_t i) {
                          STATUS_NO_MEMORY);
         assert_memory_equal(&before, &w->tree[i], sizeof(before));
     }
+    if (page_slot_is_page(value) && !hand_out) {
+        struct page_tree before = w->tree[i];
+        if (page_tree_put(&w->tree[i], at, page_slot_page(value), &w->garbage)) {
+            assert_int_equal(need, 0);
+            w->model[i][at] = value;
+            return;
+        }
+        assert_memory_equal(&before, &w->tree[i], sizeof(before));
+        assert_true(need > 0 || w->tree[i].levels == 0);
+    }
     assert_true(page_node_reserve_fill(&w->reserve, need));
     assert_int_equal(page_tree_set(&w->tree[i], at, value, &w->reserve, &w->garbage, old_to),
                      STATUS_OK);

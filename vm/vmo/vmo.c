@@ -22,16 +22,24 @@ mutex_t* vmo_family_lock(void) TA_RET_CAP(family.lock) {
     return &family.lock;
 }
 
-struct vmo* vmo_new(struct page_set* set, enum vmo_flags flags) {
-    struct vmo* v = slab_alloc_zero(&vmo_cache);
-    if (v == nullptr) {
-        return nullptr;
-    }
+static void vmo_init(struct vmo* v, struct page_set* set, enum vmo_flags flags) {
     atomic_init(&v->refs, 1);
     v->flags = flags;
     v->set = set;
     list_init(&v->children);
+}
+
+struct vmo* vmo_new_window(struct page_set* set, enum vmo_flags flags) {
+    struct vmo* v = slab_alloc_zero(&vmo_cache);
+    if (v != nullptr) {
+        vmo_init(v, set, flags);
+    }
     return v;
+}
+
+struct vmo* vmo_of_new_set(struct page_set* set, enum vmo_flags flags) {
+    vmo_init(&set->first, set, flags);
+    return &set->first;
 }
 
 struct vmo* vmo_ref(struct vmo* v) {
@@ -73,21 +81,19 @@ void vmo_unref(struct vmo* v) {
     if (atomic_load_explicit(&v->in_family, memory_order_relaxed)) {
         leave_family(v);
     }
-    page_set_unref(v->set);
-    slab_free(&vmo_cache, v);
+    struct page_set* set = v->set;
+    if (v != &set->first) {
+        slab_free(&vmo_cache, v);
+    }
+    page_set_unref(set);
 }
 
-// Wraps a set into its first vmo; drops the set if that fails.
+// A set, if there is one, and its first vmo.
 static status_t finish(struct page_set* set, enum vmo_flags flags, struct vmo** out) {
     if (set == nullptr) {
         return STATUS_NO_MEMORY;
     }
-    struct vmo* v = vmo_new(set, flags);
-    if (v == nullptr) {
-        page_set_unref(set);
-        return STATUS_NO_MEMORY;
-    }
-    *out = v;
+    *out = vmo_of_new_set(set, flags);
     return STATUS_OK;
 }
 

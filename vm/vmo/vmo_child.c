@@ -100,16 +100,11 @@ static status_t create_snapshot(struct vmo* parent, uint32_t options, uint64_t o
     status_t status = share_locked(from, first, shared >> PAGE_SHIFT, child);
     mutex_release(&from->lock);
 
-    struct vmo* v = nullptr;
-    if (status == STATUS_OK) {
-        v = vmo_new(child, VMO_COW_CLONE | (child->resizable ? VMO_RESIZABLE : 0));
-        status = v != nullptr ? STATUS_OK : STATUS_NO_MEMORY;
-    }
     if (status != STATUS_OK) {
         page_set_unref(child);
         return status;
     }
-    *out = v;
+    *out = vmo_of_new_set(child, VMO_COW_CLONE | (child->resizable ? VMO_RESIZABLE : 0));
     return STATUS_OK;
 }
 
@@ -117,7 +112,7 @@ static status_t create_snapshot(struct vmo* parent, uint32_t options, uint64_t o
 
 static status_t create_window(struct vmo* parent, enum vmo_flags flags, uint64_t offset,
                               uint64_t size, struct vmo** out) {
-    struct vmo* v = vmo_new(parent->set, flags);
+    struct vmo* v = vmo_new_window(parent->set, flags);
     if (v == nullptr) {
         return STATUS_NO_MEMORY;
     }

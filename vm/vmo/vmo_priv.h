@@ -9,8 +9,10 @@
 // The one lock of all families (class VMO_FAMILY); rarely taken, see <vm/vmo.h>.
 mutex_t* vmo_family_lock(void);
 
-// A new vmo on `set` (takes over the reference on success); null: no memory.
-[[nodiscard]] struct vmo* vmo_new(struct page_set* set, enum vmo_flags flags);
+// The first vmo on a set that nobody else knows; takes over the reference to it.
+[[nodiscard]] struct vmo* vmo_of_new_set(struct page_set* set, enum vmo_flags flags);
+// Another one (takes over a reference on success); null: no memory.
+[[nodiscard]] struct vmo* vmo_new_window(struct page_set* set, enum vmo_flags flags);
 
 // The size of the window, now. `set` is v->set (the analysis cannot see through v).
 static inline uint64_t vmo_size_locked(const struct vmo* v, struct page_set* set)

@@ -51,6 +51,7 @@
 #include <locking/mutex.h>
 #include <vm/page.h>
 #include <vm/page_tree.h>
+#include <vm/vmo.h>
 
 struct mapping;
 struct page_request;
@@ -98,6 +99,7 @@ struct page_set {
     struct page_source* source;      // kind PAGER, with a reference; immutable
     paddr_t phys_base;               // CONTIGUOUS, PHYSICAL, WIRED; immutable
     uint64_t vdso_first, vdso_pages; // the vDSO's code; 0 pages: not the vDSO; immutable
+    struct vmo first; // the VMO that is made with the set; its memory goes with the set's
     struct page_set_state guarded_;
 };
 

@@ -77,6 +77,9 @@ void arch_aspace_switch(struct arch_aspace* next);
 // (fault path), else ALREADY_EXISTS. NO_MEMORY: the reserve ran out; what was mapped stays, fill
 // the reserve and call again with `overwrite`.
 constexpr uint64_t MMU_HOLE = UINT64_MAX;
+// The short way for one page: false if a table is missing or something is mapped, and then nothing
+// changed and mmu_map() is to be called.
+bool mmu_map_page(struct arch_aspace* as, vaddr_t va, paddr_t page, enum mmu_flags flags);
 status_t mmu_map(struct arch_aspace* as, vaddr_t va, const paddr_t* pages, size_t count,
                  enum mmu_flags flags, bool overwrite, struct table_reserve* reserve);
 // One physically contiguous run, nothing mapped there yet; uses 2 MiB (1 GiB) entries where
@@ -116,6 +119,8 @@ void mmu_write_protect(struct tlb_gather* g, vaddr_t va, size_t len);
 uint64_t mmu_harvest_accessed(struct tlb_gather* g, vaddr_t va, size_t page_count);
 // What is mapped at va, with the permissions that all levels together give; NOT_FOUND if nothing.
 status_t mmu_query(struct arch_aspace* as, vaddr_t va, paddr_t* pa, enum mmu_flags* flags);
+// Whether anything is; `va` lies in the address space.
+bool mmu_is_mapped(struct arch_aspace* as, vaddr_t va);
 
 // ---- kernel half: shared by all, tables are never given back ----
 

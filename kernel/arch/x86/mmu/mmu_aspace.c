@@ -66,13 +66,19 @@ status_t mmu_map(struct arch_aspace* as, vaddr_t va, const paddr_t* pages, size_
     DEBUG_ASSERT(in_user_range(as, va, count * PAGE_SIZE) && (flags & MMU_USER) != 0);
     struct pt pt = {.root = root_of(as), .user = true};
     spin_acquire(&as->lock);
-    status_t s = STATUS_OK;
-    if (count != 1 || pages->raw == MMU_HOLE || !pt_map_user_page(&pt, va, *pages, flags)) {
-        s = pt_map_pages(&pt, va, pages, count, flags, overwrite, reserve);
-        account(as, &pt);
-    }
+    status_t s = pt_map_pages(&pt, va, pages, count, flags, overwrite, reserve);
+    account(as, &pt);
     spin_release(&as->lock);
     return s;
+}
+
+bool mmu_map_page(struct arch_aspace* as, vaddr_t va, paddr_t page, enum mmu_flags flags) {
+    DEBUG_ASSERT(in_user_range(as, va, PAGE_SIZE) && (flags & MMU_USER) != 0);
+    struct pt pt = {.root = root_of(as), .user = true};
+    spin_acquire(&as->lock);
+    bool done = pt_map_user_page(&pt, va, page, flags);
+    spin_release(&as->lock);
+    return done;
 }
 
 status_t mmu_map_run(struct arch_aspace* as, vaddr_t va, paddr_t pa, size_t len,
@@ -143,4 +149,22 @@ status_t mmu_query(struct arch_aspace* as, vaddr_t va, paddr_t* pa, enum mmu_fla
     status_t s = pt_query(&pt, va, pa, flags);
     spin_release(&as->lock);
     return s;
+}
+
+bool mmu_is_mapped(struct arch_aspace* as, vaddr_t va) {
+    DEBUG_ASSERT(in_user_range(as, va, PAGE_SIZE));
+    struct pt pt = {.root = root_of(as), .user = true};
+    spin_acquire(&as->lock);
+    pte_t* parent;
+    const pte_t* table = pt_leaf_table(&pt, va, false, &parent);
+    bool mapped;
+    if (likely(table != nullptr)) {
+        mapped = (table[level_index(va, 0)] & PTE_PRESENT) != 0;
+    } else {
+        paddr_t pa; // a table is missing, or a large entry is there
+        enum mmu_flags flags;
+        mapped = pt_query(&pt, va, &pa, &flags) == STATUS_OK;
+    }
+    spin_release(&as->lock);
+    return mapped;
 }

@@ -14,9 +14,6 @@ struct pt {
 
 status_t pt_map_pages(struct pt* pt, vaddr_t va, const paddr_t* pages, size_t count,
                       enum mmu_flags flags, bool overwrite, struct table_reserve* reserve);
-// One page of the user half whose entry is not present and whose tables are there. False: not that
-// simple; nothing changed.
-bool pt_map_user_page(struct pt* pt, vaddr_t va, paddr_t pa, enum mmu_flags flags);
 // `largest`: the level of the largest entry to use (2 where the CPU has 1 GiB pages, else 1).
 status_t pt_map_run(struct pt* pt, vaddr_t va, paddr_t pa, size_t len, enum mmu_flags flags,
                     uint32_t largest, struct table_reserve* reserve);
@@ -80,4 +77,31 @@ static inline void pt_count(struct pt* pt, pte_t* parent, int64_t change) {
     if (pt->user && parent != nullptr) {
         pte_set(parent, *parent + (uint64_t)change * PTE_COUNT_ONE);
     }
+}
+
+// Leaf bits of user pages, by write (1), execute (2) and cache policy (4, 8).
+#define CACHE_BITS(cache)                                                       \
+    PTE_PRESENT | PTE_USER | PTE_NO_EXEC | (cache),                             \
+        PTE_PRESENT | PTE_USER | PTE_NO_EXEC | PTE_WRITE | PTE_DIRTY | (cache), \
+        PTE_PRESENT | PTE_USER | (cache), PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_DIRTY | (cache)
+static const pte_t user_bits[16] = {
+    CACHE_BITS(0),
+    CACHE_BITS(PTE_CACHE_DISABLE | PTE_WRITE_THROUGH),
+    CACHE_BITS(PTE_CACHE_DISABLE | PTE_WRITE_THROUGH),
+    CACHE_BITS(PTE_PAT_SMALL),
+};
+#undef CACHE_BITS
+
+// One page of the user half whose entry is not present and whose tables are there. False: not that
+// simple; nothing changed.
+static inline bool pt_map_user_page(struct pt* pt, vaddr_t va, paddr_t pa, enum mmu_flags flags) {
+    pte_t bits = user_bits[((flags >> 1) & 3) | (flags & MMU_CACHE_MASK) >> 2];
+    pte_t* parent;
+    pte_t* table = pt_leaf_table(pt, va, (flags & MMU_WRITE) != 0, &parent);
+    if (table == nullptr || (table[level_index(va, 0)] & PTE_PRESENT) != 0) {
+        return false;
+    }
+    pte_set(&table[level_index(va, 0)], pa.raw | bits);
+    pt_count(pt, parent, 1);
+    return true;
 }

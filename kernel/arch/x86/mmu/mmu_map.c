@@ -131,30 +131,6 @@ static status_t covered_by_large(const struct path* path, vaddr_t va, uint64_t p
     return overwrite && same && enough ? STATUS_OK : STATUS_ALREADY_EXISTS;
 }
 
-// Leaf bits of user pages, by write (1), execute (2) and cache policy (4, 8).
-#define CACHE_BITS(cache)                                                       \
-    PTE_PRESENT | PTE_USER | PTE_NO_EXEC | (cache),                             \
-        PTE_PRESENT | PTE_USER | PTE_NO_EXEC | PTE_WRITE | PTE_DIRTY | (cache), \
-        PTE_PRESENT | PTE_USER | (cache), PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_DIRTY | (cache)
-static const pte_t user_bits[16] = {
-    CACHE_BITS(0),
-    CACHE_BITS(PTE_CACHE_DISABLE | PTE_WRITE_THROUGH),
-    CACHE_BITS(PTE_CACHE_DISABLE | PTE_WRITE_THROUGH),
-    CACHE_BITS(PTE_PAT_SMALL),
-};
-
-bool pt_map_user_page(struct pt* pt, vaddr_t va, paddr_t pa, enum mmu_flags flags) {
-    pte_t bits = user_bits[((flags >> 1) & 3) | (flags & MMU_CACHE_MASK) >> 2];
-    pte_t* parent;
-    pte_t* table = pt_leaf_table(pt, va, (flags & MMU_WRITE) != 0, &parent);
-    if (table == nullptr || (table[level_index(va, 0)] & PTE_PRESENT) != 0) {
-        return false;
-    }
-    pte_set(&table[level_index(va, 0)], pa.raw | bits);
-    pt_count(pt, parent, 1);
-    return true;
-}
-
 // Fills entries of one page table; *added counts new ones.
 static status_t fill_pages(pte_t* entry, const paddr_t* pages, size_t count, pte_t bits,
                            bool overwrite, int64_t* added) {
