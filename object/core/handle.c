@@ -383,11 +383,15 @@ static struct handle take_locked(struct handle_table* t, struct handle_entry* e,
 }
 
 ALWAYS_INLINE status_t remove_entry(struct handle_table* t, zx_handle_t value, struct handle* out) {
+    if (unlikely((value & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK)) {
+        return STATUS_BAD_HANDLE;
+    }
+    uint32_t index = index_of(t, value);
     struct handle h = {};
     spin_acquire(&t->lock);
-    struct handle_entry* e = entry_for(t, value);
+    struct handle_entry* e = entry_at(t, index);
     if (likely(e != nullptr && atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
-        h = take_locked(t, e, index_of(t, value));
+        h = take_locked(t, e, index);
     }
     spin_release(&t->lock);
     if (unlikely(h.object == nullptr)) {
@@ -408,7 +412,8 @@ status_t handle_close(struct handle_table* t, zx_handle_t value) {
     }
     struct handle h;
     TRY(remove_entry(t, value, &h));
-    handle_discard(&h);
+    object_handle_removed(h.object);
+    object_unref(h.object);
     return STATUS_OK;
 }
 

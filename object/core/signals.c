@@ -10,21 +10,14 @@
 
 #include <lib/assert.h>
 
-void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set,
+void object_notify_locked(struct object* o, zx_signals_t now, zx_signals_t asserted,
                           struct wake_list* wl) {
-    zx_signals_t before = atomic_load_explicit(&o->signals, memory_order_relaxed);
-    zx_signals_t after = (before & ~clear) | set;
-    atomic_store_explicit(&o->signals, after, memory_order_release);
-    zx_signals_t asserted = after & ~before;
-    if (asserted == 0 || list_empty(&o->observers)) {
-        return;
-    }
     list_for_each_safe(n, &o->observers) {
         struct observer* ob = container_of(n, struct observer, node);
         if ((ob->watched & asserted) != 0) {
             // Unlinked first: on_match may hand the observer's memory to another thread.
             list_remove(&ob->node);
-            ob->ops->on_match(ob, after, wl);
+            ob->ops->on_match(ob, now, wl);
         }
     }
 }

@@ -135,8 +135,21 @@ static inline spinlock_t* object_lock(struct object* o) TA_RET_CAP(o->lock) {
 // ---- signals ----
 // Changes signals and notifies matching observers into `wl` (delivered by the caller after the
 // lock).
-void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set,
+static inline void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set,
+                                        struct wake_list* wl) TA_REQ(o->lock);
+// The second half, where anybody observes: `asserted` were not before.
+void object_notify_locked(struct object* o, zx_signals_t now, zx_signals_t asserted,
                           struct wake_list* wl) TA_REQ(o->lock);
+static inline void object_signal_locked(struct object* o, zx_signals_t clear, zx_signals_t set,
+                                        struct wake_list* wl) {
+    zx_signals_t before = atomic_load_explicit(&o->signals, memory_order_relaxed);
+    zx_signals_t after = (before & ~clear) | set;
+    atomic_store_explicit(&o->signals, after, memory_order_release);
+    zx_signals_t asserted = after & ~before;
+    if (asserted != 0 && unlikely(!list_empty(&o->observers))) {
+        object_notify_locked(o, after, asserted, wl);
+    }
+}
 void object_signal(struct object* o, zx_signals_t clear,
                    zx_signals_t set); // takes and releases everything itself
 static inline zx_signals_t object_signals(const struct object* o) {
