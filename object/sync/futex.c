@@ -22,7 +22,6 @@
 
 #include <arch/user_copy.h>
 #include <debug/init.h>
-#include <lib/hash.h>
 #include <locking/spinlock.h>
 #include <object/cprng.h>
 #include <object/user_fault.h>
@@ -30,7 +29,8 @@
 #include <vm/aspace.h>
 #include <vm/heap.h>
 
-constexpr size_t BUCKETS = 256;
+constexpr uint32_t BUCKET_BITS = 8;
+constexpr size_t BUCKETS = (size_t)1 << BUCKET_BITS;
 // Waiters handled with interrupts off at a time.
 constexpr uint32_t BATCH = 16;
 
@@ -55,13 +55,15 @@ struct futex_bucket {
 
 static struct {
     struct futex_bucket bucket[BUCKETS];
-    struct siphash_key hash_key; // immutable after boot: which words share a bucket is a secret
+    uint64_t multiplier[2]; // odd, immutable after boot: which words share a bucket is a secret
 } futexes;
 
 SLAB_CACHE(futex_cache, struct futex);
 
 static void futex_init(void) {
-    cprng_draw(&futexes.hash_key, sizeof(futexes.hash_key));
+    cprng_draw(futexes.multiplier, sizeof(futexes.multiplier));
+    futexes.multiplier[0] |= 1;
+    futexes.multiplier[1] |= 1;
     for (size_t i = 0; i < BUCKETS; i++) {
         spinlock_init(&futexes.bucket[i].lock, LOCK_CLASS_FUTEX);
         list_init(&futexes.bucket[i].futexes);
@@ -94,9 +96,13 @@ static status_t key_of(const zx_futex_storage_t __user* word, struct futex_key* 
     return STATUS_OK;
 }
 
+// Multiply-shift: for random odd multipliers any two words collide with a probability of about 2 /
+// BUCKETS (Dietzfelbinger et al., 1997), and a program learns nothing from which it could choose
+// words that do. A cryptographic hash costs a hundred instructions, four times per hand-over.
 static struct futex_bucket* bucket_of(const struct futex_key* key) {
-    uint64_t h = siphash_13_u64x2(&futexes.hash_key, (uintptr_t)key->space, key->address);
-    return &futexes.bucket[h % BUCKETS];
+    uint64_t h =
+        (uintptr_t)key->space * futexes.multiplier[0] + key->address * futexes.multiplier[1];
+    return &futexes.bucket[h >> (64 - BUCKET_BITS)];
 }
 
 static struct futex* find_locked(struct futex_bucket* b, const struct futex_key* key)
