@@ -27,14 +27,10 @@ static void interval_update(struct rbtree_node* n) {
     }
 }
 
-static const struct rbtree_ops interval_ops = {
+const struct rbtree_ops interval_ops = {
     .compare = interval_compare,
     .update = interval_update,
 };
-
-void interval_tree_init(struct rbtree* t) {
-    rbtree_init(t, &interval_ops);
-}
 
 // The first hit in the subtree of `i`. If the left subtree reaches above `first` and yet has no
 // hit, then the one that reaches begins at or after `end`, and so does everything to its right.

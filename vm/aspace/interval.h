@@ -13,7 +13,10 @@ struct interval {
     uint64_t max_end; // over the subtree
 };
 
-void interval_tree_init(struct rbtree* t);
+extern const struct rbtree_ops interval_ops;
+static inline void interval_tree_init(struct rbtree* t) {
+    rbtree_init(t, &interval_ops);
+}
 // The first (lowest) interval that shares an index with [first, end), and the one after `i`.
 struct interval* interval_first(const struct rbtree* t, uint64_t first, uint64_t end);
 struct interval* interval_next(struct interval* i, uint64_t first, uint64_t end);

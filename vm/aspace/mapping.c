@@ -5,6 +5,7 @@
 #include <lib/assert.h>
 #include <vm/heap.h>
 #include <vm/page_set.h>
+#include <vm/slab_fast.h>
 #include <vm/vmo.h>
 
 #include "vmar_priv.h"
@@ -12,8 +13,9 @@
 SLAB_CACHE(mapping_cache, struct mapping);
 
 struct mapping* mapping_alloc(void) {
-    struct mapping* m = slab_alloc_zero(&mapping_cache);
+    struct mapping* m = slab_alloc_fast(&mapping_cache);
     if (m != nullptr) {
+        *m = (struct mapping){};
         m->region.is_mapping = true;
     }
     return m;
@@ -23,7 +25,7 @@ void mapping_free(struct mapping* m) {
     slab_free(&mapping_cache, m);
 }
 
-void dead_list_free(struct dead_list* dead) {
+void dead_list_free_some(struct dead_list* dead) {
     while (dead->head != nullptr) {
         struct region* r = dead->head;
         dead->head = r->next_dead;
@@ -34,7 +36,7 @@ void dead_list_free(struct dead_list* dead) {
         struct mapping* m = mapping_from_region(r);
         atomic_fetch_sub_explicit(&m->vmo->mapping_count, 1, memory_order_relaxed);
         vmo_unref(m->vmo);
-        slab_free(&mapping_cache, m);
+        slab_free_fast(&mapping_cache, m);
     }
 }
 

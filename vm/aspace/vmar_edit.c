@@ -27,13 +27,6 @@ static status_t unmap_locked(struct aspace* as, struct vmar* v, struct range_edi
     if (!v->alive) {
         return STATUS_BAD_STATE;
     }
-    struct mapping* m = aspace_state(as)->last_found;
-    if (m != nullptr && m->region.parent == v && m->region.base == edit->base &&
-        region_end(&m->region) == edit->end && !m->vdso_code) {
-        // Exactly what was mapped or touched last.
-        mapping_remove_locked(as, m, &edit->tables, dead);
-        return STATUS_OK;
-    }
     bool any;
     TRY(range_prepare_locked(as, v, edit, true, &any));
     if (!any) {
@@ -43,9 +36,8 @@ static status_t unmap_locked(struct aspace* as, struct vmar* v, struct range_edi
     return STATUS_OK;
 }
 
-status_t vmar_unmap(struct vmar* v, vaddr_t addr, size_t len) {
-    struct range_edit edit = {.base = addr};
-    TRY(check_range(v, addr, len, &edit.end));
+static NOINLINE status_t unmap_range(struct vmar* v, vaddr_t base, vaddr_t end) {
+    struct range_edit edit = {.base = base, .end = end};
     struct aspace* as = v->as;
     struct dead_list dead = {};
     mutex_acquire(&as->lock);
@@ -54,6 +46,35 @@ status_t vmar_unmap(struct vmar* v, vaddr_t addr, size_t len) {
     range_edit_done(&edit);
     dead_list_free(&dead);
     return status;
+}
+
+// Exactly what was mapped or touched last, without a search. A dead VMAR has no mappings, so this
+// one lives; and it may not be the vDSO's code. False: the general way.
+static bool unmap_last_locked(struct aspace* as, const struct vmar* v, vaddr_t base, vaddr_t end,
+                              struct dead_list* dead) TA_REQ(as->lock) {
+    struct mapping* m = aspace_state(as)->last_found;
+    if (m == nullptr || m->region.parent != v || m->region.base != base ||
+        region_end(&m->region) != end || m->vdso_code) {
+        return false;
+    }
+    struct table_reserve none = {}; // all of a mapping goes: nothing to split
+    mapping_remove_locked(as, m, &none, dead);
+    return true;
+}
+
+status_t vmar_unmap(struct vmar* v, vaddr_t addr, size_t len) {
+    vaddr_t end;
+    TRY(check_range(v, addr, len, &end));
+    struct aspace* as = v->as;
+    struct dead_list dead = {};
+    mutex_acquire(&as->lock);
+    bool done = unmap_last_locked(as, v, addr, end, &dead);
+    mutex_release(&as->lock);
+    if (!done) {
+        return unmap_range(v, addr, end);
+    }
+    dead_list_free(&dead);
+    return STATUS_OK;
 }
 
 // ---- protect ----

@@ -52,9 +52,8 @@ static status_t check_faults(const struct map_request* req) {
     if (vmo->set->resizable || page_set_is_paged(vmo->set) || (vmo->flags & VMO_DISCARDABLE) != 0) {
         return STATUS_NOT_SUPPORTED;
     }
-    // Not resizable: the size cannot change under us.
-    return range_ok(req->vmo_offset, req->place.size, vmo_size(req->vmo)) ? STATUS_OK
-                                                                          : STATUS_BUFFER_TOO_SMALL;
+    uint64_t size = (vmo->flags & VMO_SLICE) != 0 ? vmo->slice_size : page_set_fixed_size(vmo->set);
+    return range_ok(req->vmo_offset, req->place.size, size) ? STATUS_OK : STATUS_BUFFER_TOO_SMALL;
 }
 
 static status_t check_request(const struct vmar* v, const struct map_request* req) {

@@ -54,7 +54,12 @@ static inline bool placement_is_specific(const struct placement* p) {
 struct dead_list {
     struct region* head;
 };
-void dead_list_free(struct dead_list* dead); // no lock held; may sleep
+void dead_list_free_some(struct dead_list* dead);
+static inline void dead_list_free(struct dead_list* dead) { // no lock held; may sleep
+    if (dead->head != nullptr) {
+        dead_list_free_some(dead);
+    }
+}
 
 // ---- mappings, under aspace.lock ----
 // Memory for one mapping; null: no memory.

@@ -12,6 +12,7 @@
 #include <vm/heap.h>
 #include <vm/page_source.h>
 #include <vm/pmm.h>
+#include <vm/slab_fast.h>
 
 #include "../aspace/mapping.h"
 
@@ -35,10 +36,11 @@ paddr_t page_set_zero_page(void) {
 
 struct page_set* page_set_create(enum page_set_kind kind, uint64_t size, struct page_set* backing) {
     DEBUG_ASSERT(is_page_aligned(size));
-    struct page_set* set = slab_alloc_zero(&page_set_cache);
+    struct page_set* set = slab_alloc_fast(&page_set_cache);
     if (set == nullptr) {
         return nullptr;
     }
+    memset(set, 0, sizeof(*set));
     bool root = kind == PAGE_SET_PAGER || kind == PAGE_SET_WIRED;
     set->lock = (mutex_t)MUTEX_INIT(root ? LOCK_CLASS_PAGE_SET_ROOT : LOCK_CLASS_PAGE_SET);
     atomic_init(&set->refs, 1);
@@ -76,7 +78,7 @@ void page_set_unref(struct page_set* set) {
         page_source_unref(set->source);
     }
     struct page_set* backing = set->backing;
-    slab_free(&page_set_cache, set);
+    slab_free_fast(&page_set_cache, set);
     if (backing != nullptr) {
         page_set_unref(backing); // a backing has none itself: no deeper
     }

@@ -44,6 +44,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include <lib/assert.h>
 #include <lib/compiler.h>
 #include <lib/rbtree.h>
 #include <lib/status.h>
@@ -105,6 +106,11 @@ struct page_set {
 
 static inline struct page_set_state* page_set_state(struct page_set* set) TA_REQ(set->lock) {
     return &set->guarded_;
+}
+// Of a set that is not resizable: its size then never changes.
+static inline uint64_t page_set_fixed_size(const struct page_set* set) {
+    DEBUG_ASSERT(!set->resizable);
+    return set->guarded_.size;
 }
 // Whether absent slots have to be asked of a source, its own or the backing's. Immutable.
 static inline bool page_set_is_paged(const struct page_set* set) {

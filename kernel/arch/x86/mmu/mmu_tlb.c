@@ -119,6 +119,29 @@ void arch_upcall_tlb(void) {
     }
 }
 
+// On this CPU and others at the same time. Preemption off.
+static NOINLINE void flush_others(const struct tlb_gather* g, cpu_mask_t others, bool here) {
+    uint32_t cpu = arch_cpu_index();
+    struct tlb_request* r = &requests[cpu];
+    // Or two CPUs could wait for each other for ever.
+    ASSERT(irq_enabled());
+    DEBUG_ASSERT((arch_preempt_count() & ~PREEMPT_NOTHING_PENDING) == 1);
+    r->gather = g;
+    atomic_store_explicit(&r->waiting, others, memory_order_relaxed);
+    for (cpu_mask_t left = others; left != 0; left &= left - 1) {
+        atomic_fetch_or_explicit(&cpus[bit_lowest(left)].inbox, bit(cpu), memory_order_release);
+    }
+    arch_ipi_send(others, IPI_TLB);
+    if (here) {
+        irq_state_t state = irq_save();
+        flush_here(g);
+        irq_restore(state);
+    }
+    while (atomic_load_explicit(&r->waiting, memory_order_acquire) != 0) {
+        cpu_relax();
+    }
+}
+
 void mmu_gather_flush(const struct tlb_gather* g) {
     preempt_disable();
     atomic_thread_fence(memory_order_seq_cst);
@@ -127,25 +150,12 @@ void mmu_gather_flush(const struct tlb_gather* g) {
                           ? atomic_load_explicit(&g->as->active_cpus, memory_order_seq_cst)
                           : arch_cpus_online() | bit(cpu);
     cpu_mask_t others = mask & ~bit(cpu);
-    struct tlb_request* r = &requests[cpu];
-    if (others != 0) {
-        // Or two CPUs could wait for each other for ever.
-        ASSERT(irq_enabled());
-        DEBUG_ASSERT((arch_preempt_count() & ~PREEMPT_NOTHING_PENDING) == 1);
-        r->gather = g;
-        atomic_store_explicit(&r->waiting, others, memory_order_relaxed);
-        for (cpu_mask_t left = others; left != 0; left &= left - 1) {
-            atomic_fetch_or_explicit(&cpus[bit_lowest(left)].inbox, bit(cpu), memory_order_release);
-        }
-        arch_ipi_send(others, IPI_TLB);
-    }
-    if ((mask & bit(cpu)) != 0) {
+    if (unlikely(others != 0)) {
+        flush_others(g, others, mask != others);
+    } else if (mask != 0) {
         irq_state_t state = irq_save();
         flush_here(g);
         irq_restore(state);
-    }
-    while (others != 0 && atomic_load_explicit(&r->waiting, memory_order_acquire) != 0) {
-        cpu_relax();
     }
     preempt_enable();
 }

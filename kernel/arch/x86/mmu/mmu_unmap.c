@@ -138,8 +138,33 @@ static bool unmap_in_one_table(const struct edit* e, vaddr_t va, vaddr_t end) {
     return true;
 }
 
+// One page of the user half in a page table that is there. False: not that simple; nothing changed.
+static bool unmap_user_page(struct pt* pt, struct tlb_gather* g, vaddr_t va) {
+    pte_t* parent;
+    pte_t* table = pt->user ? pt_leaf_table(pt, va, false, &parent) : nullptr;
+    if (table == nullptr) {
+        return false;
+    }
+    pte_t* entry = &table[level_index(va, 0)];
+    if ((*entry & PTE_PRESENT) == 0) {
+        return true;
+    }
+    pte_t old = pte_swap(entry, 0);
+    if ((old & PTE_ACCESSED) != 0) {
+        pt_gather(g, va, PAGE_SIZE);
+    }
+    pt_count(pt, parent, -1);
+    if (pte_count(*parent) == 0) {
+        free_empty_path(pt, g, va);
+    }
+    return true;
+}
+
 status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
                   struct table_reserve* reserve) {
+    if (len == PAGE_SIZE && unmap_user_page(pt, g, va)) {
+        return STATUS_OK;
+    }
     struct edit e = {.pt = pt, .g = g, .reserve = reserve};
     vaddr_t end = va + len;
     bool narrow = align_down(va, level_span(1)) == align_down(end - 1, level_span(1));
