@@ -21,7 +21,7 @@
 
 #include "console.h"
 
-constexpr size_t MARKER_MAX = 256; // what one zx_debug_write takes
+constexpr size_t MARKER_MAX = 1024; // what one zx_debug_write keeps together
 constexpr uint64_t RUN_LIST_MAX = 1 << 20;
 constexpr char prompt[] = "jacinth> ";
 
