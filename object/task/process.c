@@ -96,11 +96,12 @@ static void kill_critical(struct job* j) {
     }
 }
 
-// To DYING, if not there yet: the threads are told. True: nobody is live, the caller must finish().
-static bool begin_end(struct process* p, int64_t retcode) {
+// To DYING, if in no later phase than `last`: the threads are told. True: nobody is live, the
+// caller must finish().
+static bool begin_end(struct process* p, int64_t retcode, enum process_phase last) {
     MUTEX_GUARD(&p->lock);
     struct process_state* s = process_state(p);
-    if (s->phase >= PROCESS_DYING) {
+    if (s->phase > last) {
         return false;
     }
     s->phase = PROCESS_DYING;
@@ -112,7 +113,7 @@ static bool begin_end(struct process* p, int64_t retcode) {
 }
 
 struct job* process_kill_step(struct process* p, int64_t retcode) {
-    return begin_end(p, retcode) ? finish(p) : nullptr;
+    return begin_end(p, retcode, PROCESS_RUNNING) ? finish(p) : nullptr;
 }
 
 void process_kill(struct process* p, int64_t retcode) {
@@ -124,15 +125,11 @@ void process_exit_current(int64_t retcode) {
     thread_object_exit_current();
 }
 
+// One that was never started ends. In one step: a start that is under way may still win.
 static void process_on_zero_handles(struct object* o) {
     struct process* p = process_of(o);
-    bool never_started;
-    {
-        MUTEX_GUARD(&p->lock);
-        never_started = process_state(p)->phase == PROCESS_INITIAL;
-    }
-    if (never_started) {
-        process_kill(p, 0);
+    if (begin_end(p, 0, PROCESS_INITIAL)) {
+        kill_critical(finish(p));
     }
 }
 
@@ -318,15 +315,14 @@ status_t process_start(struct process* p, struct thread_object* t, vaddr_t entry
         return STATUS_ACCESS_DENIED;
     }
     if (arg1->object == nullptr) {
-        return thread_object_start_first(t, entry, stack, ZX_HANDLE_INVALID, arg2);
+        return thread_object_start_first(t, entry, stack, nullptr, arg2);
     }
     struct handle_slot slot;
     TRY(handle_reserve(p->table, &slot));
-    // The handle must stand when the thread runs, and must be taken back when it cannot.
-    handle_publish(p->table, &slot, arg1);
-    status_t status = thread_object_start_first(t, entry, stack, slot.value, arg2);
-    if (status != STATUS_OK && handle_remove(p->table, slot.value, arg1) != STATUS_OK) {
-        arg1->object = nullptr; // a process that died meanwhile has closed it
+    struct thread_gift gift = {.table = p->table, .slot = &slot, .handle = arg1};
+    status_t status = thread_object_start_first(t, entry, stack, &gift, arg2);
+    if (status != STATUS_OK) {
+        handle_unreserve(p->table, &slot);
     }
     return status;
 }

@@ -161,6 +161,7 @@ struct start_args {
     struct thread_object* thread;
     vaddr_t entry, stack;
     uintptr_t arg1, arg2, thread_pointer, abi_register;
+    const struct thread_gift* gift; // null: none
 };
 
 // Without a vDSO in its address space a thread cannot make system calls.
@@ -184,6 +185,10 @@ static status_t commit_start(void* arg) {
         !arch_thread_set_gs_base(t->kernel, a->abi_register)) {
         return STATUS_INVALID_ARGS;
     }
+    if (a->gift != nullptr) {
+        // Here and not before: a start that is refused must not show the handle to the process.
+        handle_publish(a->gift->table, a->gift->slot, a->gift->handle);
+    }
     t->phase = THREAD_PHASE_RUNNING;
     t->kernel->arch.vdso_base = vdso_base_of(t->process);
     (void)object_ref(&t->base); // the kernel half's, see the reaper
@@ -201,20 +206,21 @@ static status_t start(bool first, struct start_args* a) {
 
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2) {
-    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0};
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, nullptr};
     return start(false, &a);
 }
 
 status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                   uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer,
                                   uintptr_t abi_register) {
-    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer, abi_register};
+    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer, abi_register, nullptr};
     return start(false, &a);
 }
 
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
-                                   uintptr_t arg1, uintptr_t arg2) {
-    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0};
+                                   const struct thread_gift* gift, uintptr_t arg2) {
+    uintptr_t arg1 = gift != nullptr ? gift->slot->value : ZX_HANDLE_INVALID;
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, gift};
     return start(true, &a);
 }
 

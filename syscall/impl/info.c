@@ -169,6 +169,11 @@ static status_t fill_handle_stats(struct object* o, zx_rights_t, union record* r
     uint32_t cursor = 0;
     struct handle_info h;
     while (handle_table_next(process_handles(process_from_object(o)), &cursor, &h)) {
+        // As many as memory holds: a kill must be able to end this.
+        if (thread_killed()) {
+            object_unref(h.object);
+            return STATUS_INTR_KILLED;
+        }
         r->handle_stats.handle_count[h.object->ops->type]++;
         object_unref(h.object);
     }
@@ -278,16 +283,15 @@ static status_t list_mapped_vmos(struct aspace* as, struct vmar* root, struct li
     struct region_cursor cursor = {};
     UNINITIALIZED struct region_info region;
     while (vmar_report(root, &cursor, &region, 1) == 1) {
-        VMO_REF v = nullptr;
-        uint64_t offset;
-        size_t size;
+        struct aspace_place place;
         if (!region.is_mapping ||
-            aspace_find_vmo(as, region.base, region.size, &v, &offset, &size) != STATUS_OK) {
+            aspace_find_vmo(as, region.base, region.size, &place) != STATUS_OK) {
             if (thread_killed()) {
                 return STATUS_INTR_KILLED;
             }
             continue;
         }
+        VMO_REF v = place.vmo;
         zx_info_vmo_t record;
         describe_vmo(v, ZX_INFO_VMO_VIA_MAPPING, 0, &record);
         TRY(list_add(out, &record));

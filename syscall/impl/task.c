@@ -132,9 +132,23 @@ constexpr size_t TRANSFER_CHUNK = PAGE_SIZE;
 typedef status_t (*chunk_fn)(struct vmo* vmo, uint64_t offset, void* bounce, size_t at, size_t size,
                              const void* arg);
 
-// Each chunk's place is found anew: the other process may change its mappings at any time.
-static status_t each_chunk(struct process* p, vaddr_t va, size_t size, chunk_fn fn, const void* arg,
-                           size_t* actual) {
+// One chunk, whose place is found anew: the other process may change its mappings at any time.
+static status_t one_chunk(struct process* p, vaddr_t va, size_t want, uint32_t need, chunk_fn fn,
+                          void* bounce, size_t at, const void* arg, size_t* moved) {
+    struct aspace_place place;
+    TRY(aspace_find_vmo(process_aspace(p), va, want, &place));
+    VMO_REF vmo = place.vmo;
+    if ((place.max_perms & need) != need) {
+        return STATUS_ACCESS_DENIED;
+    }
+    TRY(fn(vmo, place.offset, bounce, at, place.size, arg));
+    *moved = place.size;
+    return STATUS_OK;
+}
+
+// `need`: what a mapping must permit in the end (ZX_VM_PERM_*).
+static status_t each_chunk(struct process* p, vaddr_t va, size_t size, uint32_t need, chunk_fn fn,
+                           const void* arg, size_t* actual) {
     void* bounce = heap_alloc(TRANSFER_CHUNK);
     if (bounce == nullptr) {
         return STATUS_NO_MEMORY;
@@ -142,23 +156,19 @@ static status_t each_chunk(struct process* p, vaddr_t va, size_t size, chunk_fn 
     status_t status = STATUS_OK;
     size_t done = 0;
     while (done < size && status == STATUS_OK) {
-        struct vmo* vmo;
-        uint64_t offset;
-        size_t n;
-        status = aspace_find_vmo(process_aspace(p), va + done, min(size - done, TRANSFER_CHUNK),
-                                 &vmo, &offset, &n);
-        if (status == STATUS_OK) {
-            status = fn(vmo, offset, bounce, done, n, arg);
-            vmo_unref(vmo);
-            done += status == STATUS_OK ? n : 0;
-        }
+        size_t n = 0;
+        status = one_chunk(p, va + done, min(size - done, TRANSFER_CHUNK), need, fn, bounce, done,
+                           arg, &n);
+        done += n;
         if (thread_killed()) {
             status = STATUS_INTR_KILLED;
         }
     }
     heap_free(bounce);
     *actual = done;
-    return done > 0 && status == STATUS_NOT_FOUND ? STATUS_OK : status; // the end of a mapping
+    // Short at the end of what is mapped, or of what may be written.
+    bool end = status == STATUS_NOT_FOUND || status == STATUS_ACCESS_DENIED;
+    return done > 0 && end ? STATUS_OK : status;
 }
 
 static status_t read_chunk(struct vmo* vmo, uint64_t offset, void* bounce, size_t at, size_t size,
@@ -189,13 +199,14 @@ static status_t check_transfer(struct process* p, size_t size) {
 status_t sys_process_read_memory(struct process* p, zx_vaddr_t vaddr, void __user* buffer,
                                  size_t buffer_size, size_t* actual) {
     TRY(check_transfer(p, buffer_size));
-    return each_chunk(p, vaddr, buffer_size, read_chunk, (const void*)(uintptr_t)buffer, actual);
+    return each_chunk(p, vaddr, buffer_size, 0, read_chunk, (const void*)(uintptr_t)buffer, actual);
 }
 
 status_t sys_process_write_memory(struct process* p, zx_vaddr_t vaddr, const void __user* buffer,
                                   size_t buffer_size, size_t* actual) {
     TRY(check_transfer(p, buffer_size));
-    return each_chunk(p, vaddr, buffer_size, write_chunk, (const void*)(uintptr_t)buffer, actual);
+    return each_chunk(p, vaddr, buffer_size, ZX_VM_PERM_WRITE, write_chunk,
+                      (const void*)(uintptr_t)buffer, actual);
 }
 
 // ---- threads ----

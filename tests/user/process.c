@@ -325,6 +325,38 @@ CASE(read_and_write_memory) {
     EXPECT_CLOSE(process);
 }
 
+// A read-only mapping is written only if it could be made writable: programs share what they run.
+CASE(write_memory_needs_leave) {
+    zx_handle_t root;
+    zx_handle_t process = empty(&root);
+    zx_handle_t vmo = utest_vmo(2 * PAGE);
+    zx_handle_t shown = utest_without(vmo, ZX_RIGHT_WRITE);
+    zx_vaddr_t may;
+    zx_vaddr_t never;
+    EXPECT_OK(zx_vmar_map(root, ZX_VM_PERM_READ, 0, vmo, 0, PAGE, &may));
+    EXPECT_OK(zx_vmar_map(root, ZX_VM_PERM_READ, 0, shown, PAGE, PAGE, &never));
+    size_t actual = 0;
+    EXPECT_OK(zx_process_write_memory(process, may, "abc", 3, &actual));
+    EXPECT_EQ(actual, 3);
+    EXPECT_STATUS(zx_process_write_memory(process, never, "abc", 3, &actual), ZX_ERR_ACCESS_DENIED);
+    char back[3] = "xyz";
+    EXPECT_OK(zx_vmo_read(vmo, back, PAGE, 3));
+    EXPECT_EQ(memcmp(back, "\0\0\0", 3), 0);
+    EXPECT_OK(zx_process_read_memory(process, never, back, 3, &actual));
+    EXPECT_CLOSE(shown);
+    EXPECT_CLOSE(vmo);
+    EXPECT_CLOSE(root);
+    EXPECT_CLOSE(process);
+    // This program's own code, read-only data and vDSO: with the bytes that are there already.
+    const uintptr_t places[] = {(uintptr_t)wait_for_end, (uintptr_t)utest_group,
+                                (uintptr_t)zx_clock_get_monotonic};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        EXPECT_STATUS(zx_process_write_memory(zx_process_self(), places[i], (const void*)places[i],
+                                              1, &actual),
+                      ZX_ERR_ACCESS_DENIED);
+    }
+}
+
 // ---- lists ----
 
 CASE(threads) {

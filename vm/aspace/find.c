@@ -8,16 +8,18 @@
 
 #include "vmar_priv.h"
 
-status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct vmo** out_ref,
-                         uint64_t* offset, size_t* size) {
+status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct aspace_place* out) {
     MUTEX_GUARD(&as->lock);
     const struct mapping* m = aspace_find_locked(as, va);
     if (m == nullptr) {
         return STATUS_NOT_FOUND;
     }
     uint64_t in_mapping = va - m->region.base;
-    *offset = ((m->first_page - m->vmo->first_page) << PAGE_SHIFT) + in_mapping;
-    *size = min(want, m->region.size - in_mapping);
-    *out_ref = vmo_ref(m->vmo);
+    *out = (struct aspace_place){
+        .vmo = vmo_ref(m->vmo),
+        .offset = ((m->first_page - m->vmo->first_page) << PAGE_SHIFT) + in_mapping,
+        .size = min(want, m->region.size - in_mapping),
+        .max_perms = m->max_perms,
+    };
     return STATUS_OK;
 }

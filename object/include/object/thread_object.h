@@ -8,6 +8,7 @@
 #include <zircon/syscalls/object.h>
 
 #include <object/channel.h>
+#include <object/handle.h>
 #include <object/object.h>
 #include <object/process.h>
 
@@ -31,9 +32,15 @@ status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t sta
 status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                   uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer,
                                   uintptr_t abi_register);
-// For process_start.
+// For process_start: the handle that the process gets, published in the slot once the start cannot
+// fail any more; its value there is the first argument. Null: none.
+struct thread_gift {
+    struct handle_table* table;
+    struct handle_slot* slot;
+    struct handle* handle;
+};
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
-                                   uintptr_t arg1, uintptr_t arg2);
+                                   const struct thread_gift* gift, uintptr_t arg2);
 [[noreturn]] void thread_object_exit_current(void);
 
 void thread_object_set_name(struct thread_object* t, const char* name, size_t len);

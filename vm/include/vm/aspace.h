@@ -78,11 +78,19 @@ void aspace_activate(struct aspace* as);
 // That of the current thread; null for plain kernel threads.
 struct aspace* aspace_current(void);
 
-// The VMO that is mapped at `va`, with a reference, the offset in it, and how many of `want` bytes
-// lie in the same mapping. NOT_FOUND.
+// What is mapped at some address.
 struct vmo;
-status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct vmo** out_ref,
-                         uint64_t* offset, size_t* size);
+struct aspace_place {
+    struct vmo* vmo; // with a reference
+    uint64_t offset; // in the VMO
+    size_t size;     // how many of the bytes wanted lie in the same mapping
+    // ZX_VM_PERM_*: what the mapping could be protected to, by the handles it was made with.
+    // Whoever writes for a process may do so only where the process could, too: read-only mappings
+    // show what others share (the boot image, the vDSO).
+    uint32_t max_perms;
+};
+// NOT_FOUND.
+status_t aspace_find_vmo(struct aspace* as, vaddr_t va, size_t want, struct aspace_place* out);
 
 struct aspace_usage {
     uint64_t mapped, private, shared, scaled_shared; // bytes; scaled is an approximation
