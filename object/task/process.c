@@ -9,6 +9,7 @@
 
 #include <object/process.h>
 
+#include <debug/cmdline.h>
 #include <debug/init.h>
 #include <lib/string.h>
 #include <locking/mutex.h>
@@ -163,10 +164,23 @@ OBJECT_TYPE(process_ops);
 
 // ---- creation ----
 
+// aslr=off: every address space draws the same places in the same order, so that a program that
+// asks for the same things finds them at the same addresses, in each run. Handle values stay
+// secret. Written once, before there is a process.
+static bool places_are_fixed;
+
+static void read_aslr_option(void) {
+    places_are_fixed = !parse_option_bool(cmdline(), "aslr", true);
+}
+INIT_HOOK(INIT_OBJECTS, read_aslr_option);
+
 // The parts that can fail for want of memory; all or nothing.
 static status_t make_parts(struct process* p, struct vmar** root) {
     uint64_t random[3];
     cprng_draw(random, sizeof(random));
+    if (places_are_fixed) {
+        random[0] = random[1] = 0;
+    }
     p->table = handle_table_create((uint32_t)random[2]);
     if (p->table == nullptr) {
         return STATUS_NO_MEMORY;

@@ -269,6 +269,41 @@ CASE(map_specific) {
     drop(vmar);
 }
 
+// Each entry of the top-level table is filled with tables of its own, works, and is empty again.
+CASE(every_top_level_slot) {
+    constexpr zx_vaddr_t SLOT = 1ull << 39; // what one entry covers
+    constexpr uint32_t SLOTS = 256;         // of the user half
+    zx_info_vmar_t info;
+    EXPECT_OK(zx_object_get_info(root(), ZX_INFO_VMAR, &info, sizeof(info), nullptr, nullptr));
+    EXPECT(info.base < SLOT && info.base + info.len > (SLOTS - 1) * SLOT);
+    zx_handle_t vmo = utest_vmo(SLOTS * PAGE);
+    zx_vaddr_t at[SLOTS];
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        // What lies in the middle of a slot may be the program's own: the next free page does.
+        zx_vaddr_t want = slot * SLOT + SLOT / 2;
+        zx_status_t status = ZX_ERR_ALREADY_EXISTS;
+        for (uint32_t tries = 0; status == ZX_ERR_ALREADY_EXISTS && tries < 64; tries++) {
+            status = zx_vmar_map(root(), READ_WRITE | ZX_VM_SPECIFIC,
+                                 want + tries * (SLOT / 128) - info.base, vmo, slot * PAGE, PAGE,
+                                 &at[slot]);
+        }
+        EXPECT_OK(status);
+        EXPECT_EQ(at[slot] / SLOT, slot);
+        *(volatile uint64_t*)at[slot] = ~(uint64_t)at[slot];
+    }
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        uint64_t stored;
+        EXPECT_EQ(*(volatile uint64_t*)at[slot], ~(uint64_t)at[slot]);
+        EXPECT_OK(zx_vmo_read(vmo, &stored, slot * PAGE, sizeof(stored)));
+        EXPECT_EQ(stored, ~(uint64_t)at[slot]);
+    }
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        EXPECT_OK(zx_vmar_unmap(root(), at[slot], PAGE));
+        EXPECT(!readable(at[slot]));
+    }
+    EXPECT_CLOSE(vmo);
+}
+
 CASE(map_errors) {
     zx_handle_t vmo = utest_vmo(2 * PAGE);
     zx_vaddr_t at;
