@@ -46,8 +46,15 @@ static status_t make_message(bool gather, const void __user* bytes, uint32_t num
     return STATUS_OK;
 }
 
+// Neither end of a channel travels through that channel: the one that would be read from could then
+// never be read again, and would keep itself. (Longer rings are not looked for.)
+static bool is_end_of(const struct object* o, const struct channel* c) {
+    struct object* end = channel_object((struct channel*)c);
+    return o == end || (o->ops == end->ops && o->koid == end->ops->related_koid(end));
+}
+
 static status_t may_travel(const struct handle* h, const struct channel* through) {
-    if (h->object == channel_object((struct channel*)through)) {
+    if (is_end_of(h->object, through)) {
         return STATUS_NOT_SUPPORTED;
     }
     return (h->rights & ZX_RIGHT_TRANSFER) != 0 ? STATUS_OK : STATUS_ACCESS_DENIED;
@@ -72,12 +79,17 @@ static NOINLINE status_t take_handles(struct channel* c, struct message* m,
 }
 
 // The status of a write that the channel refused; the message is still ours.
-static status_t refused(struct message* m, status_t status) {
+static status_t refused(struct message* m, status_t status, uint32_t options) {
     message_free(m);
-    return status == STATUS_NO_RESOURCES
-               ? policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, 0)
-               : status;
+    if (status != STATUS_NO_RESOURCES) {
+        return status;
+    }
+    return (options & ZX_CHANNEL_WRITE_MAY_REFUSE) != 0
+               ? STATUS_SHOULD_WAIT
+               : policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, 0);
 }
+
+constexpr uint32_t WRITE_OPTIONS = ZX_CHANNEL_WRITE_USE_IOVEC | ZX_CHANNEL_WRITE_MAY_REFUSE;
 
 // A message with handles, or one that is gathered.
 static NOINLINE status_t prepare_write_any(struct channel* c, uint32_t options,
@@ -85,7 +97,7 @@ static NOINLINE status_t prepare_write_any(struct channel* c, uint32_t options,
                                            const zx_handle_t __user* handles, uint32_t num_handles,
                                            struct message** out) {
     SYSCALL_CONSUMED consumed = {.handles = handles, .count = num_handles};
-    if ((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0) {
+    if ((options & ~WRITE_OPTIONS) != 0) {
         return STATUS_INVALID_ARGS;
     }
     // Before the size of the array decides how much is read.
@@ -130,7 +142,7 @@ status_t sys_channel_write(struct channel* c, uint32_t options, const void __use
     struct message* m;
     TRY(prepare_write(c, options, bytes, num_bytes, handles, num_handles, &m));
     status_t status = channel_write(c, m);
-    return likely(status == STATUS_OK) ? status : refused(m, status);
+    return likely(status == STATUS_OK) ? status : refused(m, status, options);
 }
 
 // ---- writing with dispositions ----
@@ -199,7 +211,7 @@ static status_t prepare_write_etc(struct channel* c, uint32_t options, const voi
                                   uint32_t num_bytes, zx_handle_disposition_t __user* handles,
                                   uint32_t num_handles, struct message** out) {
     SYSCALL_CONSUMED consumed = {.dispositions = handles, .count = num_handles};
-    if ((options & ~ZX_CHANNEL_WRITE_USE_IOVEC) != 0) {
+    if ((options & ~WRITE_OPTIONS) != 0) {
         return STATUS_INVALID_ARGS;
     }
     TRY(check_sizes(0, num_handles));
@@ -222,7 +234,7 @@ status_t sys_channel_write_etc(struct channel* c, uint32_t options, const void _
     struct message* m;
     TRY(prepare_write_etc(c, options, bytes, num_bytes, handles, num_handles, &m));
     status_t status = channel_write(c, m);
-    return likely(status == STATUS_OK) ? status : refused(m, status);
+    return likely(status == STATUS_OK) ? status : refused(m, status, options);
 }
 
 // ---- reading ----
@@ -397,8 +409,8 @@ static struct read_buffers call_etc_buffers(const zx_channel_call_etc_args_t* ar
                                  .actual_handles = actual_handles};
 }
 
-static status_t call(struct channel* c, struct message* m, zx_time_t deadline, uint32_t max_bytes,
-                     uint32_t max_handles, const struct read_buffers* b) {
+static status_t call(struct channel* c, struct message* m, uint32_t options, zx_time_t deadline,
+                     uint32_t max_bytes, uint32_t max_handles, const struct read_buffers* b) {
     if (unlikely(m->bytes < sizeof(zx_txid_t))) {
         message_free(m);
         return STATUS_INVALID_ARGS;
@@ -411,7 +423,7 @@ static status_t call(struct channel* c, struct message* m, zx_time_t deadline, u
     bool sent;
     status_t status = channel_call(c, m, deadline, w, &reply, &sent);
     if (unlikely(status != STATUS_OK)) {
-        return sent ? status : refused(m, status);
+        return sent ? status : refused(m, status, options);
     }
     return deliver_reply(reply, max_bytes, max_handles, b);
 }
@@ -423,7 +435,7 @@ status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadlin
     TRY(prepare_write(c, options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
                       (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles, &m));
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
-    return call(c, m, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+    return call(c, m, options, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
 }
 
 status_t sys_channel_call_etc(struct channel* c, uint32_t options, zx_time_t deadline,
@@ -434,7 +446,7 @@ status_t sys_channel_call_etc(struct channel* c, uint32_t options, zx_time_t dea
                           (zx_handle_disposition_t __user*)args->wr_handles, args->wr_num_handles,
                           &m));
     struct read_buffers b = call_etc_buffers(args, actual_bytes, actual_handles);
-    return call(c, m, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
+    return call(c, m, options, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
 }
 
 static status_t resume(zx_time_t deadline, uint32_t max_bytes, uint32_t max_handles,
@@ -475,7 +487,7 @@ status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uin
     bool sent;
     status_t status = channel_reply_wait(c, answer, deadline, &next, &sent);
     if (unlikely(status != STATUS_OK)) {
-        return sent ? status : refused(answer, status);
+        return sent ? status : refused(answer, status, write_options);
     }
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     if (unlikely(next->bytes > args->rd_num_bytes || next->handles > args->rd_num_handles)) {

@@ -18,6 +18,7 @@
 
 constexpr uint64_t KEY_ROOT = 0;
 constexpr uint32_t REQUESTS_AT_ONCE = 8;
+constexpr uint32_t CLIENTS_MAX = 4096; // fewer than a port can watch
 
 struct client {
     zx_handle_t channel;
@@ -26,6 +27,7 @@ struct client {
 
 static struct launch_vdso vdso;
 static zx_handle_t port;
+static uint32_t client_count;
 static alignas(8) char buffer[ZX_CHANNEL_MAX_MSG_BYTES];
 
 static zx_status_t watch(zx_handle_t channel, uint64_t key) {
@@ -37,6 +39,7 @@ static void client_end(struct client* c) {
     (void)zx_handle_close(c->channel);
     launchsvc_connection_free(c->connection);
     free(c);
+    client_count--;
 }
 
 // A few requests at once: what is left comes up again behind those of other clients.
@@ -52,7 +55,7 @@ static void client_serve(struct client* c) {
 }
 
 static void client_begin(zx_handle_t channel) {
-    struct client* c = malloc(sizeof(*c));
+    struct client* c = client_count < CLIENTS_MAX ? malloc(sizeof(*c)) : nullptr;
     struct launchsvc_connection* connection =
         c != nullptr ? launchsvc_connection_new(&vdso) : nullptr;
     if (connection == nullptr) {
@@ -60,6 +63,7 @@ static void client_begin(zx_handle_t channel) {
         (void)zx_handle_close(channel);
         return;
     }
+    client_count++;
     *c = (struct client){.channel = channel, .connection = connection};
     client_serve(c);
 }

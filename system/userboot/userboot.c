@@ -27,6 +27,9 @@ constexpr char default_next[] = "bin/init";
 constexpr uint32_t ARGS_MAX = 16;
 constexpr size_t NEXT_MAX = 512;
 constexpr uint32_t REQUESTS_AT_ONCE = 8;
+// Connections served. Clients make new ones as they please (CLONE), and more than a port can watch
+// would end userboot, and with it the machine.
+constexpr uint32_t CLIENTS_MAX = 4096;
 constexpr uint64_t KEY_PROCESS = 0; // other keys are channel handles
 
 // ---- saying what is wrong ----
@@ -164,12 +167,28 @@ static zx_handle_t start_next(const struct bootsvc* svc, const struct next* next
 
 // ---- serving ----
 
+static uint32_t client_count;
+
+static void drop_client(zx_handle_t channel) {
+    (void)zx_handle_close(channel);
+    client_count--;
+}
+
 static void watch(zx_handle_t port, zx_handle_t channel) {
     zx_status_t status = zx_object_wait_async(channel, port, channel,
                                               ZX_CHANNEL_READABLE | ZX_CHANNEL_PEER_CLOSED, 0);
     if (status != ZX_OK) {
-        (void)zx_handle_close(channel); // out of memory: this client is told by the closed channel
+        drop_client(channel); // out of memory: this client is told by the closed channel
     }
+}
+
+static void add_client(zx_handle_t port, zx_handle_t channel) {
+    if (client_count == CLIENTS_MAX) {
+        (void)zx_handle_close(channel);
+        return;
+    }
+    client_count++;
+    watch(port, channel);
 }
 
 // A few requests, so that a client that never stops does not keep the others waiting: what is left
@@ -180,13 +199,13 @@ static void serve_some(const struct bootsvc* svc, zx_handle_t port, zx_handle_t 
         zx_handle_t cloned;
         status = bootsvc_serve(svc, channel, &cloned);
         if (cloned != ZX_HANDLE_INVALID) {
-            watch(port, cloned);
+            add_client(port, cloned);
         }
     }
     if (status == ZX_OK || status == ZX_ERR_SHOULD_WAIT) {
         watch(port, channel);
     } else {
-        (void)zx_handle_close(channel);
+        drop_client(channel);
     }
 }
 
@@ -214,7 +233,7 @@ int main(int, char**, char** envp) {
     zx_handle_t port;
     must(zx_channel_create(0, &ours, &theirs), "cannot make a channel");
     must(zx_port_create(0, &port), "cannot make a port");
-    watch(port, ours);
+    add_client(port, ours);
     zx_handle_t process = start_next(&svc, &next, envp, theirs);
     serve(&svc, port, process);
     zx_info_process_t info;

@@ -328,6 +328,54 @@ CASE_WITHIN(nested, 60) {
     EXPECT_CLOSE(watched.a);
 }
 
+// Neither end goes through its own channel: the other end's queue would keep it for good.
+CASE(carries_neither_of_its_ends) {
+    struct utest_pair pair = utest_channel();
+    EXPECT_STATUS(zx_channel_write(pair.a, 0, nullptr, 0, &pair.b, 1), ZX_ERR_NOT_SUPPORTED);
+    EXPECT(gone(pair.b)); // consumed, as with any failure
+    EXPECT_EQ(utest_signals(pair.a, ZX_CHANNEL_PEER_CLOSED), ZX_CHANNEL_PEER_CLOSED);
+    EXPECT_CLOSE(pair.a);
+    pair = utest_channel();
+    EXPECT_STATUS(zx_channel_write(pair.a, 0, nullptr, 0, &pair.a, 1), ZX_ERR_NOT_SUPPORTED);
+    EXPECT(gone(pair.a));
+    EXPECT_CLOSE(pair.b);
+    pair = utest_channel();
+    zx_handle_disposition_t d = {.operation = ZX_HANDLE_OP_MOVE,
+                                 .handle = pair.b,
+                                 .type = ZX_OBJ_TYPE_CHANNEL,
+                                 .rights = ZX_RIGHT_SAME_RIGHTS};
+    EXPECT_STATUS(zx_channel_write_etc(pair.a, 0, nullptr, 0, &d, 1), ZX_ERR_NOT_SUPPORTED);
+    EXPECT_STATUS(d.result, ZX_ERR_NOT_SUPPORTED);
+    EXPECT(gone(pair.b));
+    EXPECT_CLOSE(pair.a);
+}
+
+// ---- a reader that does not read ----
+
+static uint32_t fill_up(zx_handle_t to) {
+    uint32_t count = 0;
+    zx_status_t status;
+    while ((status = zx_channel_write(to, ZX_CHANNEL_WRITE_MAY_REFUSE, "x", 1, nullptr, 0)) ==
+           ZX_OK) {
+        EXPECT(++count < 1000000);
+    }
+    EXPECT_STATUS(status, ZX_ERR_SHOULD_WAIT);
+    return count;
+}
+
+CASE(full_refuses) {
+    struct utest_pair pair = utest_channel();
+    EXPECT(fill_up(pair.a) >= 1000);
+    zx_handle_t event = utest_event();
+    EXPECT_STATUS(zx_channel_write(pair.a, ZX_CHANNEL_WRITE_MAY_REFUSE, "y", 1, &event, 1),
+                  ZX_ERR_SHOULD_WAIT);
+    EXPECT(gone(event));
+    expect_text(pair.b, "x");
+    EXPECT_OK(zx_channel_write(pair.a, ZX_CHANNEL_WRITE_MAY_REFUSE, "z", 1, nullptr, 0));
+    EXPECT_EQ(fill_up(pair.a), 0);
+    utest_close_pair(pair);
+}
+
 // ---- vectors ----
 
 CASE(gather) {
@@ -423,6 +471,7 @@ CASE(write_etc_failures) {
     zx_handle_t fixed = utest_without(event, ZX_RIGHT_TRANSFER);
     zx_handle_t unique = utest_without(event, ZX_RIGHT_DUPLICATE);
     zx_handle_t good = utest_event();
+    struct utest_pair other = utest_channel();
     zx_rights_t same = ZX_RIGHT_SAME_RIGHTS;
     zx_handle_disposition_t d[] = {
         disposition(ZX_HANDLE_OP_MOVE, good, ZX_OBJ_TYPE_EVENT, same),
@@ -433,7 +482,7 @@ CASE(write_etc_failures) {
         disposition(ZX_HANDLE_OP_DUPLICATE, event, ZX_OBJ_TYPE_EVENT, ZX_RIGHT_READ),
         disposition(7, event, ZX_OBJ_TYPE_EVENT, same),
         disposition(ZX_HANDLE_OP_DUPLICATE, event, ZX_OBJ_TYPE_EVENT, same),
-        disposition(ZX_HANDLE_OP_DUPLICATE, pair.b, ZX_OBJ_TYPE_CHANNEL, same),
+        disposition(ZX_HANDLE_OP_DUPLICATE, other.b, ZX_OBJ_TYPE_CHANNEL, same),
     };
     EXPECT_STATUS(zx_channel_write_etc(pair.a, 0, nullptr, 0, d, 9), ZX_ERR_BAD_HANDLE);
     EXPECT_STATUS(d[0].result, ZX_OK);
@@ -449,6 +498,7 @@ CASE(write_etc_failures) {
     EXPECT(gone(fixed));
     EXPECT(!gone(event));
     EXPECT(!gone(unique));
+    utest_close_pair(other);
     EXPECT_EQ(utest_signals(pair.b, ZX_CHANNEL_READABLE), 0);
     EXPECT_CLOSE(unique);
     // A failed call consumes what was to be moved and only that.

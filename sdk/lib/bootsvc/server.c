@@ -7,9 +7,17 @@
 struct incoming {
     alignas(8) char bytes[sizeof(struct bootsvc_request) + bootsvc_path_max];
     uint32_t len;
-    zx_handle_t handles[4];
+    zx_handle_info_t handles[4];
     uint32_t handle_count;
 };
+
+// A client that does not read its answers gets no more of them, and loses its connection: the write
+// must not end the server.
+static zx_status_t answer(zx_handle_t channel, const void* bytes, size_t len, zx_handle_t vmo) {
+    zx_status_t status = zx_channel_write(channel, ZX_CHANNEL_WRITE_MAY_REFUSE, bytes,
+                                          (uint32_t)len, &vmo, vmo != ZX_HANDLE_INVALID);
+    return status == ZX_ERR_SHOULD_WAIT ? ZX_ERR_NO_RESOURCES : status;
+}
 
 // The path of an OPEN or LIST; false: the message is malformed.
 static bool request_of(const struct incoming* in, struct bootsvc_request* request,
@@ -31,7 +39,7 @@ static zx_status_t serve_open(const struct bootsvc* svc, zx_handle_t channel,
     if (request_of(in, &request, &path)) {
         reply.status = bootsvc_open_local(svc, path, request.path_len, &vmo, &reply.size);
     }
-    return zx_channel_write(channel, 0, &reply, sizeof(reply), &vmo, vmo != ZX_HANDLE_INVALID);
+    return answer(channel, &reply, sizeof(reply), vmo);
 }
 
 // Whether a file is the path itself or lies below it. An empty path is above everything.
@@ -79,29 +87,31 @@ static zx_status_t serve_list(const struct bootsvc* svc, zx_handle_t channel,
         }
     }
     memcpy(bytes, &reply, sizeof(reply));
-    return zx_channel_write(channel, 0, bytes, at, nullptr, 0);
+    return answer(channel, bytes, at, ZX_HANDLE_INVALID);
 }
 
 static zx_status_t serve_clone(struct incoming* in, zx_handle_t* cloned) {
-    if (in->len != sizeof(struct bootsvc_header) || in->handle_count != 1) {
-        return ZX_OK; // there is no answer to give
+    bool sound = in->len == sizeof(struct bootsvc_header) && in->handle_count == 1 &&
+                 in->handles[0].type == ZX_OBJ_TYPE_CHANNEL;
+    if (sound) { // else there is no answer to give
+        *cloned = in->handles[0].handle;
+        in->handle_count = 0;
     }
-    *cloned = in->handles[0];
-    in->handle_count = 0;
     return ZX_OK;
 }
 
 static zx_status_t serve_unknown(zx_handle_t channel, const struct bootsvc_header* header) {
     struct bootsvc_open_reply reply = {.header = *header, .status = ZX_ERR_INVALID_ARGS};
-    return zx_channel_write(channel, 0, &reply, sizeof(reply), nullptr, 0);
+    return answer(channel, &reply, sizeof(reply), ZX_HANDLE_INVALID);
 }
 
 zx_status_t bootsvc_serve(const struct bootsvc* svc, zx_handle_t channel, zx_handle_t* cloned) {
     struct incoming in = {};
     *cloned = ZX_HANDLE_INVALID;
     // What does not fit is no request: it is discarded and ends the connection.
-    zx_status_t status = zx_channel_read(channel, ZX_CHANNEL_READ_MAY_DISCARD, in.bytes, in.handles,
-                                         sizeof(in.bytes), 4, &in.len, &in.handle_count);
+    zx_status_t status =
+        zx_channel_read_etc(channel, ZX_CHANNEL_READ_MAY_DISCARD, in.bytes, in.handles,
+                            sizeof(in.bytes), 4, &in.len, &in.handle_count);
     if (status != ZX_OK) {
         return status;
     }
@@ -120,6 +130,8 @@ zx_status_t bootsvc_serve(const struct bootsvc* svc, zx_handle_t channel, zx_han
             status = serve_unknown(channel, &header);
         }
     }
-    (void)zx_handle_close_many(in.handles, in.handle_count);
+    for (uint32_t i = 0; i < in.handle_count; i++) {
+        (void)zx_handle_close(in.handles[i].handle);
+    }
     return status;
 }

@@ -269,8 +269,11 @@ zx_status_t launchsvc_serve(struct launchsvc_connection* c, zx_handle_t channel,
         status = launchsvc_handle(c, buffer, len, handles, handle_count, &reply);
     }
     if (status == ZX_OK && reply.len != 0) {
-        status = zx_channel_write(channel, 0, reply.bytes, reply.len, &reply.process,
-                                  reply.process != ZX_HANDLE_INVALID);
+        // A client that does not read its answers loses its connection, and does not end the
+        // service.
+        status = zx_channel_write(channel, ZX_CHANNEL_WRITE_MAY_REFUSE, reply.bytes, reply.len,
+                                  &reply.process, reply.process != ZX_HANDLE_INVALID);
+        status = status == ZX_ERR_SHOULD_WAIT ? ZX_ERR_NO_RESOURCES : status;
     }
     return status;
 }

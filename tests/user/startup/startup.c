@@ -209,6 +209,73 @@ CASE(boot_files) {
     EXPECT_CLOSE(service);
 }
 
+static void expect_served(void) {
+    zx_handle_t vmo;
+    uint64_t size;
+    EXPECT_OK(bootsvc_open(bootsvc_startup(), "bin/hello", &vmo, &size));
+    EXPECT_CLOSE(vmo);
+}
+
+// A client that asks and never reads an answer loses its connection; others are served as before.
+CASE_WITHIN(boot_files_flooded, 60) {
+    zx_handle_t service;
+    EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service));
+    struct bootsvc_request request = {
+        .header = {.txid = 1, .magic = bootsvc_magic, .ordinal = bootsvc_open_ordinal}};
+    zx_status_t status = ZX_OK;
+    for (uint32_t i = 0; i < 20000 && status != ZX_ERR_PEER_CLOSED; i++) {
+        status = zx_channel_write(service, ZX_CHANNEL_WRITE_MAY_REFUSE, &request, sizeof(request),
+                                  nullptr, 0);
+        if (status == ZX_ERR_SHOULD_WAIT) {
+            utest_sleep_ms(1); // until the server has caught up
+        }
+    }
+    EXPECT_OK(zx_object_wait_one(service, ZX_CHANNEL_PEER_CLOSED, utest_after_ms(10000), nullptr));
+    EXPECT_CLOSE(service);
+    expect_served();
+}
+
+// More connections than it serves: those beyond are closed at once, and nothing ends.
+CASE_WITHIN(boot_files_connections, 60) {
+    constexpr uint32_t COUNT = 5000;
+    static zx_handle_t service[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service[i]));
+        if (i % 500 == 499) {
+            expect_served(); // the requests before are done
+        }
+    }
+    EXPECT_EQ(utest_signals(service[0], ZX_CHANNEL_PEER_CLOSED), 0);
+    EXPECT_EQ(utest_signals(service[COUNT - 1], ZX_CHANNEL_PEER_CLOSED), ZX_CHANNEL_PEER_CLOSED);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        EXPECT_CLOSE(service[i]);
+    }
+    expect_served();
+    // Until all are forgotten there.
+    zx_handle_t again = ZX_HANDLE_INVALID;
+    for (uint32_t i = 0; i < 1000 && again == ZX_HANDLE_INVALID; i++) {
+        EXPECT_OK(bootsvc_clone(bootsvc_startup(), &again));
+        expect_served();
+        if (utest_signals(again, ZX_CHANNEL_PEER_CLOSED) != 0) {
+            EXPECT_CLOSE(again);
+            again = ZX_HANDLE_INVALID;
+            utest_sleep_ms(1);
+        }
+    }
+    EXPECT(again != ZX_HANDLE_INVALID);
+    EXPECT_CLOSE(again);
+}
+
+// What is no channel is not served.
+CASE(boot_files_for_no_channel) {
+    struct utest_pair pair = utest_eventpair();
+    struct bootsvc_header header = {.magic = bootsvc_magic, .ordinal = bootsvc_clone_ordinal};
+    EXPECT_OK(zx_channel_write(bootsvc_startup(), 0, &header, sizeof(header), &pair.b, 1));
+    EXPECT_OK(zx_object_wait_one(pair.a, ZX_EVENTPAIR_PEER_CLOSED, utest_after_ms(10000), nullptr));
+    EXPECT_CLOSE(pair.a);
+    expect_served();
+}
+
 // Sends bytes and a handle that the server must close; the handle's peer tells.
 static void send_bad(zx_handle_t service, const void* bytes, uint32_t len) {
     zx_handle_t ours;
