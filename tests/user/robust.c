@@ -252,6 +252,27 @@ CHILD(alignment_check) {
     return 42;
 }
 
+// There is no local descriptor table: a selector into it is refused without a look at memory, so
+// LAR says no, and loading it is a protection fault (13), not a page fault at address 0.
+CHILD(no_local_table) {
+    for (uint32_t selector = 4; selector < 0x10000; selector += 0x1ff8) {
+        uint8_t valid;
+        __asm__ volatile("larl %2, %%eax\n setz %0"
+                         : "=r"(valid)
+                         : "0"(0), "r"(selector)
+                         : "eax", "cc");
+        if (valid != 0) {
+            return 1;
+        }
+    }
+    return 42;
+}
+
+CHILD(local_selector) {
+    __asm__ volatile("movw %w0, %%ds" ::"r"(7));
+    return 1;
+}
+
 CHILD(unaligned_sse) {
     __asm__ volatile("movaps 1(%%rsp), %%xmm0" ::: "xmm0", "memory");
     return 1;
@@ -259,7 +280,8 @@ CHILD(unaligned_sse) {
 
 CASE_WITHIN(traps, 200) {
     static const char* const children[] = {"single_step_through_call", "mov_ss_then_int3",
-                                           "mov_ss_with_trap_flag_then_syscall", "unaligned_sse"};
+                                           "mov_ss_with_trap_flag_then_syscall", "unaligned_sse",
+                                           "local_selector"};
     for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++) {
         expect_exception(children[i]);
     }
@@ -335,8 +357,9 @@ CHILD(null_selectors) {
 }
 
 CASE_WITHIN(flags_and_bases, 60) {
-    static const char* const children[] = {"direction_flag", "strange_bases", "null_selectors"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char* const children[] = {"direction_flag", "strange_bases", "null_selectors",
+                                           "no_local_table"};
+    for (size_t i = 0; i < 4; i++) {
         utest_context(children[i]);
         EXPECT_EQ(utest_child_run(children[i]), 42);
     }

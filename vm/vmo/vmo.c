@@ -124,7 +124,8 @@ status_t vmo_create_physical(paddr_t base, uint64_t size, struct vmo** out) {
     if (size == 0 || !is_page_aligned(size) || !is_page_aligned(base.raw)) {
         return STATUS_INVALID_ARGS;
     }
-    if (size > VMO_SIZE_MAX || ckd_add(&end, base.raw, size)) {
+    // A translation to what is no address would be a fault that nobody can resolve.
+    if (size > VMO_SIZE_MAX || ckd_add(&end, base.raw, size) || end > arch_phys_limit()) {
         return STATUS_OUT_OF_RANGE;
     }
     struct page_set* set = page_set_create(PAGE_SET_PHYSICAL, size, nullptr);

@@ -129,10 +129,11 @@ status_t vmo_expand(struct vmo* v, uint64_t size) {
 }
 
 status_t vmo_set_stream_size(struct vmo* v, uint64_t size) {
-    if ((v->flags & (VMO_SLICE | VMO_IMMUTABLE)) != 0) {
+    struct page_set* set = v->set;
+    // Physical memory has no stream, and no pages whose tail could be cleared.
+    if ((v->flags & (VMO_SLICE | VMO_IMMUTABLE)) != 0 || set->kind == PAGE_SET_PHYSICAL) {
         return STATUS_NOT_SUPPORTED;
     }
-    struct page_set* set = v->set;
     struct page_request request = {};
     for (;;) {
         mutex_acquire(&set->lock);

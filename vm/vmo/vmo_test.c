@@ -416,8 +416,15 @@ static void physical(struct ktest* t) {
     struct vmo* child;
     KEXPECT_EQ(t, vmo_create_physical((paddr_t){0xfee00001}, TEST_PAGE, &v), STATUS_INVALID_ARGS);
     KEXPECT_EQ(t, vmo_create_physical((paddr_t){0xfee00000}, 0, &v), STATUS_INVALID_ARGS);
+    paddr_t last = {arch_phys_limit() - TEST_PAGE};
+    KEXPECT_EQ(t, vmo_create_physical(last, 2 * TEST_PAGE, &v), STATUS_OUT_OF_RANGE);
+    KEXPECT_EQ(t, vmo_create_physical((paddr_t){arch_phys_limit()}, TEST_PAGE, &v),
+               STATUS_OUT_OF_RANGE);
+    KASSERT(t, vmo_create_physical(last, TEST_PAGE, &v) == STATUS_OK);
+    vmo_unref(v);
     KASSERT(t, vmo_create_physical((paddr_t){0xfee00000}, TEST_PAGE, &v) == STATUS_OK);
     KEXPECT_EQ(t, vmo_put(v, 0, 1), STATUS_NOT_SUPPORTED);
+    KEXPECT_EQ(t, vmo_set_stream_size(v, 100), STATUS_NOT_SUPPORTED);
     KEXPECT_EQ(t, vmo_create_child(v, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &child),
                STATUS_NOT_SUPPORTED);
     KASSERT(t, vmo_create_child(v, ZX_VMO_CHILD_SLICE, 0, TEST_PAGE, &child) == STATUS_OK);

@@ -17,6 +17,7 @@ void lapic_error(void);
 void lapic_send_fixed(uint32_t apic_id, uint8_t vector);
 void lapic_send_nmi(uint32_t apic_id);
 void lapic_send_init(uint32_t apic_id);
+void lapic_send_self(uint8_t vector); // any context, NMI included
 void lapic_send_startup(uint32_t apic_id, uint8_t page);
 
 // The timer counts down from `count` at the bus clock and raises X86_VECTOR_TIMER once; 0 stops it.

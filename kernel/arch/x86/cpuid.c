@@ -7,10 +7,13 @@
 
 #include <lib/string.h>
 
+#include "machine_check.h"
 #include "regs.h"
 
 bool x86_fsgsbase_on;
 bool x86_smap_on;
+
+constexpr uint32_t PHYS_BITS_DEFAULT = 36; // of CPUs that do not say
 
 static struct {
     struct cpu_features features; // constant after x86_features_detect()
@@ -33,6 +36,7 @@ static void detect_basic(struct cpu_features* f) {
     f->xsave = flag(r.ecx, 26);
     f->avx = f->xsave && flag(r.ecx, 28);
     f->rdrand = flag(r.ecx, 30);
+    f->mce = flag(r.edx, 7) && flag(r.edx, 14); // the exception, and the banks that say why
     if (flag(r.ecx, 31)) {
         const struct cpuid_result h = cpuid(0x40000000, 0);
         memcpy(f->hypervisor, &h.ebx, 4);
@@ -52,6 +56,7 @@ static void detect_basic(struct cpu_features* f) {
 }
 
 static void detect_extended(struct cpu_features* f) {
+    f->phys_bits = PHYS_BITS_DEFAULT;
     const uint32_t max = cpuid(0x80000000, 0).eax;
     if (max < 0x80000000 || max > 0x8000ffff) {
         return; // no extended leaves at all
@@ -66,6 +71,10 @@ static void detect_extended(struct cpu_features* f) {
             const struct cpuid_result r = cpuid(0x80000002 + i, 0);
             memcpy(f->brand + i * 16, &r, 16);
         }
+    }
+    if (max >= 0x80000008) {
+        const uint32_t bits = cpuid(0x80000008, 0).eax & 0xff;
+        f->phys_bits = bits >= 32 && bits <= 52 ? bits : PHYS_BITS_DEFAULT;
     }
     if (max >= 0x80000007) {
         f->tsc_invariant = flag(cpuid(0x80000007, 0).edx, 8);
@@ -104,9 +113,12 @@ void x86_features_detect(void) {
 
 void x86_cpu_enable_features(void) {
     const struct cpu_features* f = &cpu.features;
-    cr0_write((cr0_read() & ~(CR0_EM | CR0_TS | CR0_AM)) | CR0_MP | CR0_NE | CR0_WP);
-    uint64_t cr4 = cr4_read() & ~CR4_PKE;
-    cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    // AM: a program that sets AC gets what it asks for. The kernel's own accesses are exempt.
+    cr0_write((cr0_read() & ~(CR0_EM | CR0_TS)) | CR0_AM | CR0_MP | CR0_NE | CR0_WP);
+    // Nothing is kept of what the firmware chose: it may have let user mode read the performance
+    // counters, say.
+    uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    cr4 |= f->mce ? CR4_MCE : 0;
     cr4 |= f->umip ? CR4_UMIP : 0;
     cr4 |= f->fsgsbase ? CR4_FSGSBASE : 0;
     cr4 |= f->xsave ? CR4_OSXSAVE : 0;
@@ -120,6 +132,7 @@ void x86_cpu_enable_features(void) {
     // PAT: entries 0..3 as after reset (WB WT UC- UC), entry 4 (the PAT bit alone)
     // write-combining, 5..7 as 1..3.
     msr_write(MSR_PAT, 0x0007'0401'0007'0406);
+    x86_machine_check_cpu_init();
     dr7_write(0x400);
     dr6_write(0xffff0ff0);
 }

@@ -117,10 +117,14 @@ __attribute__((no_stack_protector)) void x86_descriptors_load(struct x86_cpu* c)
     msr_write(MSR_FS_BASE, 0);
     c->gdt[X86_TSS_SELECTOR / 8] &= ~((uint64_t)2 << 40); // not busy, or ltr faults
     __asm__ volatile("ltr %w0" ::"r"(X86_TSS_SELECTOR));
+    // No local table. After reset the register stands for one of 64 KiB at address 0, so a selector
+    // of user mode's would make the CPU read descriptors there.
+    __asm__ volatile("lldt %w0" ::"r"(0));
     __asm__ volatile("lidt %0" ::"m"(idtr.limit), "m"(idtr.base));
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE);
     msr_write(MSR_STAR, (uint64_t)X86_SYSRET_BASE << 48 | (uint64_t)X86_KERNEL_CS << 32);
     msr_write(MSR_LSTAR, (uint64_t)&x86_syscall_entry);
     msr_write(MSR_CSTAR, (uint64_t)&x86_syscall_entry_compat);
     msr_write(MSR_FMASK, FMASK);
+    msr_write(MSR_SYSENTER_CS, 0); // SYSENTER is a fault, whatever the firmware used it for
 }

@@ -47,6 +47,7 @@ constexpr uint32_t ICR_INIT = 5u << 8;
 constexpr uint32_t ICR_STARTUP = 6u << 8;
 constexpr uint32_t ICR_PENDING = 1u << 12;
 constexpr uint32_t ICR_ASSERT = 1u << 14;
+constexpr uint32_t ICR_SELF = 1u << 18;
 constexpr uint32_t ICR_WAIT_SPINS = 1'000'000;
 
 static struct {
@@ -159,6 +160,15 @@ void lapic_send_fixed(uint32_t apic_id, uint8_t vector) {
 }
 void lapic_send_nmi(uint32_t apic_id) {
     lapic_command(apic_id, ICR_ASSERT | ICR_NMI);
+}
+// The shorthand leaves the destination word alone, so an NMI between the two stores of
+// lapic_command() does no harm.
+void lapic_send_self(uint8_t vector) {
+    if (lapic.x2) {
+        msr_write(MSR_X2APIC_FIRST + LAPIC_ICR_LOW / 16, ICR_SELF | ICR_ASSERT | vector);
+    } else if (lapic.registers != nullptr) {
+        lapic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_ASSERT | vector);
+    }
 }
 void lapic_send_init(uint32_t apic_id) {
     lapic_command(apic_id, ICR_ASSERT | ICR_INIT);

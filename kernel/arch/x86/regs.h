@@ -12,6 +12,8 @@ constexpr uint64_t CR0_NE = 1u << 5;
 constexpr uint64_t CR0_WP = 1u << 16;
 constexpr uint64_t CR0_AM = 1u << 18;
 
+constexpr uint64_t CR4_PAE = 1u << 5;
+constexpr uint64_t CR4_MCE = 1u << 6;
 constexpr uint64_t CR4_PGE = 1u << 7;
 constexpr uint64_t CR4_OSFXSR = 1u << 9;
 constexpr uint64_t CR4_OSXMMEXCPT = 1u << 10;
@@ -25,6 +27,7 @@ constexpr uint64_t CR4_SMAP = 1u << 21;
 constexpr uint64_t CR4_PKE = 1u << 22;
 
 constexpr uint32_t MSR_APIC_BASE = 0x1b;
+constexpr uint32_t MSR_SYSENTER_CS = 0x174;
 constexpr uint32_t MSR_PAT = 0x277;
 constexpr uint32_t MSR_TSC_DEADLINE = 0x6e0;
 constexpr uint32_t MSR_X2APIC_FIRST = 0x800;

@@ -12,6 +12,7 @@
 
 #include <arch/upcalls.h>
 #include <arch/user_copy.h>
+#include <debug/counters.h>
 #include <debug/log.h>
 #include <debug/panic.h>
 #include <lib/assert.h>
@@ -21,6 +22,7 @@
 #include "apic.h"
 #include "asm_defs.h"
 #include "ipi.h"
+#include "machine_check.h"
 #include "regs.h"
 #include "sysret.h"
 #include "x86_cpu.h"
@@ -44,6 +46,11 @@ extern const struct extable_entry __extable_start[];
 extern const struct extable_entry __extable_end[];
 
 static _Atomic(cpu_mask_t) halt_requested;
+
+// Non-maskable interrupts that were not sent to halt a CPU: a machine's button, or its hardware in
+// trouble.
+COUNTER(foreign_nmis);
+static _Atomic(uint64_t) nmis_told[CPU_MAX]; // by the CPU itself, in its interrupts
 
 void x86_halt_request(cpu_mask_t targets) {
     atomic_fetch_or(&halt_requested, targets);
@@ -113,6 +120,15 @@ static bool is_kernel_text(uint64_t pc) {
 }
 
 // ---- interrupts ----
+static void nmis_tell(void) {
+    const uint32_t cpu = arch_cpu_index();
+    const uint64_t seen = atomic_load_explicit(&foreign_nmis.slots[cpu], memory_order_relaxed);
+    if (unlikely(seen != atomic_load_explicit(&nmis_told[cpu], memory_order_relaxed))) {
+        atomic_store_explicit(&nmis_told[cpu], seen, memory_order_relaxed);
+        klog(LOG_WARN, "cpu %u: non-maskable interrupt from outside (%lu so far)", cpu, seen);
+    }
+}
+
 static void interrupt(uint32_t vector) {
     struct arch_percpu* self = arch_percpu_self();
     self->irq_depth++;
@@ -128,6 +144,7 @@ static void interrupt(uint32_t vector) {
     case X86_VECTOR_IPI_CALL:
         lapic_eoi();
         x86_ipi_calls_run();
+        nmis_tell();
         break;
     case X86_VECTOR_IPI_TLB:
         lapic_eoi();
@@ -337,7 +354,13 @@ void x86_exception_stack_trap(struct arch_user_frame* frame) {
         if ((atomic_load(&halt_requested) & (cpu_mask_t)1 << arch_cpu_index()) != 0) {
             arch_halt_forever();
         }
-        break; // nobody else sends one
+        // No lock may be taken here, so telling about it is left to an interrupt.
+        counter_add(&foreign_nmis, 1);
+        lapic_send_self(X86_VECTOR_IPI_CALL);
+        break;
+    case X86_VECTOR_MC:
+        x86_machine_check(frame);
+        break;
     case X86_VECTOR_DB:
         // A trap armed in user mode that came due at the kernel's first instruction. Nothing in the
         // kernel sets one.

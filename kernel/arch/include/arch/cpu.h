@@ -64,9 +64,14 @@ int64_t clock_monotonic_ordered_ns(void);
 
 struct cpu_features {
     bool smep, smap, umip, nx, fsgsbase, xsave, xsaveopt, avx, x2apic, pcid, invpcid, tsc_invariant,
-        tsc_trusted, tsc_deadline, rdrand, rdseed, page_1g, erms;
+        tsc_trusted, tsc_deadline, rdrand, rdseed, page_1g, erms, mce;
+    uint32_t phys_bits; // bits of a physical address
     uint32_t xsave_size;
     char brand[52];
     char hypervisor[16];
 };
 const struct cpu_features* arch_cpu_features(void);
+// The first physical address that no page table may name.
+static inline uint64_t arch_phys_limit(void) {
+    return (uint64_t)1 << arch_cpu_features()->phys_bits;
+}

@@ -1,0 +1,55 @@
+"""What the machine itself may do to the kernel: non-maskable interrupts, machine checks."""
+
+import random
+import re
+import time
+
+from jx.testing.lab import Console, SystemTest
+
+_NMIS = 60
+
+
+class TroubleTest(SystemTest):
+    def test_nmis_are_counted_and_survived(self) -> None:
+        """They arrive in user mode, in system calls, at switches, and on idle CPUs."""
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("bench storm 1000\r")
+            console.wait_text("bench storm 1000\n")
+            for _ in range(_NMIS):
+                time.sleep(random.uniform(0.001, 0.03))
+                console.guest.query("inject-nmi")
+            console.wait_text(" 0 broken", seconds=100)
+            console.wait_text("jacinth> ")
+            console.type("k counters\r")
+            counted = self._counter(console.wait_text("jacinth> "), "foreign_nmis")
+            # Each goes to every CPU; one that finds another still pending there is lost.
+            self.assertGreaterEqual(counted, self.settings.smp * _NMIS // 4)
+            self.assertLessEqual(counted, self.settings.smp * _NMIS)
+            console.type("k log\r")
+            log = console.wait_text("jacinth> ")
+            self.assertIn("non-maskable interrupt from outside", log)
+            console.type("poweroff\r")
+            self.assertEqual(console.wait_end().how, "power-off")
+
+    @staticmethod
+    def _counter(text: str, name: str) -> int:
+        match = re.search(rf"(\d+) {name}\n", text)
+        return int(match.group(1)) if match is not None else -1
+
+    def test_a_machine_check_is_reported(self) -> None:
+        """Valid, uncorrected, enabled, context corrupt, in bank 2 with an address."""
+        status, address = 0xB600000000000135, 0x12345000
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            self._inject(console, f"mce 0 2 {status:#x} 0x4 {address:#x} 0x0")
+            panic = console.wait_marker("panic")
+            self.assertEqual(console.wait_end().how, "panic")
+            self.assertIn(f"machine check (status {status:x}, global 4)", panic.rest)
+            report = console.text.decode()
+            self.assertIn("machine check on cpu 0, bank 2", report)
+            self.assertIn(f"address {address:016x}", report)
+
+    @staticmethod
+    def _inject(console: Console, command: str) -> None:
+        console.guest.query("human-monitor-command", **{"command-line": command})
