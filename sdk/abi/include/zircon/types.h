@@ -179,8 +179,8 @@ ZX_ABI_SIZE(zx_wait_item_t, 12);
 
 #define ZX_CHANNEL_READ_MAY_DISCARD ((uint32_t)1u)
 #define ZX_CHANNEL_WRITE_USE_IOVEC  ((uint32_t)2u)
-// Ours: a peer that has too many messages waiting is ZX_ERR_SHOULD_WAIT and no policy exception. For
-// servers, whose clients might otherwise end them by not reading their answers.
+// Ours: a peer that has too many messages waiting is ZX_ERR_SHOULD_WAIT and no policy exception.
+// For servers, whose clients might otherwise end them by not reading their answers.
 #define ZX_CHANNEL_WRITE_MAY_REFUSE ((uint32_t)4u)
 #define ZX_CHANNEL_MAX_MSG_BYTES    ((uint32_t)65536u)
 #define ZX_CHANNEL_MAX_MSG_HANDLES  ((uint32_t)64u)
