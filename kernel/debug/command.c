@@ -51,12 +51,33 @@ KCOMMAND("threads", "all threads: CPU, priority, state, time, switches", threads
 
 // ---- drains ----
 
+// Somebody who runs may be about to give something back: a thread on its way out, a server that has
+// just been told that its client is gone. Whoever computes for ever is not waited for.
+static void wait_quiet(int64_t deadline_ns) {
+    constexpr int64_t LOOK_AGAIN_NS = 200'000;
+    for (int64_t now; !sched_is_quiet() && (now = clock_monotonic_ns()) < deadline_ns;) {
+        status_t status = thread_sleep_until(now + LOOK_AGAIN_NS, WAIT_UNINTERRUPTIBLE);
+        ASSERT(status == STATUS_OK);
+    }
+}
+
+// What one round frees may tell others, who free more in turn: until two rounds end alike.
 static void drain_epochs(void) {
-    worker_drain();
-    epoch_synchronize();
-    // What the first round freed may have queued more.
-    worker_drain();
-    epoch_synchronize();
+    constexpr int ROUNDS_MAX = 16;
+    constexpr int64_t QUIET_NS = 1'000'000'000;
+    int64_t deadline = clock_monotonic_ns() + QUIET_NS;
+    uint64_t last[KGAUGE_MAX] = {};
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        wait_quiet(deadline);
+        worker_drain();
+        epoch_synchronize();
+        uint64_t now[KGAUGE_MAX];
+        kgauges_read(now);
+        if (round > 0 && kgauges_equal(last, now)) {
+            return;
+        }
+        __builtin_memcpy(last, now, sizeof(last));
+    }
 }
 KDRAIN(KDRAIN_EPOCHS, drain_epochs);
 

@@ -446,3 +446,18 @@ uint64_t sched_context_switches(void) {
     }
     return sum;
 }
+
+bool sched_is_quiet(void) {
+    uint64_t before = sched_context_switches();
+    preempt_disable();
+    bool quiet = true;
+    for (cpu_mask_t left = atomic_load_explicit(&sched_global.online, memory_order_relaxed);
+         left != 0; left &= left - 1) {
+        const struct cpu_sched* c = &sched_cpus[bit_lowest(left)];
+        const struct thread* current = __atomic_load_n(&c->current, __ATOMIC_ACQUIRE);
+        quiet = quiet && __atomic_load_n(&c->ready_count, __ATOMIC_RELAXED) == 0 &&
+                (current == c->idle || c == this_cpu());
+    }
+    preempt_enable();
+    return quiet && sched_context_switches() == before;
+}

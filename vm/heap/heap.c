@@ -111,6 +111,7 @@ static void stats_add(const struct slab_stats* s, void* arg) {
     out->bytes_in_use += s->objects * s->object_size;
     out->pages += s->pages;
     out->objects += s->objects;
+    out->slack_pages += s->slack_pages;
 }
 
 void heap_get_stats(struct heap_stats* out) {

@@ -9,6 +9,10 @@
 // objects. Number 0 is nobody's: its lists stay empty, so that a cache that has none takes the slow
 // path.
 //
+// Objects do not move, so what lives long should lie close together: a refill takes from the
+// fullest slab at hand, and a CPU that allocates little of a kind takes little at a time. What is
+// kept apart nevertheless is the heap's slack (slab_stats.slack_pages).
+//
 // Locks: a CPU's lists belong to it while interrupts are off. The rest is under the cache's lock,
 // taken with interrupts off. Pages are taken and given back outside of it.
 #include <vm/heap.h>
@@ -184,7 +188,27 @@ static void slab_pages_free(const struct slab_cache* c, struct page* slab) {
 
 // ---- objects ----
 
-// Fills the CPU's list half way and returns one more object; null: no memory. Interrupts off.
+// The fullest of the first few slabs with free objects. c->lock held.
+static struct page* partial_best_locked(const struct slab_cache* c) {
+    constexpr uint32_t LOOK_AT = 8;
+    struct page* best = c->partial;
+    uint32_t looked = 0;
+    for (struct page* p = best; p != nullptr && looked < LOOK_AT; p = p->next, looked++) {
+        if (p->v.slab_info.in_use > best->v.slab_info.in_use) {
+            best = p;
+        }
+    }
+    return best;
+}
+
+// How many objects a refill of the list takes: 1, 2, 4 and so on up to half of what it may hold.
+static uint32_t refill_count(const struct slab_cache* c, struct slab_cpu_list* list) {
+    uint32_t now = max(list->refill, 1u);
+    list->refill = min(now * 2, c->cpu_limit / 2 + 1);
+    return now;
+}
+
+// Fills the CPU's list and returns one more object; null: no memory. Interrupts off.
 static NOINLINE struct slab_free_object* alloc_slow(struct slab_cache* c, uint32_t cpu) {
     uint32_t number = atomic_load_explicit(&c->number, memory_order_acquire);
     if (number == 0) {
@@ -208,9 +232,13 @@ static NOINLINE struct slab_free_object* alloc_slow(struct slab_cache* c, uint32
         }
     }
     struct slab_free_object* result = nullptr;
-    uint32_t wanted = c->cpu_limit / 2 + 1;
+    uint32_t wanted = refill_count(c, list);
+    struct page* from = nullptr;
     while (wanted-- > 0 && c->partial != nullptr) {
-        struct slab_free_object* o = slab_take_locked(c, c->partial);
+        if (from == nullptr || slab_is_full(from)) {
+            from = partial_best_locked(c);
+        }
+        struct slab_free_object* o = slab_take_locked(c, from);
         if (result == nullptr) {
             result = o;
         } else {
@@ -309,6 +337,7 @@ static void drain_here(void* unused) {
     uint32_t count = slab_cache_count();
     for (uint32_t number = 1; number < count; number++) {
         list_flush(registry.cache[number], &slab_cpu_lists[cpu][number], 0);
+        slab_cpu_lists[cpu][number].refill = 0;
     }
     port_cpu_leave(state);
 }
@@ -354,11 +383,14 @@ void slab_get_stats(uint32_t number, struct slab_stats* out) {
     uint32_t here;
     irq_state_t state = port_cpu_enter(&here);
     port_lock(&c->lock);
+    uint64_t objects = c->taken - min(kept, c->taken);
+    uint64_t needed = (objects + c->per_slab - 1) / c->per_slab;
     *out = (struct slab_stats){
         .name = c->name,
         .object_size = c->size,
-        .objects = c->taken - min(kept, c->taken),
+        .objects = objects,
         .pages = c->slabs * c->slab_pages,
+        .slack_pages = (c->slabs - min(needed, c->slabs)) * c->slab_pages,
     };
     port_unlock(&c->lock);
     port_cpu_leave(state);

@@ -515,16 +515,37 @@ uint64_t pmm_free_count(void) {
     return atomic_load_explicit(&pmm.free, memory_order_relaxed);
 }
 
-static void drain_here(void* unused) {
-    (void)unused;
+static void drain_here(void* arg) {
+    _Atomic(uint64_t)* cpus = arg;
     uint32_t cpu;
     irq_state_t state = port_cpu_enter(&cpu);
     cache_flush(&caches[cpu], 0);
     port_cpu_leave(state);
+    atomic_fetch_add(cpus, 1);
+}
+
+// Between two drains the CPUs' caches, here and in the layers above, may hold on to this many pages
+// each while another CPU finds none in the zones. The array is backed for them at the drain, so
+// that it does not grow afterwards for this reason alone: then free pages can be compared.
+constexpr uint64_t BACKED_AHEAD = 256;
+
+// One group more, if fewer than `wanted` frames are free in the zones. False: enough, or none left.
+static bool back_ahead(uint64_t wanted) {
+    irq_state_t state = port_lock();
+    struct pmm_zone* high = &pmm.zone[ZONE_HIGH];
+    struct pmm_zone* low = &pmm.zone[ZONE_LOW];
+    bool more = high->pages + low->pages < wanted &&
+                (ranges_expand(high, false) || ranges_expand(low, true));
+    levels_update_locked();
+    port_unlock(state);
+    return more;
 }
 
 void pmm_drain_caches(void) {
-    port_on_every_cpu(drain_here);
+    _Atomic(uint64_t) cpus = 0;
+    port_on_every_cpu(drain_here, &cpus);
+    while (back_ahead(atomic_load(&cpus) * BACKED_AHEAD)) {
+    }
 }
 
 void pmm_set_reclaim_hook(void (*hook)(void)) {

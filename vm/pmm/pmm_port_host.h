@@ -31,10 +31,10 @@ static inline void port_unlock(irq_state_t state) {
     host_locked = false;
 }
 void port_map_array_page(void* at, paddr_t pa, paddr_t (*table)(void));
-static inline void port_on_every_cpu(void (*fn)(void*)) {
+static inline void port_on_every_cpu(void (*fn)(void*), void* arg) {
     uint32_t here = host_cpu;
     for (host_cpu = 0; host_cpu < CPU_MAX; host_cpu++) {
-        fn(nullptr);
+        fn(arg);
     }
     host_cpu = here;
 }

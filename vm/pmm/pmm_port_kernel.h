@@ -31,8 +31,8 @@ static inline void port_unlock(irq_state_t state) TA_OFF {
 static inline void port_map_array_page(void* at, paddr_t pa, paddr_t (*table)(void)) {
     mmu_map_array_page(at, pa, table);
 }
-static inline void port_on_every_cpu(void (*fn)(void*)) {
-    arch_call_on(arch_cpus_online(), fn, nullptr);
+static inline void port_on_every_cpu(void (*fn)(void*), void* arg) {
+    arch_call_on(arch_cpus_online(), fn, arg);
 }
 static inline bool port_injected(void) {
     return alloc_injected();

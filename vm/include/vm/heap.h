@@ -37,12 +37,17 @@ struct heap_stats {
     uint64_t bytes_in_use; // of live objects, by their caches' sizes; large blocks in whole pages
     uint64_t pages;
     uint64_t objects;
+    uint64_t slack_pages; // see slab_stats
 };
 void heap_get_stats(struct heap_stats* out); // exact at a quiet moment
 // Calls back for each cache in use.
 struct slab_stats {
     const char* name;
     uint64_t object_size, objects, pages;
+    // Of the pages, those that the objects would not need if they lay side by side. Objects do not
+    // move, so this depends on which CPU allocated what in which order, and no two runs agree on
+    // it.
+    uint64_t slack_pages;
 };
 void heap_visit_caches(void (*visit)(const struct slab_stats* s, void* arg), void* arg);
 // Every CPU's free objects to their slabs, empty slabs back to the PMM. Interrupts on, no spinlock.

@@ -70,7 +70,9 @@ struct pmm_stats {
 };
 void pmm_get_stats(struct pmm_stats* out);
 uint64_t pmm_free_count(void); // free pages, cheap; caches are not counted
-void pmm_drain_caches(void);   // every CPU's cache back to the buddy; interrupts on, no spinlock
+// Every CPU's cache back to the buddy, and enough of the page array in place that it need not grow
+// because caches fill again. Interrupts on, no spinlock.
+void pmm_drain_caches(void);
 
 // Called when free memory falls below the reclaim mark, once per fall, in the context of whoever
 // allocated: the hook may only queue work.

@@ -45,6 +45,7 @@ struct slab_free_object {
 struct slab_cpu_list {
     struct slab_free_object* head;
     uint32_t count;
+    uint32_t refill; // objects that the next refill takes: grows with use, begins anew at a drain
 };
 constexpr uint32_t SLAB_CACHE_MAX = 96; // numbers, 0 included
 

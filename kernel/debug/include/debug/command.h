@@ -8,6 +8,7 @@
 // gauges count what must come back.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <lib/compiler.h>
@@ -38,12 +39,22 @@ constexpr uint64_t KDRAIN_EPOCHS =
 constexpr uint64_t KDRAIN_OBJECTS = 10;
 constexpr uint64_t KDRAIN_MEMORY = 20;
 constexpr uint64_t KDRAIN_PAGES = 30;
-void kdrain_all(void); // in a thread, sleeps
+// Waits, for a limited time, until nothing but the caller runs or is being given back, then gives
+// back what is cached. In a thread, sleeps.
+void kdrain_all(void);
 
 struct kgauge {
     const char* name;
     uint64_t (*fn)(void);
+    bool exact; // the same after a drain whenever the same is in use: leak checks compare it
 };
-#define KGAUGE(name_, fn_)                       \
+#define KGAUGE_(name_, fn_, exact_)              \
     static const struct kgauge CAT(kgauge_, fn_) \
-        __attribute__((used, section(".kgauges"), aligned(8))) = {name_, fn_}
+        __attribute__((used, section(".kgauges"), aligned(8))) = {name_, fn_, exact_}
+#define KGAUGE(name_, fn_)  KGAUGE_(name_, fn_, true)
+#define KFIGURE(name_, fn_) KGAUGE_(name_, fn_, false) // shown, not compared
+constexpr size_t KGAUGE_MAX = 16;
+// Fills values (KGAUGE_MAX of them) in the order of the table; returns how many there are.
+size_t kgauges_read(uint64_t* values);
+// Whether two readings agree in everything that is exact.
+bool kgauges_equal(const uint64_t* a, const uint64_t* b);

@@ -195,6 +195,9 @@ typedef void (*print_fn)(const char* format, ...) __attribute__((format(printf, 
 void thread_dump_all(print_fn print);      // one line per thread
 void thread_print_running(print_fn print); // what each CPU runs; takes no lock (panic)
 uint64_t sched_context_switches(void);     // of all CPUs
+// Whether all other CPUs idle and nobody waits for this one. A moment's truth; that no thread is
+// under way between two CPUs is likely and not certain.
+bool sched_is_quiet(void);
 struct sched_cpu_info {
     int64_t idle_ns;
     uint64_t switches;
