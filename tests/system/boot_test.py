@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from jx.guest import Ended, Guest
 from jx.machine import OVMF_VARS, BootFiles, Settings
-from jx.testing.lab import settings_from_environment
+from jx.testing.lab import depends_on, settings_from_environment
 from jx.tree import ROOT, out_dir
 
 _MIB = 1 << 20
@@ -86,6 +86,7 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
+@depends_on("variant")
 class BootTest(unittest.TestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="jx-boot-")

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import unittest
 
-from jx.testing.lab import settings_from_environment
+from jx.testing.lab import depends_on, settings_from_environment
 from jx.tree import ROOT, out_dir
 
 
+@depends_on("variant")
 @unittest.skipUnless(shutil.which("gdb"), "gdb is not installed (./jx debug installs it)")
 class DebugTest(unittest.TestCase):
     def test_stops_in_the_kernel_with_symbols(self) -> None:

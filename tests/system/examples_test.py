@@ -2,10 +2,11 @@
 
 import unittest
 
-from jx.testing.lab import SystemTest
+from jx.testing.lab import SystemTest, depends_on
 from jx.tree import ROOT, out_dir
 
 
+@depends_on("variant")
 class ExamplesTest(SystemTest):
     """A newcomer's first steps."""
 

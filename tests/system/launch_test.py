@@ -13,7 +13,7 @@ from jx import build
 from jx.guest import Ended, Guest
 from jx.machine import BootFiles
 from jx.script import ScriptResult
-from jx.testing.lab import SystemTest, limit, settings_from_environment, soak
+from jx.testing.lab import SystemTest, depends_on, limit, settings_from_environment, soak
 from jx.tree import ROOT, out_dir
 
 _NO_COMMAND, _NOT_STARTABLE, _BAD_LINE = 127, 126, 2
@@ -23,6 +23,7 @@ def _text(result: ScriptResult, index: int) -> str:
     return result.commands[index].output.decode()
 
 
+@depends_on("smp", "variant")
 class RunListTest(SystemTest):
     """Commands of etc/run: output, exit codes."""
 
@@ -64,8 +65,15 @@ class RunListTest(SystemTest):
         self.assertNotEqual(result.commands[1].code, 0)
         self.assertIn("poweroff", _text(result, 2))
 
+
+@depends_on("uefi", "machine", "variant")
+class MachineTest(SystemTest):
+    """Programs run on the machine whatever its size."""
+
     def test_small_and_wide_machines(self) -> None:
-        for changes in ({"mem": "32M"}, {"smp": 16}):
+        # The firmware itself does not fit into less.
+        small = "96M" if self.settings.uefi else "32M"
+        for changes in ({"mem": small}, {"smp": 16}):
             with self.subTest(**changes):
                 result = self.run_commands("hello", **changes)
                 self.assertEqual(_text(result, 0), "hello, world\n")
@@ -101,6 +109,7 @@ class PromptTest(SystemTest):
             self.assertEqual(console.wait_end().how, "power-off")
 
 
+@depends_on("smp", "variant")
 class LoadTest(SystemTest):
     """Loading what is large, and refusing what is malformed."""
 
@@ -165,6 +174,7 @@ def _gauges(text: str) -> dict[str, int]:
     return {name: int(value) for value, name in found}
 
 
+@depends_on("variant")
 class StartupTest(SystemTest):
     """Before main()."""
 
@@ -177,6 +187,7 @@ class StartupTest(SystemTest):
         self.assertEqual([command.code for command in result.commands], [-126, 0])
 
 
+@depends_on("smp", "variant")
 class SpawnTest(SystemTest):
     """Starting many processes leaves nothing."""
 
@@ -214,6 +225,7 @@ class SpawnTest(SystemTest):
         self.assertEqual([command.code for command in result.commands], [0, 1])
 
 
+@depends_on("variant")
 class NoBootImageTest(unittest.TestCase):
     """Without anything to start the machine says so and ends with a failure."""
 

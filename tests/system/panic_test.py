@@ -8,12 +8,13 @@ from jx.guest import Ended, Guest
 from jx.image import BootImage
 from jx.markers import Marker
 from jx.symbolize import Symbolizer
-from jx.testing.lab import settings_from_environment
+from jx.testing.lab import depends_on, settings_from_environment
 from jx.tree import out_dir
 
 _LIMIT_S = 60.0
 
 
+@depends_on("smp", "machine", "variant")
 class PanicTest(unittest.TestCase):
     """The kernel crashes itself on request (kernel.k="crash ...")."""
 

@@ -2,12 +2,13 @@
 
 import unittest
 
-from jx.testing.lab import SystemTest
+from jx.testing.lab import SystemTest, depends_on
 
 _KIB = 1024
 _PLACES = ("code", "stack", "heap", "vdso")
 
 
+@depends_on("smp", "variant")
 class CostTest(SystemTest):
     """A budget: whoever makes processes dearer has to say so here."""
 
@@ -27,6 +28,7 @@ class CostTest(SystemTest):
         self.assertGreaterEqual(cost["tables"], 4 * 4 * _KIB)
 
 
+@depends_on("variant")
 class PlacesTest(SystemTest):
     """Address-space layout randomisation, and the option that switches it off."""
 

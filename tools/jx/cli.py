@@ -38,6 +38,9 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return int(args.run(args))
+    except argparse.ArgumentTypeError as error:  # arguments that do not go together
+        print(f"jx: {error}", file=sys.stderr)
+        return 2
     except PackageError as error:
         print(f"jx: {error}", file=sys.stderr)
         return 1

@@ -65,6 +65,16 @@ class ArgumentsTest(unittest.TestCase):
         self.assertIn("virtio-blk-pci,drive=esp,bootindex=0", text)
         self.assertNotIn("-kernel", text)
 
+    def test_microvm_command(self) -> None:
+        files = BootFiles(Path("/k"), Path("/z"), "")
+        settings = Settings(machine="microvm", disks=(Path("/d"),))
+        text = " ".join(qemu_command(settings, files, _CHANNELS))
+        self.assertIn("-machine microvm,acpi=on,pit=on,rtc=on ", text)
+        self.assertIn("virtio-blk-device,drive=disk0", text)
+        self.assertNotIn("pci", text)
+        with self.assertRaises(argparse.ArgumentTypeError):
+            self._parse("--uefi", "--machine", "microvm")
+
 
 class NewlineDecoderTest(unittest.TestCase):
     def test_removes_exactly_one_cr_before_a_newline(self) -> None:

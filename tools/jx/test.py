@@ -102,12 +102,13 @@ def _run_suites(
         host.run("release", args.patterns, report, soak=args.soak)
     kinds = _present(kinds)
     machines = pairwise.all_machines(settings) if args.matrix else [settings]
+    repeats = system.Repeats()
     for one in machines:
         report.suffix = f"@{one.name()}" if args.matrix else ""
         for kind in kinds:
             if kind != host.KIND:
                 report.section(f"{kind}, {one.name()}")
-                _run_kind(kind, one, args, report)
+                _run_kind(kind, one, args, report, repeats)
     report.suffix = ""
     if whole and not args.matrix and user.KIND in kinds:
         report.section("smoke test in other machines")
@@ -115,14 +116,20 @@ def _run_suites(
             _guarded(lambda: system.smoke(one, report), report, f"smoke.{one.name()}")
 
 
-def _run_kind(kind: str, settings: Settings, args: argparse.Namespace, report: Report) -> None:
+def _run_kind(
+    kind: str,
+    settings: Settings,
+    args: argparse.Namespace,
+    report: Report,
+    repeats: system.Repeats,
+) -> None:
     def action() -> None:
         if kind == kernel.KIND:
             kernel.run(settings, args.patterns, report)
         elif kind == user.KIND:
             user.run(settings, args.patterns, report)
         else:
-            system.run(settings, args.patterns, report, soak=args.soak)
+            system.run(settings, args.patterns, report, soak=args.soak, repeats=repeats)
 
     _guarded(action, report, f"{kind}.{settings.name()}")
 

@@ -27,6 +27,7 @@
 #include "regs.h"
 
 constexpr uint64_t CALIBRATION_US = 500;
+constexpr uint64_t CALIBRATION_TICKS_MAX = 1ull << 33; // a second at least, on any CPU
 constexpr int SAMPLE_TRIES = 8;
 constexpr int CHECK_ROUNDS = 2000;
 
@@ -114,12 +115,17 @@ static struct sample sample_take(void) {
     return best;
 }
 
+// Both 0 if the reference stands still.
 static void calibrate(uint64_t* tsc_hz, uint64_t* lapic_hz) {
+    *tsc_hz = *lapic_hz = 0;
     const uint64_t wait = clk.ref.hz * CALIBRATION_US / 1'000'000;
     lapic_timer_start_masked(UINT32_MAX);
     (void)sample_take(); // the first reads are slow: cold caches, code not translated yet
     const struct sample from = sample_take();
     while (ref_timer_elapsed(&clk.ref, from.ref, clk.ref.read()) < wait) {
+        if (cpu_ticks() - from.tsc > CALIBRATION_TICKS_MAX) {
+            return;
+        }
         cpu_relax();
     }
     const struct sample to = sample_take();

@@ -121,6 +121,15 @@ static uint16_t io_port(const struct acpi_register* r) {
     return r->space == ACPI_SPACE_IO && r->address <= UINT16_MAX ? (uint16_t)r->address : 0;
 }
 
+static struct x86_byte_register byte_register(const struct acpi_register* r) {
+    struct x86_byte_register out = {.port = io_port(r)};
+    if (r->space == ACPI_SPACE_MEMORY) {
+        // Null if the window is full: as if it were not described.
+        out.memory = arch_window_map((paddr_t){r->address}, 1, WINDOW_UNCACHED);
+    }
+    return out;
+}
+
 static void take_timers_and_power(const struct acpi_info* a) {
     struct x86_platform* p = &platform.info;
     p->timers = (struct ref_timer_places){
@@ -135,7 +144,8 @@ static void take_timers_and_power(const struct acpi_info* a) {
     p->has_s5 = a->has_s5;
     p->s5_type_a = a->s5_type_a;
     p->s5_type_b = a->s5_type_b;
-    p->reset_port = io_port(&a->reset);
+    p->sleep_control = byte_register(&a->sleep_control);
+    p->reset = byte_register(&a->reset);
     p->reset_value = a->reset_value;
 }
 

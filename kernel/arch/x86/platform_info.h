@@ -22,6 +22,12 @@ struct x86_isa_line {
     enum irq_mode mode;
 };
 
+// A register of one byte, in I/O space or in memory (then mapped for good). Neither: not described.
+struct x86_byte_register {
+    uint16_t port;
+    volatile uint8_t* memory;
+};
+
 struct x86_platform {
     uint64_t lapic_base; // 0: as the MSR says
     uint32_t cpu_count;  // the boot CPU included; at least 1
@@ -36,7 +42,8 @@ struct x86_platform {
     bool has_s5;
     uint16_t smi_command_port; // hands the power registers over to us
     uint8_t acpi_enable_value;
-    uint16_t reset_port;
+    struct x86_byte_register sleep_control; // of machines without the PM1 registers
+    struct x86_byte_register reset;
     uint8_t reset_value;
 };
 

@@ -9,6 +9,7 @@
 #include "platform_info.h"
 
 constexpr uint16_t SCI_ENABLED = 1u << 0;
+constexpr uint8_t SLEEP_CONTROL_ENABLE = 1u << 5; // with the sleep type in bits 2 to 4
 constexpr uint16_t KEYBOARD_STATUS = 0x64;
 constexpr uint8_t KEYBOARD_INPUT_FULL = 1u << 1;
 constexpr uint8_t KEYBOARD_PULSE_RESET = 0xfe;
@@ -36,16 +37,32 @@ static void sleep_register_write(uint16_t port, uint8_t type) {
     }
 }
 
+// False: the machine has none.
+static bool byte_register_write(const struct x86_byte_register* r, uint8_t value) {
+    if (r->port != 0) {
+        port_out8(r->port, value);
+    } else if (r->memory != nullptr) {
+        *r->memory = value;
+    }
+    return r->port != 0 || r->memory != nullptr;
+}
+
 void arch_power_off(void) {
     const struct x86_platform* p = x86_platform();
-    if (!p->has_s5 || p->pm1a_control_port == 0) {
+    if (!p->has_s5) {
         return;
     }
     const irq_state_t state = irq_save();
-    acpi_mode_enter(p);
-    sleep_register_write(p->pm1a_control_port, p->s5_type_a);
-    sleep_register_write(p->pm1b_control_port, p->s5_type_b);
-    x86_delay_us(SETTLE_US);
+    if (p->pm1a_control_port != 0) {
+        acpi_mode_enter(p);
+        sleep_register_write(p->pm1a_control_port, p->s5_type_a);
+        sleep_register_write(p->pm1b_control_port, p->s5_type_b);
+        x86_delay_us(SETTLE_US);
+    }
+    const uint8_t type = (uint8_t)((p->s5_type_a & 7u) << 2);
+    if (byte_register_write(&p->sleep_control, type | SLEEP_CONTROL_ENABLE)) {
+        x86_delay_us(SETTLE_US);
+    }
     irq_restore(state);
 }
 
@@ -68,8 +85,7 @@ static void reset_triple_fault(void) {
 
 void arch_reboot(void) {
     const irq_state_t state = irq_save();
-    if (x86_platform()->reset_port != 0) {
-        port_out8(x86_platform()->reset_port, x86_platform()->reset_value);
+    if (byte_register_write(&x86_platform()->reset, x86_platform()->reset_value)) {
         x86_delay_us(SETTLE_US);
     }
     reset_keyboard_controller();

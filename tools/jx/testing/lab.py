@@ -11,7 +11,7 @@ import os
 import time
 import unittest
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ _SETTINGS_VARIABLE = "JX_SETTINGS"
 _SOAK_ATTRIBUTE = "jx_soak"
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
+_Class = TypeVar("_Class", bound=type[unittest.TestCase])
 
 
 def limit(seconds: float) -> Callable[[_Test], _Test]:
@@ -35,6 +36,18 @@ def limit(seconds: float) -> Callable[[_Test], _Test]:
         return test
 
     return mark
+
+
+def depends_on(*settings: str) -> Callable[[_Class], _Class]:
+    """Decorator of a class: of the machine's settings, only these make a difference to its tests.
+
+    The matrix runs such a class once for each combination of them, and a class without this in
+    every machine. (Found by name in the source: use it as `@depends_on("smp", "variant")`.)
+    """
+    unknown = set(settings) - {one.name for one in fields(Settings)}
+    if unknown:
+        raise ValueError(f"no such settings: {sorted(unknown)}")
+    return lambda tests: tests
 
 
 def soak(test: _Test) -> _Test:

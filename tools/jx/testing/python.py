@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +42,19 @@ def list_tests(path: Path, *, soak: bool = True) -> list[str]:
     return names
 
 
+def class_settings(path: Path) -> dict[str, tuple[str, ...]]:
+    """What each class decorated with `@depends_on(...)` names, read from the source."""
+    found = {}
+    for node in ast.parse(path.read_text()).body:
+        for call in node.decorator_list if isinstance(node, ast.ClassDef) else []:
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            if call.func.id == "depends_on":
+                assert isinstance(node, ast.ClassDef)
+                found[node.name] = tuple(str(ast.literal_eval(word)) for word in call.args)
+    return found
+
+
 def selected(path: Path, patterns: list[str], kind: str, *, soak: bool = True) -> list[str]:
     return [name for name in list_tests(path, soak=soak) if matches(kind, name, patterns)]
 
@@ -52,10 +66,15 @@ def run_file(
     environment: dict[str, str] | None = None,
     *,
     soak: bool = True,
+    left_out: Collection[str] = (),
 ) -> tuple[float, list[Result]]:
-    """When it began, and the results. A case that hangs or kills the process fails, others go on."""
+    """When it began, and the results. A case that hangs or kills the process fails, others go on.
+
+    `left_out`: classes that are not run.
+    """
     started = time.monotonic()
     open_names = selected(path, patterns, kind, soak=soak)
+    open_names = [name for name in open_names if name.split(".")[-2] not in left_out]
     results: list[Result] = []
     while open_names:
         got = _Worker(path, kind, open_names, environment or {}).run()

@@ -24,15 +24,44 @@ def list_tests(*, soak: bool) -> list[str]:
     return [name for path in files() for name in python.list_tests(path, soak=soak)]
 
 
-def run(settings: Settings, patterns: list[str], report: Report, *, soak: bool = False) -> None:
+class Repeats:
+    """Which classes have run with these values of the settings that they depend on."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[object, ...]] = set()
+
+    def of(self, path: Path, settings: Settings) -> set[str]:
+        """The file's classes that have; the others are taken to run now."""
+        repeated = set()
+        for name, axes in python.class_settings(path).items():
+            key = (path, name, *(getattr(settings, axis) for axis in axes))
+            if key in self._seen:
+                repeated.add(name)
+            self._seen.add(key)
+        return repeated
+
+
+def run(
+    settings: Settings,
+    patterns: list[str],
+    report: Report,
+    *,
+    soak: bool = False,
+    repeats: Repeats | None = None,
+) -> None:
     environment = settings_to_environment(settings)
     for path in files():
         report.progress(f"running {KIND} {python.title(path)}")
         if not python.selected(path, patterns, KIND, soak=soak):
             continue
-        started, results = python.run_file(path, KIND, patterns, environment, soak=soak)
+        left_out = repeats.of(path, settings) if repeats is not None else set()
+        started, results = python.run_file(
+            path, KIND, patterns, environment, soak=soak, left_out=left_out
+        )
         for result in results:
             report.add(result)
+        if not results:
+            continue
         report.group_done(f"system {python.title(path)} {settings.name()}", results, started)
 
 

@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from jx.guest import Ended
+from jx.machine import Settings
 from jx.markers import Marker
-from jx.testing import host, python, user
+from jx.testing import host, python, system, user
 from jx.testing.cases import BETWEEN_LIMIT_S, CaseTracker, end_message
 from jx.testing.results import FAILED, PASSED, SKIPPED, Report, Result, matches
 from jx.tree import ROOT
@@ -173,6 +174,47 @@ class UserProgramsTest(unittest.TestCase):
             manifest = Path(folder) / "system.manifest"
             manifest.write_text("bin/hello=user/hello\ntest/vmo=user/vmo\ntest/channel=x\n")
             self.assertEqual(user.programs(manifest), ["test/channel", "test/vmo"])
+
+
+class RepeatsTest(unittest.TestCase):
+    """What the matrix leaves out: nothing that has not run with the same settings."""
+
+    _SOURCE = """
+from jx.testing.lab import SystemTest, depends_on
+class EveryTest(SystemTest):
+    def test_it(self): print("everywhere")
+@depends_on("smp", "variant")
+class SomeTest(SystemTest):
+    def test_it(self): print("not everywhere")
+"""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(dir=ROOT / "tools" / "jx")
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "a_test.py"
+        self.path.write_text(self._SOURCE)
+
+    def test_a_class_runs_once_for_the_settings_it_names(self) -> None:
+        repeats = system.Repeats()
+        seen = [
+            repeats.of(self.path, Settings(smp=smp, uefi=uefi, variant=variant))
+            for variant in ("release", "debug")
+            for smp in (1, 4)
+            for uefi in (False, True)
+        ]
+        self.assertEqual(seen, [set(), {"SomeTest"}] * 4)
+
+    def test_what_is_left_out_does_not_run(self) -> None:
+        _, every = python.run_file(self.path, "system", [])
+        _, some = python.run_file(self.path, "system", [], left_out={"SomeTest"})
+        self.assertEqual([r.outcome for r in every], [PASSED, PASSED])
+        self.assertEqual([r.name.split(".")[1] for r in some], ["EveryTest"])
+
+    def test_the_names_are_settings(self) -> None:
+        for path in system.files():
+            for axes in python.class_settings(path).values():
+                for axis in axes:
+                    self.assertTrue(hasattr(Settings(), axis), f"{path}: {axis}")
 
 
 if __name__ == "__main__":
