@@ -14,20 +14,13 @@
 //   (I4) waiting_in of t == q  <=>  t's waiter is linked in q; changes only under q's lock.
 //
 // A waiter leaves its queue under the queue's lock: its waker takes it out before claiming it, or
-// the thread itself does, after a deadline or a kill. Requeueing retargets a waiter under the
-// thread's lock and only if it is unclaimed, so that `queue` does not change once the thread ended
-// its own wait.
+// the thread itself does, after a deadline or a kill. Which queue a waiter is in changes only for
+// users that keep their own books (futexes), under their own lock.
 #include "sched_priv.h"
 
 #include <sched/wait_queue.h>
 
 #include "run_queue.h"
-
-struct queue_waiter {
-    struct waiter w;
-    struct wait_queue* queue; // under its lock; see above
-    uint8_t priority;         // as of the last (re)positioning; as the list
-};
 
 static spinlock_t priority_lock = SPINLOCK_INIT(LOCK_CLASS_PRIORITY);
 
@@ -79,15 +72,6 @@ static void apply_priority(struct thread* t, uint8_t priority) TA_OFF {
     }
 }
 
-static void place(struct wait_queue* q, struct queue_waiter* qw) {
-    // From the back: equals keep their order of arrival, and the usual case is one step.
-    struct list_node* after = q->waiters.head.prev;
-    while (after != &q->waiters.head && from_node(after)->priority < qw->priority) {
-        after = after->prev;
-    }
-    list_insert_after(after, &qw->w.node);
-}
-
 static uint8_t best_lent(const struct thread* t) TA_REQ(priority_lock) {
     uint8_t best = 0;
     list_for_each(n, &t->sched.owned) {
@@ -116,7 +100,7 @@ static void update_chain(struct thread* t) TA_REQ(priority_lock) {
         struct wait_queue* q = qw->queue;
         list_remove(&qw->w.node);
         qw->priority = effective;
-        place(q, qw);
+        wait_queue_place_(q, qw);
         t = atomic_load_explicit(&q->owner, memory_order_relaxed);
     }
 }
@@ -143,7 +127,7 @@ void priority_thread_ended(struct thread* t) {
 // ---- membership ----
 
 static void link_inherit(struct wait_queue* q, struct queue_waiter* qw) TA_REQ(priority_lock) {
-    place(q, qw);
+    wait_queue_place_(q, qw);
     qw->w.thread->sched.pi_waiter = qw;
     struct thread* owner = atomic_load_explicit(&q->owner, memory_order_relaxed);
     if (owner != nullptr) {
@@ -162,77 +146,67 @@ static void unlink_inherit(struct wait_queue* q, struct queue_waiter* qw) TA_REQ
     }
 }
 
-static void enter(struct wait_queue* q, struct queue_waiter* qw) TA_REQ(q->lock) {
+void wait_queue_enter(struct wait_queue* q, struct queue_waiter* qw) {
+    if (likely(!q->inherit)) {
+        wait_queue_enter_plain(q, qw);
+        return;
+    }
     qw->queue = q;
     qw->priority = (uint8_t)thread_priority(qw->w.thread);
     set_waiting_in(qw->w.thread, q);
-    if (likely(!q->inherit)) {
-        place(q, qw);
-        return;
-    }
     spin_acquire_raw(&priority_lock);
     link_inherit(q, qw);
     spin_release_raw(&priority_lock);
 }
 
-// The way out of a wait that no waker ended. While the queue inherits, even the question whether we
-// are still in it needs the priority lock: update_chain() moves a waiter by taking it out and
-// putting it back.
-static void leave_early(struct queue_waiter* qw) {
+void wait_queue_remove(struct queue_waiter* qw) {
     struct wait_queue* q = qw->queue;
-    SPIN_IRQ_GUARD(&q->lock);
+    set_waiting_in(qw->w.thread, nullptr);
     if (likely(!q->inherit)) {
-        if (list_linked(&qw->w.node)) {
-            list_remove(&qw->w.node);
-            set_waiting_in(qw->w.thread, nullptr);
-        }
+        list_remove(&qw->w.node);
         return;
     }
     spin_acquire_raw(&priority_lock);
-    if (list_linked(&qw->w.node)) {
-        unlink_inherit(q, qw);
-        set_waiting_in(qw->w.thread, nullptr);
-    }
+    unlink_inherit(q, qw);
     spin_release_raw(&priority_lock);
 }
 
-// Outside the analysis: it does not follow *where.
-status_t wait_block_movable(struct wait_queue** where, irq_state_t state, int64_t deadline_ns,
-                            enum wait_mode mode, uint8_t reason) TA_OFF {
-    struct wait_queue* q = *where;
+// The way out of a wait that no waker ended: whether we are still in the queue is what waiting_in
+// says (I4). The node does not: update_chain() takes it out and puts it back under the priority
+// lock alone.
+static void leave_early(struct queue_waiter* qw) {
+    SPIN_IRQ_GUARD(&qw->queue->lock);
+    if (wait_queue_holds(qw->queue, qw->w.thread)) {
+        wait_queue_remove(qw);
+    }
+}
+
+// Outside the analysis: the queue's lock is the caller's, and released here.
+status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
+                    enum wait_mode mode, uint8_t reason) TA_OFF {
     struct queue_waiter qw = {};
     waiter_init(&qw.w);
-    enter(q, &qw);
+    wait_queue_enter(q, &qw);
     spin_release_irq(&q->lock, state);
     status_t status = waiter_block(&qw.w, deadline_ns, mode, reason);
     // Whoever woke us with one of these has taken us out already; leave_early() finds that.
     if (status == STATUS_TIMED_OUT || status == STATUS_INTR_RETRY || status == STATUS_INTR_KILLED) {
         leave_early(&qw);
     }
-    *where = qw.queue; // final, now that the wait is over
     return status;
 }
 
-// See wait_block_movable().
-status_t wait_block(struct wait_queue* q, irq_state_t state, int64_t deadline_ns,
-                    enum wait_mode mode, uint8_t reason) TA_OFF {
-    return wait_block_movable(&q, state, deadline_ns, mode, reason);
-}
-
-// Takes out the best waiter; null: none. While the queue inherits, only the priority lock makes the
-// list hold still.
-static struct queue_waiter* take_first(struct wait_queue* q) TA_REQ(q->lock) {
-    struct list_node* n;
+// While the queue inherits, only the priority lock makes the list hold still.
+struct queue_waiter* wait_queue_take(struct wait_queue* q) {
     if (likely(!q->inherit)) {
-        n = list_pop_front(&q->waiters);
-    } else {
-        spin_acquire_raw(&priority_lock);
-        n = list_first(&q->waiters);
-        if (n != nullptr) {
-            unlink_inherit(q, from_node(n));
-        }
-        spin_release_raw(&priority_lock);
+        return wait_queue_take_plain(q);
     }
+    spin_acquire_raw(&priority_lock);
+    struct list_node* n = list_first(&q->waiters);
+    if (n != nullptr) {
+        unlink_inherit(q, from_node(n));
+    }
+    spin_release_raw(&priority_lock);
     if (n == nullptr) {
         return nullptr;
     }
@@ -258,7 +232,7 @@ struct thread* wait_queue_wake_one(struct wait_queue* q, struct wake_list* wl, s
     struct queue_waiter* qw;
     // Taken out before the claim: afterwards the waiter is its thread's again. One that was claimed
     // already is on its way out by itself.
-    while ((qw = take_first(q)) != nullptr) {
+    while ((qw = wait_queue_take(q)) != nullptr) {
         struct thread* t = qw->w.thread;
         if (wake_list_add(wl, &qw->w, status)) {
             return t;
@@ -310,41 +284,4 @@ bool wait_queue_set_owner(struct wait_queue* q, struct thread* owner) {
     }
     spin_release_raw(&priority_lock);
     return alive;
-}
-
-// ---- requeue ----
-
-// Tells an unclaimed waiter where it is now. Deadline, kill and suspend claim under the thread's
-// lock, so they come before (false: it leaves by itself, and finds itself unlinked) or after (it
-// looks in the new queue). Outside the analysis: the thread's lock is known at run time only.
-static bool retarget(struct queue_waiter* qw, struct wait_queue* to) TA_OFF {
-    struct cpu_sched* c = thread_lock(qw->w.thread);
-    bool unclaimed = atomic_load_explicit(&qw->w.result, memory_order_relaxed) == WAITER_PENDING;
-    if (unclaimed) {
-        qw->queue = to;
-    }
-    thread_unlock(c);
-    return unclaimed;
-}
-
-uint32_t wait_queue_requeue(struct wait_queue* from, struct wait_queue* to, uint32_t max_count) {
-    uint32_t moved = 0;
-    struct queue_waiter* qw;
-    while (moved < max_count && (qw = take_first(from)) != nullptr) {
-        // The waiter stays alive: it would need from->lock to leave `from`, or to->lock to leave
-        // `to`.
-        if (!retarget(qw, to)) {
-            continue;
-        }
-        set_waiting_in(qw->w.thread, to);
-        if (!to->inherit) {
-            place(to, qw);
-        } else {
-            spin_acquire_raw(&priority_lock);
-            link_inherit(to, qw);
-            spin_release_raw(&priority_lock);
-        }
-        moved++;
-    }
-    return moved;
 }

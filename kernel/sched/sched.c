@@ -110,34 +110,12 @@ void sched_note_idle(const struct cpu_sched* c, bool idle) {
 }
 
 bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
-    const struct thread* best = run_queue_best(c);
-    return best == nullptr ||
-           (thread_priority(next) >= thread_priority(best) && now < c->slice_end);
+    return next_fits(c, next, now);
 }
 
-// What runs after a thread that gives the CPU up. c->lock held.
-ALWAYS_INLINE struct thread* take_best(struct cpu_sched* c, uint64_t now, bool blocks) {
-    struct thread* t = c->next;
-    if (t != nullptr) {
-        c->next = nullptr;
-        c->ready_count--;
-        if (blocks && sched_next_fits(c, t, now)) {
-            return t;
-        }
-        run_queue_insert(c, t);
-    }
-    t = run_queue_take(c);
-    c->slice_end = now + sched_global.slice;
-    return t != nullptr ? t : c->idle;
-}
-
-// Outside the analysis: the run-queue lock taken before the switch is released after it, by another
-// thread.
+// See switch_from().
 void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks) TA_OFF {
-    c->resched = false;
-    run_queue_charge(c, prev, now);
-    struct thread* next = take_best(c, now, blocks);
-    switch_to(c, prev, next, now);
+    switch_from(c, prev, now, blocks);
 }
 
 // Whether the current thread, just charged, is still the best. Equal fixed priorities take turns.
@@ -235,7 +213,8 @@ static bool yields_to_nobody(const struct cpu_sched* c, struct thread* prev) {
 
 // Outside the analysis: the lock passes to the thread that runs next.
 void thread_yield(void) TA_OFF {
-    irq_state_t state = irq_save();
+    DEBUG_ASSERT(irq_enabled());
+    irq_disable();
     preempt_disable();
     struct cpu_sched* c = this_cpu();
     spin_acquire_raw(&c->lock);
@@ -254,7 +233,7 @@ void thread_yield(void) TA_OFF {
         }
         switch_to(c, prev, next, now);
     }
-    irq_restore(state);
+    irq_enable();
     preempt_enable();
 }
 
@@ -307,11 +286,9 @@ static bool spared(const struct cpu_sched* c, const struct thread* t) {
            cpu_ticks() - current->sched.started < sched_global.spare;
 }
 
-// Queues a READY thread on c, which it belongs to. True: c needs an IPI_RESCHED.
-[[nodiscard]] static bool enqueue(struct cpu_sched* c, struct thread* t) {
-    t->sched.migrate = false;
-    t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
-    run_queue_insert(c, t);
+// What a thread that has just been queued on c means for the one that runs there. True: c needs an
+// IPI_RESCHED.
+[[nodiscard]] static NOINLINE bool contend(struct cpu_sched* c, const struct thread* t) {
     if (preempts(c, t)) {
         if (!spared(c, t)) {
             atomic_fetch_and_explicit(&sched_global.idle, ~cpu_bit(c->index), memory_order_relaxed);
@@ -324,6 +301,42 @@ static bool spared(const struct cpu_sched* c, const struct thread* t) {
     }
     sched_arm_slice(c);
     return false;
+}
+
+// Queues a READY thread on c, which it belongs to. True: c needs an IPI_RESCHED.
+[[nodiscard]] static bool enqueue(struct cpu_sched* c, struct thread* t) {
+    t->sched.migrate = false;
+    t->sched.vruntime = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
+    run_queue_insert(c, t);
+    return contend(c, t);
+}
+
+// sched_make_ready() but for the lock, in the usual case: a fair thread wakes another of its own
+// CPU, on which nobody waits, and no CPU is idle. Those with a weight are neither fixed nor idle.
+// False: nothing is done.
+ALWAYS_INLINE bool ready_here(struct cpu_sched* c, struct thread* t) {
+    const struct thread* current = c->current;
+    cpu_mask_t allowed = t->sched.affinity;
+    cpu_mask_t idle = atomic_load_explicit(&sched_global.idle, memory_order_relaxed);
+    if (c != this_cpu() || c->first != nullptr || t->sched.inverse_weight == 0 ||
+        current->sched.inverse_weight == 0 || (idle & allowed) != 0 ||
+        (allowed >> c->index & 1) == 0) {
+        return false;
+    }
+    thread_set_state(t, THREAD_READY);
+    t->sched.migrate = false;
+    uint64_t place = fair_place(t->sched.vruntime, c->min_vruntime, sched_global.credit);
+    t->sched.vruntime = place;
+    c->ready_count++;
+    t->sched.queued = true;
+    c->first = t;
+    if (unlikely(fair_preempts(place, current->sched.vruntime, sched_global.granularity))) {
+        bool remote = contend(c, t);
+        DEBUG_ASSERT(!remote);
+    } else {
+        sched_arm_slice(c);
+    }
+    return true;
 }
 
 // t, READY and in no place, changes its CPU. Takes c's lock, returns with the lock of the new one.
@@ -356,16 +369,20 @@ void sched_make_ready(struct cpu_sched* c, struct thread* t) TA_OFF {
 }
 
 // Outside the analysis: it locks whatever CPU's queue the thread belongs to.
-void sched_unpark(struct thread* t) TA_OFF {
+void sched_unpark_no_preempt(struct thread* t) TA_OFF {
     irq_state_t state = irq_save();
-    preempt_disable();
     struct cpu_sched* c = thread_lock(t);
-    if (thread_state(t) == THREAD_BLOCKED) {
-        sched_make_ready(c, t);
-    } else {
+    if (unlikely(thread_state(t) != THREAD_BLOCKED) || likely(ready_here(c, t))) {
         thread_unlock(c);
+    } else {
+        sched_make_ready(c, t);
     }
     irq_restore(state);
+}
+
+void sched_unpark(struct thread* t) {
+    preempt_disable();
+    sched_unpark_no_preempt(t);
     preempt_enable();
 }
 

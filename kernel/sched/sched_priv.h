@@ -85,7 +85,7 @@ extern struct sched_global sched_global;
 
 // Preemption or interrupts off.
 ALWAYS_INLINE struct cpu_sched* this_cpu(void) {
-    return &sched_cpus[arch_cpu_index()];
+    return arch_cpu_sched();
 }
 
 ALWAYS_INLINE cpu_mask_t cpu_bit(uint32_t cpu) {
@@ -140,6 +140,7 @@ bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint6
 void sched_make_ready(struct cpu_sched* c, struct thread* t);
 // Wakes a claimed thread; nothing if it has not blocked yet (it will see the claim). Any context.
 void sched_unpark(struct thread* t);
+void sched_unpark_no_preempt(struct thread* t);             // the same, with preemption off already
 void sched_note_idle(const struct cpu_sched* c, bool idle); // of the thread that c switches to
 // What a thread that was just switched to does first.
 void sched_finish_switch(void);

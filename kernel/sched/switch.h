@@ -3,6 +3,7 @@
 
 #include <arch/mmu.h>
 
+#include "run_queue.h"
 #include "sched_priv.h"
 
 // Outside the analysis: the lock comes from whoever ran before.
@@ -52,4 +53,37 @@ ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct th
     }
     arch_context_switch(prev, next);
     finish_switch();
+}
+
+// See sched_next_fits().
+ALWAYS_INLINE bool next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
+    const struct thread* best = run_queue_best(c);
+    return best == nullptr ||
+           (thread_priority(next) >= thread_priority(best) && now < c->slice_end);
+}
+
+// What runs after a thread that gives the CPU up. c->lock held.
+ALWAYS_INLINE struct thread* take_best(struct cpu_sched* c, uint64_t now, bool blocks) {
+    struct thread* t = c->next;
+    if (unlikely(t != nullptr)) {
+        c->next = nullptr;
+        c->ready_count--;
+        if (blocks && next_fits(c, t, now)) {
+            return t;
+        }
+        run_queue_insert(c, t);
+    }
+    t = run_queue_take(c);
+    c->slice_end = now + sched_global.slice;
+    return t != nullptr ? t : c->idle;
+}
+
+// sched_switch_from(), for callers that count. Outside the analysis: the run-queue lock taken
+// before the switch is released after it, by another thread.
+ALWAYS_INLINE void switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now,
+                               bool blocks) TA_OFF {
+    c->resched = false;
+    run_queue_charge(c, prev, now);
+    struct thread* next = take_best(c, now, blocks);
+    switch_to(c, prev, next, now);
 }

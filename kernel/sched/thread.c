@@ -301,6 +301,7 @@ void sched_init_boot(vaddr_t stack_top) {
         init_cpu(i);
     }
     struct thread* t = &threads.boot;
+    arch_percpu_self()->sched = &sched_cpus[0];
     arch_thread_adopt(t, stack_top);
     init_common(t, "idle/0", 0);
     make_idle(t, 0);
@@ -338,6 +339,7 @@ struct thread* arch_upcall_secondary_thread(uint32_t cpu) {
 }
 
 void arch_upcall_secondary_main(void) {
+    arch_percpu_self()->sched = &sched_cpus[arch_cpu_index()];
     cpu_online(this_cpu());
     irq_enable();
     preempt_enable();

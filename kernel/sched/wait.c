@@ -14,27 +14,44 @@
 
 // ---- wake lists ----
 
+// A list of one, the usual one, is `head` alone: `tail` is null and the thread is not linked, so
+// two lists may both name it. A longer one is linked through wake_next, its last thread to
+// LIST_END, and a thread is linked in at most one.
+
 // Marks the last thread of a list, so that its link is not null.
 static struct thread* const LIST_END = (struct thread*)1;
 
-void wake_list_append(struct wake_list* wl, struct thread* t) {
+// False: it is linked in another list, whose flush is yet to come; that flush unparks it after our
+// claim, because it clears the link first. So it is woken without us.
+static bool try_link(struct thread* t, struct thread* next) {
     struct thread* none = nullptr;
-    // Already on another list whose flush is yet to come: that flush unparks it after our claim,
-    // because it clears the link first.
-    if (!atomic_compare_exchange_strong_explicit(&t->sched.wake_next, &none, LIST_END,
-                                                 memory_order_seq_cst, memory_order_seq_cst)) {
+    return atomic_compare_exchange_strong_explicit(&t->sched.wake_next, &none, next,
+                                                   memory_order_seq_cst, memory_order_seq_cst);
+}
+
+void wake_list_append_more(struct wake_list* wl, struct thread* t) {
+    if (!try_link(t, LIST_END)) {
         return;
     }
-    if (wl->tail == nullptr) {
-        wl->head = t;
-    } else {
+    if (wl->tail != nullptr) {
         atomic_store_explicit(&wl->tail->sched.wake_next, t, memory_order_relaxed);
+        wl->tail = t;
+    } else if (try_link(wl->head, t)) {
+        wl->tail = t;
+    } else {
+        // The first one is taken care of; t is alone, so without a link. Whoever saw its link left
+        // it to us, and claimed before: our flush is still to come.
+        atomic_exchange_explicit(&t->sched.wake_next, nullptr, memory_order_seq_cst);
+        wl->head = t;
     }
-    wl->tail = t;
 }
 
 static struct thread* pop(struct wake_list* wl) {
     struct thread* t = wl->head;
+    if (wl->tail == nullptr) {
+        wl->head = nullptr; // one, or none
+        return t;
+    }
     if (t == nullptr) {
         return nullptr;
     }
@@ -44,10 +61,18 @@ static struct thread* pop(struct wake_list* wl) {
     return t;
 }
 
-void wake_list_flush_slow(struct wake_list* wl) {
+static NOINLINE void flush_many(struct wake_list* wl) {
     struct thread* t;
     while ((t = pop(wl)) != nullptr) {
-        sched_unpark(t);
+        sched_unpark_no_preempt(t);
+    }
+}
+
+void wake_list_flush_slow(struct wake_list* wl) {
+    if (likely(wl->tail == nullptr)) {
+        sched_unpark_no_preempt(wl->head);
+    } else {
+        flush_many(wl);
     }
 }
 
@@ -98,7 +123,7 @@ void wake_list_flush_next(struct wake_list* wl) TA_OFF {
     }
     if (t != nullptr) {
         sched_unpark(t);
-        wake_list_flush_slow(wl);
+        flush_many(wl);
     }
     preempt_enable();
 }
@@ -179,7 +204,7 @@ static status_t wait_end(struct thread* t, struct waiter* w, int64_t deadline_ns
 
 // Blocks until the waiter is claimed. Interrupts off, depth 1, both so on return. Outside the
 // analysis: the lock passes to the next thread.
-static void block_loop(struct thread* t, struct waiter* w) TA_OFF {
+static NOINLINE void block_loop(struct thread* t, struct waiter* w) TA_OFF {
     while (!claimed(w)) {
         struct cpu_sched* c = this_cpu();
         spin_acquire_raw(&c->lock);
@@ -192,14 +217,27 @@ static void block_loop(struct thread* t, struct waiter* w) TA_OFF {
     }
 }
 
-status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) {
+// The first turn of block_loop() is inlined: usually it is the only one. Outside the analysis: see
+// block_loop().
+status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
+                      uint8_t reason) TA_OFF {
     struct thread* t = thread_current();
-    DEBUG_ASSERT(!preempt_disabled() && !t->sched.is_idle);
+    DEBUG_ASSERT(!preempt_disabled() && irq_enabled() && !t->sched.is_idle);
     wait_begin(t, w, deadline_ns, mode, reason);
-    irq_state_t state = irq_save();
+    irq_disable();
     preempt_disable();
-    block_loop(t, w);
-    irq_restore(state);
+    struct cpu_sched* c = this_cpu();
+    spin_acquire_raw(&c->lock);
+    if (likely(must_block(t, w))) {
+        thread_set_state(t, THREAD_BLOCKED);
+        switch_from(c, t, cpu_ticks(), true);
+        if (unlikely(!claimed(w))) {
+            block_loop(t, w);
+        }
+    } else {
+        spin_release_raw(&c->lock);
+    }
+    irq_enable();
     preempt_enable();
     return wait_end(t, w, deadline_ns);
 }
@@ -234,7 +272,7 @@ status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_m
         handoff(t, w, first);
     } else if (first != nullptr) {
         sched_unpark(first);
-        wake_list_flush_slow(wl);
+        flush_many(wl);
     }
     block_loop(t, w);
     irq_restore(state);

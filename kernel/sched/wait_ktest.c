@@ -381,18 +381,6 @@ static uint32_t wake(struct wait_queue* q, uint32_t count) {
     return woken;
 }
 
-// Outside the analysis: which lock comes first is known at run time only.
-static uint32_t requeue(struct wait_queue* from, struct wait_queue* to, uint32_t count) TA_OFF {
-    struct wait_queue* first = from < to ? from : to;
-    struct wait_queue* second = from < to ? to : from;
-    irq_state_t state = spin_acquire_irq(&first->lock);
-    spin_acquire_raw(&second->lock);
-    uint32_t moved = wait_queue_requeue(from, to, count);
-    spin_release_raw(&second->lock);
-    spin_release_irq(&first->lock, state);
-    return moved;
-}
-
 static bool set_owner(struct wait_queue* q, struct thread* owner) {
     irq_state_t state = spin_acquire_irq(&q->lock);
     bool ok = wait_queue_set_owner(q, owner);
@@ -472,36 +460,7 @@ static void priority_flows_through_chains(struct ktest* t) {
 }
 KTEST(wait, priority_flows_through_chains);
 
-static void requeue_moves_waiters_and_their_priority(struct ktest* t) {
-    struct queue_case c = {};
-    wait_queue_init(&c.a);
-    wait_queue_init(&c.b);
-    struct thread* self = thread_current();
-    struct queuer q[3];
-    struct thread* threads[3];
-    for (int i = 0; i < 3; i++) {
-        threads[i] = start_queuer(&q[i], &c, &c.a, 20 + i);
-        KASSERT(t, threads[i] != nullptr);
-    }
-    KEXPECT(t, set_owner(&c.b, self));
-    KEXPECT_EQ(t, requeue(&c.a, &c.b, 2), 2u);
-    KEXPECT_EQ(t, effective(self), 22);
-    // One is killed in its new queue, one woken there, one woken in the old.
-    thread_set_pending(threads[2], THREAD_PENDING_KILL);
-    kthread_join(threads[2]);
-    KEXPECT_EQ(t, effective(self), 21);
-    KEXPECT_EQ(t, wake(&c.b, 9), 1u);
-    KEXPECT_EQ(t, effective(self), PRIORITY_DEFAULT);
-    KEXPECT_EQ(t, wake(&c.a, 9), 1u);
-    for (int i = 0; i < 2; i++) {
-        kthread_join(threads[i]);
-        KEXPECT_EQ(t, q[i].status, STATUS_OK);
-    }
-    KEXPECT(t, set_owner(&c.b, nullptr));
-}
-KTEST(wait, requeue_moves_waiters_and_their_priority);
-
-// Waits, wakes, owners, requeues and kills at random, from several threads: the time limit names a
+// Waits, wakes and owners at random, from several threads: the time limit names a
 // lost wake-up, the assertions broken lists.
 static int churn_waiter(void* arg) {
     struct queuer* me = arg;
@@ -536,11 +495,6 @@ static void queues_survive_churn(struct ktest* t) {
         wake(random_below(&r, 2) != 0 ? &c.a : &c.b, (uint32_t)random_below(&r, 3));
         set_owner(&c.a, random_below(&r, 3) != 0 ? threads[random_below(&r, 6)] : nullptr);
         set_owner(&c.b, random_below(&r, 3) != 0 ? threads[random_below(&r, 6)] : nullptr);
-        if (random_below(&r, 2) != 0) {
-            requeue(&c.a, &c.b, random_below(&r, 3));
-        } else {
-            requeue(&c.b, &c.a, random_below(&r, 3));
-        }
         if (random_below(&r, 4) == 0) {
             pause_ns(50 * US);
         }

@@ -24,10 +24,10 @@ void object_notify_locked(struct object* o, zx_signals_t now, zx_signals_t asser
 
 void object_signal(struct object* o, zx_signals_t clear, zx_signals_t set) {
     struct wake_list wl;
-    wake_list_begin(&wl);
-    spin_acquire(object_lock(o));
+    wake_list_begin(&wl); // preemption is off from here to the flush
+    spin_acquire_raw(object_lock(o));
     object_signal_locked(o, clear, set, &wl);
-    spin_release(object_lock(o));
+    spin_release_raw(object_lock(o));
     wake_list_flush(&wl);
 }
 

@@ -3,6 +3,10 @@
 // Each target gets an observer that points to the one waiter of the thread; the first match or
 // cancellation claims it. The others may match as well: they record what they saw, their claim
 // fails. Observers are removed before the call returns, so they may live on this thread's stack.
+//
+// An observer is unlinked before it is told, and who tells it does not touch it after the claim. So
+// where there is one observer, a claim that is its own says that it is out: no lock is needed to
+// take it out. Deadline, kill and suspend leave it linked.
 
 #include <object/wait.h>
 
@@ -75,6 +79,32 @@ static void end(struct wait_target* target, struct wait_observer* w) {
     target->observed = w->observed | object_signals(target->object);
 }
 
+// False: there is nothing to wait for, *status is the result.
+static inline bool link_one(const struct wait_target* target, struct wait_observer* w,
+                            status_t* status) {
+    struct object* o = target->object;
+    bool linked = false;
+    spin_acquire(object_lock(o));
+    zx_signals_t now = atomic_load_explicit(&o->signals, memory_order_relaxed);
+    if (likely((now & target->signals) == 0)) {
+        list_push_back(&o->observers, &w->base.node);
+        linked = true;
+        // Linked first, then asked: see handle_identity_current().
+        if (target->identity != nullptr &&
+            unlikely(!handle_identity_current(target->identity, target->value))) {
+            list_remove(&w->base.node);
+            linked = false;
+            w->observed = now | ZX_SIGNAL_HANDLE_CLOSED;
+            *status = STATUS_CANCELED;
+        }
+    } else {
+        w->observed = now;
+        *status = STATUS_OK;
+    }
+    spin_release(object_lock(o));
+    return linked;
+}
+
 status_t wait_one(struct wait_target* target, int64_t deadline_ns) {
     // Asserted already, or a poll: no observer needed.
     zx_signals_t now = object_signals(target->object);
@@ -83,12 +113,19 @@ status_t wait_one(struct wait_target* target, int64_t deadline_ns) {
         return (now & target->signals) != 0 ? STATUS_OK : STATUS_TIMED_OUT;
     }
     UNINITIALIZED struct waiter waiter;
-    UNINITIALIZED struct wait_observer w;
     waiter_init(&waiter);
-    begin(target, &w, &waiter);
-    status_t status = waiter_block(&waiter, deadline_ns, WAIT_INTERRUPTIBLE,
-                                   ZX_THREAD_STATE_BLOCKED_WAIT_ONE >> 8);
-    end(target, &w);
+    struct wait_observer w = {
+        .base = {.ops = &wait_observer_ops, .handle = target->identity, .watched = target->signals},
+        .waiter = &waiter};
+    status_t status;
+    if (likely(link_one(target, &w, &status))) {
+        status = waiter_block(&waiter, deadline_ns, WAIT_INTERRUPTIBLE,
+                              ZX_THREAD_STATE_BLOCKED_WAIT_ONE >> 8);
+        if (status != STATUS_OK && status != STATUS_CANCELED) {
+            object_remove_observer(target->object, &w.base);
+        }
+    }
+    target->observed = w.observed | object_signals(target->object);
     return status;
 }
 

@@ -1,20 +1,24 @@
 // Futexes. See <object/futex.h>.
 //
 // Life of a struct futex. A thread's spare is either in its hands or lent to the futex it waits on:
-// as the futex itself if it was the first, else on the futex's `spares`. `users` counts the threads
-// that are inside a wait on it, from the look at the word until the thread itself has left again,
-// woken or not: a wait queue must outlive whoever may still look at it.
+// as the futex itself if it was the first, else on the futex's `spares`. Whoever takes a waiter out
+// of a futex, its waker, a requeue or the thread itself after a deadline or a kill, takes a struct
+// out with it and gives it back to that thread, in the same step under the bucket's lock. So a
+// thread that was woken has nothing left to do.
 //
-//   (I1) a futex in a bucket has users >= 1 and users - 1 entries in `spares`.
-//   (I2) so a thread that leaves always finds one to take: a spare, or, as the last user, the futex
-//        itself, which then leaves the bucket.
+//   (I1) a futex in a bucket has n >= 1 waiters linked and n - 1 entries in `spares`.
+//   (I2) so there is one to take for each waiter: a spare, or, for the last, the futex itself,
+//        which then leaves the bucket without waiters and without owner.
+//   (I3) a waiter is linked in a futex of `waiter.bucket`; both change together, under the locks of
+//        the buckets concerned.
 //
 // A requeue moves waiters and as many structs with them. The requeueing thread lends its own spare
 // for the time being when the target does not exist yet, and gets one back before it returns.
 //
 // Locks: the bucket's lock (FUTEX) makes the comparison of the word and the change of the queue one
-// step; two buckets are taken in address order. Below it the queue's lock, held for a bounded
-// number of waiters at a time because interrupts are off under it.
+// step, and guards the queues of its futexes as long as they are plain (no owner); two buckets are
+// taken in address order. Below it the queue's lock, where there is or was an owner, held for one
+// waiter at a time because interrupts are off under it.
 
 #include <object/futex.h>
 
@@ -31,19 +35,16 @@
 
 constexpr uint32_t BUCKET_BITS = 8;
 constexpr size_t BUCKETS = (size_t)1 << BUCKET_BITS;
-// Waiters handled with interrupts off at a time.
-constexpr uint32_t BATCH = 16;
 
 struct futex_key {
     const struct handle_table* space;
     vaddr_t address;
 };
 
-// All under the bucket's lock, but for `queue`, which has its own.
+// All under the bucket's lock; `queue` see above.
 struct futex {
     struct list_node node; // in the bucket, or in another futex's `spares`
     struct futex_key key;
-    uint32_t users;
     struct list spares;
     struct wait_queue queue;
 };
@@ -51,6 +52,13 @@ struct futex {
 struct futex_bucket {
     spinlock_t lock;
     struct list futexes;
+};
+
+// On the stack of the thread that waits. Whoever takes it out may touch it until he has claimed it.
+struct futex_waiter {
+    struct queue_waiter q;
+    struct futex** spare;                 // the thread's; null while it is lent
+    _Atomic(struct futex_bucket*) bucket; // (I3)
 };
 
 static struct {
@@ -116,50 +124,75 @@ static struct futex* find_locked(struct futex_bucket* b, const struct futex_key*
     return nullptr;
 }
 
-static struct futex* futex_of(struct wait_queue* q) {
-    return container_of(q, struct futex, queue);
-}
-
 // ---- lending and taking back ----
 
 // Makes a spare the futex of this key.
 static struct futex* open_locked(struct futex_bucket* b, struct futex* spare,
                                  const struct futex_key* key) TA_REQ(b->lock) {
     spare->key = *key;
-    spare->users = 0;
     list_push_back(&b->futexes, &spare->node);
     return spare;
 }
 
-static void clear_owner(struct futex* f) {
+static NOINLINE void set_owner_slow(struct futex* f, struct thread* owner) {
     SPIN_IRQ_GUARD(&f->queue.lock);
-    wait_queue_set_owner(&f->queue, nullptr);
+    (void)wait_queue_set_owner(&f->queue, owner); // one that has ended is none
 }
 
-// One user less: the struct that goes with it.
-static struct futex* take_spare_locked(struct futex_bucket* b, struct futex* f) TA_REQ(b->lock) {
+ALWAYS_INLINE void set_owner_locked(struct futex_bucket* b, struct futex* f, struct thread* owner)
+    TA_REQ(b->lock) {
+    (void)b;
+    if (unlikely(owner != nullptr || !wait_queue_plain(&f->queue))) {
+        set_owner_slow(f, owner);
+    }
+}
+
+// The struct that goes with a waiter who has just left f.
+ALWAYS_INLINE struct futex* take_spare_locked(struct futex_bucket* b, struct futex* f)
+    TA_REQ(b->lock) {
     struct list_node* n = list_pop_front(&f->spares);
-    f->users--;
     if (n != nullptr) {
         return container_of(n, struct futex, node);
     }
-    DEBUG_ASSERT(f->users == 0);
-    clear_owner(f);
+    set_owner_locked(b, f, nullptr);
     list_remove(&f->node);
     return f;
 }
 
-static void join_locked(struct futex_bucket* b, struct futex** spare, const struct futex_key* key,
-                        struct futex** out) TA_REQ(b->lock) {
-    struct futex* f = find_locked(b, key);
-    if (f == nullptr) {
-        f = open_locked(b, *spare, key);
+// ---- waiters ----
+
+static struct futex_waiter* waiter_of(struct queue_waiter* qw) {
+    return container_of(qw, struct futex_waiter, q);
+}
+
+static NOINLINE void enter_inheriting(struct futex* f, struct futex_waiter* w) {
+    SPIN_IRQ_GUARD(&f->queue.lock);
+    wait_queue_enter(&f->queue, &w->q);
+}
+
+ALWAYS_INLINE void enter_locked(struct futex_bucket* b, struct futex* f, struct futex_waiter* w)
+    TA_REQ(b->lock) {
+    atomic_store_explicit(&w->bucket, b, memory_order_relaxed);
+    if (likely(wait_queue_plain(&f->queue))) {
+        wait_queue_enter_plain(&f->queue, &w->q);
     } else {
-        list_push_back(&f->spares, &(*spare)->node);
+        enter_inheriting(f, w);
     }
-    f->users++;
-    *spare = nullptr;
-    *out = f;
+}
+
+static NOINLINE struct queue_waiter* take_inheriting(struct futex* f) {
+    SPIN_IRQ_GUARD(&f->queue.lock);
+    return wait_queue_take(&f->queue);
+}
+
+// The best waiter of f, which has one, and in *struct_out the struct that goes with it: f itself if
+// it was the last.
+ALWAYS_INLINE struct futex_waiter* take_locked(struct futex_bucket* b, struct futex* f,
+                                               struct futex** struct_out) TA_REQ(b->lock) {
+    struct queue_waiter* qw =
+        likely(wait_queue_plain(&f->queue)) ? wait_queue_take_plain(&f->queue) : take_inheriting(f);
+    *struct_out = take_spare_locked(b, f);
+    return waiter_of(qw);
 }
 
 // ---- the word ----
@@ -191,53 +224,74 @@ bool futex_word_differs(const zx_futex_storage_t __user* word, zx_futex_storage_
 
 // ---- waiting ----
 
-static bool waits_on(struct futex* f, const struct thread* t) {
-    SPIN_IRQ_GUARD(&f->queue.lock);
-    return wait_queue_holds(&f->queue, t);
-}
-
 static bool owner_fits_locked(struct futex_bucket* b, const struct futex_key* key,
                               const struct thread* owner) TA_REQ(b->lock) {
-    if (owner == nullptr) {
+    if (likely(owner == nullptr)) {
         return true;
     }
     struct futex* f = find_locked(b, key);
-    return f == nullptr || !waits_on(f, owner);
+    if (f == nullptr) {
+        return true;
+    }
+    SPIN_IRQ_GUARD(&f->queue.lock);
+    return !wait_queue_holds(&f->queue, owner);
 }
 
-// Takes this thread out of the futex it was on in the end.
-static void leave(struct wait_queue* q, struct futex** spare) {
-    struct futex* f = futex_of(q);
-    // Its key is fixed while we are a user.
-    struct futex_bucket* b = bucket_of(&f->key);
-    SPIN_GUARD(&b->lock);
-    *spare = take_spare_locked(b, f);
+// The way out of a wait that no waker ended: takes this thread out if nobody has yet. Outside the
+// analysis: the bucket is found at run time.
+static NOINLINE void leave(struct futex_waiter* w) TA_OFF {
+    struct futex_bucket* b = atomic_load_explicit(&w->bucket, memory_order_relaxed);
+    struct futex_bucket* now;
+    spin_acquire(&b->lock);
+    while ((now = atomic_load_explicit(&w->bucket, memory_order_relaxed)) != b) {
+        spin_release(&b->lock); // requeued meanwhile
+        b = now;
+        spin_acquire(&b->lock);
+    }
+    // Lent still: then we are linked, in a futex that is there because of us.
+    if (*w->spare == nullptr) {
+        struct futex* f = container_of(w->q.queue, struct futex, queue);
+        irq_state_t state = spin_acquire_irq(&f->queue.lock);
+        wait_queue_remove(&w->q);
+        spin_release_irq(&f->queue.lock, state);
+        *w->spare = take_spare_locked(b, f);
+    }
+    spin_release(&b->lock);
 }
 
-// NEXT: the word has to be faulted in. Outside the analysis: the queue's lock passes to
-// wait_block(), the bucket's is let go of in between.
+// NEXT: the word has to be faulted in.
 static status_t wait_once(struct futex** spare, const zx_futex_storage_t __user* word,
                           const struct futex_key* key, zx_futex_storage_t expected,
-                          struct thread* owner, int64_t deadline_ns) TA_OFF {
+                          struct thread* owner, int64_t deadline_ns) {
     struct futex_bucket* b = bucket_of(key);
+    UNINITIALIZED struct futex_waiter w;
     spin_acquire(&b->lock);
     status_t status = compare(word, expected);
-    if (status == STATUS_OK && (owner == thread_current() || !owner_fits_locked(b, key, owner))) {
+    if (status == STATUS_OK && unlikely(owner != nullptr) &&
+        (owner == thread_current() || !owner_fits_locked(b, key, owner))) {
         status = STATUS_INVALID_ARGS;
     }
-    if (status != STATUS_OK) {
+    if (unlikely(status != STATUS_OK)) {
         spin_release(&b->lock);
         return status;
     }
-    struct futex* f;
-    join_locked(b, spare, key, &f);
-    struct wait_queue* q = &f->queue;
-    irq_state_t state = spin_acquire_irq(&q->lock);
-    (void)wait_queue_set_owner(q, owner); // one that has ended is none
+    struct futex* f = find_locked(b, key);
+    if (likely(f == nullptr)) {
+        f = open_locked(b, *spare, key);
+    } else {
+        list_push_back(&f->spares, &(*spare)->node);
+    }
+    *spare = nullptr;
+    waiter_init(&w.q.w);
+    w.spare = spare;
+    set_owner_locked(b, f, owner);
+    enter_locked(b, f, &w);
     spin_release(&b->lock);
-    status = wait_block_movable(&q, state, deadline_ns, WAIT_INTERRUPTIBLE,
-                                ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
-    leave(q, spare);
+    status =
+        waiter_block(&w.q.w, deadline_ns, WAIT_INTERRUPTIBLE, ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
+    if (unlikely(status != STATUS_OK)) { // no waker
+        leave(&w);
+    }
     return status;
 }
 
@@ -256,30 +310,29 @@ status_t futex_wait(struct futex** spare, const zx_futex_storage_t __user* word,
 
 // ---- waking ----
 
-// Wakes up to `count`, or one that becomes the owner. No waiter can join meanwhile: the bucket's
-// lock is held.
-static void wake_locked(struct futex* f, uint32_t count, bool hand_over, struct wake_list* wl) {
-    uint32_t max_now = hand_over ? 1 : BATCH;
-    count = hand_over ? min(count, 1u) : count;
-    uint32_t woken;
-    bool first = true;
-    do {
-        SPIN_IRQ_GUARD(&f->queue.lock);
-        if (first) {
-            (void)wait_queue_set_owner(&f->queue, nullptr);
-            first = false;
+// Wakes up to `count`, or one that becomes the owner of what is left. No waiter can join meanwhile:
+// the bucket's lock is held.
+ALWAYS_INLINE void wake_locked(struct futex_bucket* b, struct futex* f, uint32_t count,
+                               bool hand_over, struct wake_list* wl) TA_REQ(b->lock) {
+    set_owner_locked(b, f, nullptr);
+    for (bool last = false; count != 0 && !last;) {
+        struct futex* s;
+        struct futex_waiter* w = take_locked(b, f, &s);
+        last = s == f;
+        *w->spare = s; // before the claim: afterwards it is the thread's to lend
+        struct thread* t = w->q.w.thread;
+        // One that was claimed already is on its way out by itself, and finds that it is out.
+        if (!wake_list_add(wl, &w->q.w, STATUS_OK)) {
+            continue;
         }
-        uint32_t now = min(count, max_now);
-        struct thread* t = nullptr;
-        woken = 0;
-        while (woken < now && (t = wait_queue_wake_one(&f->queue, wl, STATUS_OK)) != nullptr) {
-            woken++;
+        count--;
+        if (unlikely(hand_over)) {
+            if (!last) {
+                set_owner_locked(b, f, t); // alive until the flush
+            }
+            return;
         }
-        if (hand_over && t != nullptr) {
-            (void)wait_queue_set_owner(&f->queue, t); // alive until the flush
-        }
-        count -= woken;
-    } while (woken == max_now && count != 0);
+    }
 }
 
 status_t futex_wake(const zx_futex_storage_t __user* word, uint32_t count, bool hand_over) {
@@ -291,7 +344,7 @@ status_t futex_wake(const zx_futex_storage_t __user* word, uint32_t count, bool 
     spin_acquire(&b->lock);
     struct futex* f = find_locked(b, &key);
     if (f != nullptr) {
-        wake_locked(f, hand_over ? 1 : count, hand_over, &wl);
+        wake_locked(b, f, count, hand_over, &wl);
     }
     spin_release(&b->lock);
     wake_list_flush(&wl);
@@ -315,35 +368,17 @@ static void unlock_both(struct futex_bucket* a, struct futex_bucket* b) TA_OFF {
     spin_release(&a->lock);
 }
 
-// Up to `max_count` waiters, with their structs. Outside the analysis: the order of the queues'
-// locks is found at run time.
-static uint32_t move_batch(struct futex* from, struct futex* to, uint32_t max_count) TA_OFF {
-    struct wait_queue* a = from < to ? &from->queue : &to->queue;
-    struct wait_queue* b = from < to ? &to->queue : &from->queue;
-    irq_state_t state = spin_acquire_irq(&a->lock);
-    spin_acquire(&b->lock);
-    uint32_t moved = wait_queue_requeue(&from->queue, &to->queue, max_count);
-    spin_release(&b->lock);
-    spin_release_irq(&a->lock, state);
-    return moved;
-}
-
-static void move_locked(struct futex_bucket* from_bucket, struct futex* from, struct futex* to,
-                        uint32_t count) TA_REQ(from_bucket->lock) {
-    uint32_t moved;
-    do {
-        moved = move_batch(from, to, min(count, BATCH));
-        for (uint32_t i = 0; i < moved; i++) {
-            list_push_back(&to->spares, &take_spare_locked(from_bucket, from)->node);
-        }
-        to->users += moved;
-        count -= moved;
-    } while (moved == BATCH && count != 0);
-}
-
-static void set_owner(struct futex* f, struct thread* owner) {
-    SPIN_IRQ_GUARD(&f->queue.lock);
-    (void)wait_queue_set_owner(&f->queue, owner);
+// Up to `count` waiters, with their structs, from a futex that has some. Outside the analysis: see
+// lock_both().
+static void move_locked(struct futex_bucket* from_bucket, struct futex* from,
+                        struct futex_bucket* to_bucket, struct futex* to, uint32_t count) TA_OFF {
+    for (bool last = false; count != 0 && !last; count--) {
+        struct futex* s;
+        struct futex_waiter* w = take_locked(from_bucket, from, &s);
+        last = s == from;
+        list_push_back(&to->spares, &s->node);
+        enter_locked(to_bucket, to, w);
+    }
 }
 
 // The first half, both buckets locked. Outside the analysis: see lock_both().
@@ -366,26 +401,22 @@ static void requeue_locked(struct futex** spare, const struct futex_requeue* r,
     struct futex* from = find_locked(from_bucket, from_key);
     struct futex* to = find_locked(to_bucket, to_key);
     if (from != nullptr) {
-        wake_locked(from, r->wake_count, r->hand_over, wl);
-    }
-    bool lent = from != nullptr && to == nullptr && r->requeue_count != 0;
-    if (lent) {
-        to = open_locked(to_bucket, *spare, to_key);
-        *spare = nullptr;
+        wake_locked(from_bucket, from, r->wake_count, r->hand_over, wl);
+        from = find_locked(from_bucket, from_key); // gone if all were woken
     }
     if (from != nullptr && r->requeue_count != 0) {
-        move_locked(from_bucket, from, to, r->requeue_count);
-    }
-    if (lent) {
-        // One struct more than users: an entry of `spares`, or, if nobody moved, `to` itself.
-        to->users++;
-        *spare = take_spare_locked(to_bucket, to);
-        if (*spare == to) {
-            return;
+        bool lent = to == nullptr;
+        if (lent) {
+            to = open_locked(to_bucket, *spare, to_key);
+        }
+        move_locked(from_bucket, from, to_bucket, to, r->requeue_count);
+        if (lent) {
+            // At least one waiter moved, and its struct with it.
+            *spare = container_of(list_pop_front(&to->spares), struct futex, node);
         }
     }
     if (to != nullptr) {
-        set_owner(to, r->owner);
+        set_owner_locked(to_bucket, to, r->owner);
     }
 }
 
@@ -426,10 +457,9 @@ status_t futex_owner_koid(const zx_futex_storage_t __user* word, zx_koid_t* koid
     SPIN_GUARD(&b->lock);
     struct futex* f = find_locked(b, &key);
     if (f != nullptr) {
-        SPIN_IRQ_GUARD(&f->queue.lock);
         // A thread's memory outlives every section without preemption that saw it as an owner.
         struct thread* owner = atomic_load_explicit(&f->queue.owner, memory_order_acquire);
-        if (owner != nullptr && !wait_queue_empty(&f->queue)) {
+        if (owner != nullptr) {
             *koid = owner->tid;
         }
     }

@@ -43,6 +43,9 @@ static status_t owner_get(zx_handle_t value, const zx_futex_storage_t __user* wo
 status_t sys_futex_wait(const zx_futex_storage_t __user* value_ptr,
                         zx_futex_storage_t current_value, zx_handle_t new_futex_owner,
                         zx_time_t deadline) {
+    if (likely(new_futex_owner == ZX_HANDLE_INVALID)) {
+        return futex_wait(my_spare(), value_ptr, current_value, nullptr, deadline);
+    }
     OBJECT_REF held = nullptr;
     struct thread* owner;
     TRY(owner_get(new_futex_owner, value_ptr, current_value, &held, &owner));

@@ -11,21 +11,6 @@
 
     .text
 
-// bool x86_user_load32(const uint32_t* src, uint32_t* out)
-    .globl x86_user_load32
-    .hidden x86_user_load32
-    .type x86_user_load32, @function
-    .balign 16
-x86_user_load32:
-1:  movl (%rdi), %eax
-    movl %eax, (%rsi)
-    movl $1, %eax
-    ret
-2:  xorl %eax, %eax
-    ret
-    EXTABLE 1b, 2b
-    .size x86_user_load32, . - x86_user_load32
-
 // bool x86_fpu_fxrstor(const void* area): false when the area's contents are not loadable
     .globl x86_fpu_fxrstor
     .hidden x86_fpu_fxrstor

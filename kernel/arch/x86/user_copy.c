@@ -8,8 +8,6 @@
 
 #include "cpuid.h"
 
-bool x86_user_load32(const uint32_t* src, uint32_t* out);
-
 // Where an instruction that may fault goes on when the fault cannot be resolved: each entry is a
 // pair of 32-bit offsets, relative to their own address.
 #define EXTABLE(from, to)                         \
@@ -141,12 +139,22 @@ bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
         return false;
     }
     struct arch_thread* t = &thread_current()->arch;
+    uint32_t value;
     t->nofault++;
     user_access_open();
-    const bool ok = x86_user_load32((const uint32_t*)va, out);
+    __asm__ goto volatile("1: movl (%1), %0\n\t" EXTABLE("1b", "%l[refused]")
+                          : "=r"(value)
+                          : "r"(va)
+                          : "memory"
+                          : refused);
     user_access_close();
     t->nofault--;
-    return ok;
+    *out = value;
+    return true;
+refused:
+    user_access_close();
+    t->nofault--;
+    return false;
 }
 
 bool arch_put_user_u32(uint32_t __user* dst, uint32_t value) {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cpu_sched;
 struct thread;
 
 // Set in arch_percpu.pending by the CPU itself (from an interrupt, an IPI or a wake-up).
@@ -34,7 +35,8 @@ struct arch_percpu {
     uint64_t syscall_count;   // 56
     struct thread* fpu_owner; // 64: whose FPU state the registers hold; null = nobody's
     uint64_t iret_fallbacks;  // 72: returns to user mode that SYSRET could not make safely
-    uint64_t reserved[6];     // room for the port
+    struct cpu_sched* sched;  // 80: the scheduler's block of this CPU, set by the scheduler
+    uint64_t reserved[5];     // room for the port
 };
 static_assert(offsetof(struct arch_percpu, canary) == 8);
 static_assert(offsetof(struct arch_percpu, current) == 16);
@@ -42,6 +44,7 @@ static_assert(offsetof(struct arch_percpu, kernel_sp) == 24);
 static_assert(offsetof(struct arch_percpu, user_sp) == 32);
 static_assert(offsetof(struct arch_percpu, preempt_count) == 40);
 static_assert(offsetof(struct arch_percpu, pending) == 44);
+static_assert(offsetof(struct arch_percpu, sched) == 80);
 static_assert(sizeof(struct arch_percpu) == 128);
 
 // Defined by the port as GS-relative accesses of one instruction each: correct even when the thread
@@ -50,6 +53,7 @@ static_assert(sizeof(struct arch_percpu) == 128);
 // static inline struct arch_percpu* arch_percpu_self(void);      valid only while preemption is
 // disabled static inline struct thread* arch_current_thread(void);        always valid static
 // inline uint32_t arch_cpu_index(void);                   valid only while preemption is disabled
+// static inline struct cpu_sched* arch_cpu_sched(void);           likewise
 // static inline uint32_t arch_preempt_count(void);
 // static inline void arch_preempt_inc(void);
 // static inline bool arch_preempt_dec_is_zero(void);

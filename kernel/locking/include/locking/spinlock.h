@@ -6,9 +6,9 @@
 // so that spin_held() is exact. Debug builds run the lock-order checker on every acquisition
 // (locking/lock_check.h), before waiting, so that an inversion is reported and not hung.
 //
-// The _raw forms are for the scheduler's switch path only: preemption and interrupts are off
-// already and stay so, and the holder may hand the lock over to the thread that runs next on this
-// CPU.
+// The _raw forms are for who has preemption off already, and keeps it off: the scheduler's switch
+// path, where interrupts are off too and the holder may hand the lock over to the thread that runs
+// next on this CPU; and short sections between wake_list_begin() and the flush.
 #pragma once
 
 #include <stdatomic.h>

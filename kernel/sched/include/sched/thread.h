@@ -138,15 +138,22 @@ status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_m
 // Wake-ups collected under locks and delivered after them, in order. A thread already on some list
 // is covered by that list's flush.
 struct wake_list {
-    struct thread* head; // linked through thread.sched.wake_next
-    struct thread* tail;
+    struct thread* head;
+    struct thread* tail; // null: there is one thread, or none; else see wait.c
 };
 // Disables preemption: the threads on the list stay valid until the flush.
 static inline void wake_list_begin(struct wake_list* wl) {
     preempt_disable();
     wl->head = wl->tail = nullptr;
 }
-void wake_list_append(struct wake_list* wl, struct thread* t);
+void wake_list_append_more(struct wake_list* wl, struct thread* t);
+static inline void wake_list_append(struct wake_list* wl, struct thread* t) {
+    if (likely(wl->head == nullptr)) {
+        wl->head = t;
+    } else {
+        wake_list_append_more(wl, t);
+    }
+}
 // Claims and appends; false: it was claimed already.
 static inline bool wake_list_add(struct wake_list* wl, struct waiter* w, status_t status) {
     struct thread* t = w->thread; // w is gone once it is claimed

@@ -30,6 +30,12 @@ ALWAYS_INLINE uint32_t arch_cpu_index(void) {
     return cpu;
 }
 
+ALWAYS_INLINE struct cpu_sched* arch_cpu_sched(void) {
+    struct cpu_sched* sched;
+    __asm__ volatile("movq %%gs:80, %0" : "=r"(sched));
+    return sched;
+}
+
 ALWAYS_INLINE uint32_t arch_irq_depth(void) {
     uint32_t depth;
     __asm__ volatile("movl %%gs:52, %0" : "=r"(depth));
