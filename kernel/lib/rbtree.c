@@ -5,8 +5,9 @@
 // augmented, every node's cached data is what ops->update would compute.
 //
 // Insert links a red leaf and repairs (2) upwards; erase unlinks and repairs (3) upwards. Order of
-// work for (5): first recompute from the lowest changed node to the root, then repair: a rotation
-// keeps the set of nodes below its top, so only its two nodes need recomputing and nothing above.
+// work for (5): first recompute from the lowest changed node up to where nothing changes, then
+// repair: a rotation keeps the set of nodes below its top, so only its two nodes need recomputing
+// and nothing above.
 #include <lib/rbtree.h>
 
 constexpr uintptr_t red_bit = 1;
@@ -33,17 +34,29 @@ static inline void copy_color(struct rbtree_node* to, const struct rbtree_node* 
 
 static inline void node_update(const struct rbtree* tree, struct rbtree_node* node) {
     if (tree->ops->update != nullptr) {
-        tree->ops->update(node);
+        (void)tree->ops->update(node);
     }
 }
 
-void rbtree_node_changed(struct rbtree* tree, struct rbtree_node* node) {
+// From `node` up, at least as far as `fresh` (it or above it; null: none), whose cached data is not
+// what its parent knew of this place.
+static void update_up(struct rbtree* tree, struct rbtree_node* node,
+                      const struct rbtree_node* fresh) {
     if (tree->ops->update == nullptr) {
         return;
     }
     for (; node != nullptr; node = rbtree_node_parent(node)) {
-        tree->ops->update(node);
+        bool changed = tree->ops->update(node);
+        if (node == fresh) {
+            fresh = nullptr;
+        } else if (!changed && fresh == nullptr) {
+            return;
+        }
     }
+}
+
+void rbtree_node_changed(struct rbtree* tree, struct rbtree_node* node) {
+    update_up(tree, node, nullptr);
 }
 
 // Makes whatever points at `old` (its parent or the root) point at `fresh`.
@@ -107,17 +120,20 @@ static void insert_repair(struct rbtree* tree, struct rbtree_node* node) {
     set_black(tree->root);
 }
 
+void rbtree_rebalance_linked(struct rbtree* tree, struct rbtree_node* node) {
+    insert_repair(tree, node);
+}
+
 void rbtree_insert(struct rbtree* tree, struct rbtree_node* node) {
     struct rbtree_node* parent = nullptr;
-    struct rbtree_node** link = &tree->root;
-    while (*link != nullptr) {
-        parent = *link;
-        link = tree->ops->compare(node, parent) < 0 ? &parent->left : &parent->right;
+    bool left = false;
+    for (struct rbtree_node* at = tree->root; at != nullptr; at = left ? at->left : at->right) {
+        parent = at;
+        left = tree->ops->compare(node, parent) < 0;
     }
-    *node = (struct rbtree_node){.parent_and_color = (uintptr_t)parent | red_bit};
-    *link = node;
-    rbtree_node_changed(tree, node);
-    insert_repair(tree, node);
+    rbtree_link(tree, node, parent, left);
+    update_up(tree, node, node);
+    rbtree_linked(tree, node);
 }
 
 // Handles a red sibling of the short side: afterwards the sibling is black. Returns it.
@@ -179,6 +195,9 @@ static void take_place(struct rbtree* tree, struct rbtree_node* node, struct rbt
 }
 
 void rbtree_erase(struct rbtree* tree, struct rbtree_node* node) {
+    if (rbtree_erase_only(tree, node)) {
+        return;
+    }
     // The node that leaves its place has at most one child: the node itself or its successor,
     // which then takes the node's place.
     struct rbtree_node* leaving = node;
@@ -201,9 +220,7 @@ void rbtree_erase(struct rbtree* tree, struct rbtree_node* node) {
             parent = leaving;
         }
     }
-    if (parent != nullptr) {
-        rbtree_node_changed(tree, parent);
-    }
+    update_up(tree, parent, leaving != node ? leaving : nullptr);
     if (lost_black) {
         erase_repair(tree, child, parent);
     }
@@ -213,7 +230,7 @@ void rbtree_erase(struct rbtree* tree, struct rbtree_node* node) {
 void rbtree_replace(struct rbtree* tree, struct rbtree_node* old, struct rbtree_node* fresh) {
     take_place(tree, old, fresh);
     *old = (struct rbtree_node){};
-    rbtree_node_changed(tree, fresh);
+    update_up(tree, fresh, fresh);
 }
 
 static struct rbtree_node* leftmost(struct rbtree_node* node) {

@@ -36,8 +36,9 @@ static int item_compare(const struct rbtree_node* a, const struct rbtree_node* b
     return left < right ? -1 : left > right;
 }
 
-static void item_update(struct rbtree_node* node) {
+static bool item_update(struct rbtree_node* node) {
     struct item* item = item_of(node);
+    const struct item before = *item;
     item->sum = item->key;
     item->max_end = item->end;
     struct rbtree_node* children[] = {rbtree_node_left(node), rbtree_node_right(node)};
@@ -47,6 +48,7 @@ static void item_update(struct rbtree_node* node) {
             item->max_end = max(item->max_end, item_of(children[i])->max_end);
         }
     }
+    return item->sum != before.sum || item->max_end != before.max_end;
 }
 
 static int key_compare(const void* key, const struct rbtree_node* node) {

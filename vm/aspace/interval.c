@@ -14,17 +14,20 @@ static int interval_compare(const struct rbtree_node* a, const struct rbtree_nod
     return first_a < first_b ? -1 : first_a > first_b;
 }
 
-static void interval_update(struct rbtree_node* n) {
+static bool interval_update(struct rbtree_node* n) {
     struct interval* i = interval_of(n);
     const struct interval* left = interval_of(rbtree_node_left(n));
     const struct interval* right = interval_of(rbtree_node_right(n));
-    i->max_end = i->end;
+    uint64_t max_end = i->end;
     if (left != nullptr) {
-        i->max_end = max(i->max_end, left->max_end);
+        max_end = max(max_end, left->max_end);
     }
     if (right != nullptr) {
-        i->max_end = max(i->max_end, right->max_end);
+        max_end = max(max_end, right->max_end);
     }
+    bool changed = i->max_end != max_end;
+    i->max_end = max_end;
+    return changed;
 }
 
 const struct rbtree_ops interval_ops = {

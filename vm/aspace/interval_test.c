@@ -42,11 +42,11 @@ static void random_queries(void** state) {
         for (uint32_t n = 0; n < 2000; n++) {
             uint32_t k = random_below(&random, COUNT);
             if (linked[k]) {
-                rbtree_erase(&tree, &items[k].node);
+                interval_erase(&tree, &items[k]);
             } else {
                 items[k].first = random_below(&random, SPAN);
                 items[k].end = items[k].first + 1 + random_below(&random, SPAN / 4);
-                rbtree_insert(&tree, &items[k].node);
+                interval_insert(&tree, &items[k]);
             }
             linked[k] = !linked[k];
             uint64_t first = random_below(&random, SPAN);

@@ -13,12 +13,7 @@
 SLAB_CACHE(mapping_cache, struct mapping);
 
 struct mapping* mapping_alloc(void) {
-    struct mapping* m = slab_alloc_fast(&mapping_cache);
-    if (m != nullptr) {
-        *m = (struct mapping){};
-        m->region.is_mapping = true;
-    }
-    return m;
+    return slab_alloc_fast(&mapping_cache);
 }
 
 void mapping_free(struct mapping* m) {

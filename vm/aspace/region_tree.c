@@ -23,23 +23,28 @@ static int region_compare(const struct rbtree_node* a, const struct rbtree_node*
     return base_a < base_b ? -1 : base_a > base_b;
 }
 
-static void region_update(struct rbtree_node* n) {
+static bool region_update(struct rbtree_node* n) {
     struct region* r = region_of(n);
     const struct region* left = left_of(r);
     const struct region* right = right_of(r);
-    r->low = r->base;
-    r->high = region_end(r);
-    r->hole = 0;
+    vaddr_t low = r->base;
+    vaddr_t high = region_end(r);
+    size_t hole = 0;
     if (left != nullptr) {
-        r->low = left->low;
-        r->hole = max(left->hole, r->base - left->high);
+        low = left->low;
+        hole = max(left->hole, r->base - left->high);
     }
     if (right != nullptr) {
-        r->high = right->high;
-        size_t beside = right->low - region_end(r);
-        r->hole = max(r->hole, right->hole);
-        r->hole = max(r->hole, beside);
+        size_t beside = right->low - high;
+        high = right->high;
+        hole = max(hole, right->hole);
+        hole = max(hole, beside);
     }
+    bool changed = low != r->low || high != r->high || hole != r->hole;
+    r->low = low;
+    r->high = high;
+    r->hole = hole;
+    return changed;
 }
 
 static const struct rbtree_ops region_ops = {.compare = region_compare, .update = region_update};
@@ -49,7 +54,22 @@ void region_tree_init(struct region_tree* t) {
 }
 
 void region_tree_insert(struct region_tree* t, struct region* r) {
-    rbtree_insert(&t->tree, &r->node);
+    // The tree's own descent, without a call per step.
+    struct region* parent = nullptr;
+    bool below = false;
+    for (struct region* at = region_of(t->tree.root); at != nullptr;
+         at = below ? left_of(at) : right_of(at)) {
+        parent = at;
+        below = r->base < at->base;
+    }
+    rbtree_link(&t->tree, &r->node, parent == nullptr ? nullptr : &parent->node, below);
+    r->low = r->base;
+    r->high = region_end(r);
+    r->hole = 0;
+    while (parent != nullptr && region_update(&parent->node)) {
+        parent = parent_of(parent);
+    }
+    rbtree_linked(&t->tree, &r->node);
 }
 
 void region_tree_erase(struct region_tree* t, struct region* r) {

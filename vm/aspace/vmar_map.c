@@ -93,6 +93,7 @@ static void fill_mapping(struct mapping* m, struct aspace* as, const struct map_
     struct vmo* vmo = req->vmo;
     m->region.base = base;
     m->region.size = req->place.size;
+    m->region.is_mapping = true;
     m->as = as;
     m->vmo = vmo;
     m->set = vmo->set;
@@ -104,12 +105,25 @@ static void fill_mapping(struct mapping* m, struct aspace* as, const struct map_
     if (vmo->set->vdso_pages != 0 && (req->perms & ZX_VM_PERM_EXECUTE) == 0) {
         m->max_perms &= ~ZX_VM_PERM_EXECUTE; // protect is no way around the rule
     }
+    m->vdso_code = false;
     m->stream_bound = (req->options & ZX_VM_FAULT_BEYOND_STREAM_SIZE) != 0;
 }
 
+// SPECIFIC_OVERWRITE: what lies where the mapping goes is unmapped. The last thing that may fail.
+static NOINLINE status_t overwrite_locked(struct aspace* as, struct vmar* v, vaddr_t base,
+                                          vaddr_t end, struct dead_list* dead) TA_REQ(as->lock) {
+    struct range_edit edit = {.base = base, .end = end};
+    bool any;
+    status_t status = range_prepare_locked(as, v, &edit, false, &any);
+    if (status == STATUS_OK && any) {
+        range_remove_locked(as, v, &edit, dead);
+    }
+    range_edit_done(&edit);
+    return status;
+}
+
 static status_t map_locked(struct aspace* as, struct vmar* v, const struct map_request* req,
-                           struct mapping* m, struct range_edit* edit, struct dead_list* dead)
-    TA_REQ(as->lock) {
+                           struct mapping* m, struct dead_list* dead) TA_REQ(as->lock) {
     if (!v->alive) {
         return STATUS_BAD_STATE;
     }
@@ -117,20 +131,14 @@ static status_t map_locked(struct aspace* as, struct vmar* v, const struct map_r
     TRY(placement_find_locked(as, v, &req->place, &base));
     fill_mapping(m, as, req, base);
     TRY(check_vdso_locked(as, req, m));
-    edit->base = base;
-    edit->end = base + req->place.size;
-    bool any = false;
     if ((req->options & ZX_VM_SPECIFIC_OVERWRITE) != 0) {
-        TRY(range_prepare_locked(as, v, edit, false, &any));
+        TRY(overwrite_locked(as, v, base, base + req->place.size, dead));
     } else if ((req->options & ZX_VM_SPECIFIC) != 0 &&
                !region_tree_is_free(&v->regions, base, req->place.size)) {
         return STATUS_ALREADY_EXISTS;
     }
 
     // Nothing fails from here on.
-    if (any) {
-        range_remove_locked(as, v, edit, dead);
-    }
     (void)vmo_ref(m->vmo);
     atomic_fetch_add_explicit(&m->vmo->mapping_count, 1, memory_order_relaxed);
     mapping_link_locked(as, v, m);
@@ -167,13 +175,11 @@ status_t vmar_map(struct vmar* v, zx_vm_option_t options, size_t offset, uint32_
         return STATUS_NO_MEMORY;
     }
     struct aspace* as = v->as;
-    struct range_edit edit = {};
     struct dead_list dead = {};
     mutex_acquire(&as->lock);
-    status_t status = map_locked(as, v, &req, m, &edit, &dead);
-    vaddr_t base = edit.base;
+    status_t status = map_locked(as, v, &req, m, &dead);
+    vaddr_t base = m->region.base; // nobody else's to read once the lock is gone
     mutex_release(&as->lock);
-    range_edit_done(&edit);
     dead_list_free(&dead);
     if (status != STATUS_OK) {
         mapping_free_unused(m);

@@ -62,7 +62,8 @@ static inline void dead_list_free(struct dead_list* dead) { // no lock held; may
 }
 
 // ---- mappings, under aspace.lock ----
-// Memory for one mapping; null: no memory.
+// Memory for one mapping, contents undefined: linking and splitting need all of it filled, but for
+// the links of trees and lists. Null: no memory.
 [[nodiscard]] struct mapping* mapping_alloc(void);
 void mapping_free(struct mapping* m);
 static inline void mapping_free_unused(struct mapping* m) {

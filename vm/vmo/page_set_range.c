@@ -178,9 +178,9 @@ static void link_clone(struct page_set* set, struct mapping* m, bool link) TA_OF
     if (link) {
         m->clone.first = m->first_page + set->backing_off;
         m->clone.end = m->clone.first + mapping_pages(m);
-        rbtree_insert(&st->clone_mappings, &m->clone.node);
+        interval_insert(&st->clone_mappings, &m->clone);
     } else {
-        rbtree_erase(&st->clone_mappings, &m->clone.node);
+        interval_erase(&st->clone_mappings, &m->clone);
     }
     mutex_release(&backing->lock);
 }
@@ -189,14 +189,14 @@ void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) {
     struct page_set_state* st = page_set_state(set);
     m->own.first = m->first_page;
     m->own.end = m->first_page + mapping_pages(m);
-    rbtree_insert(&st->mappings, &m->own.node);
+    interval_insert(&st->mappings, &m->own);
     st->mapping_count++;
     link_clone(set, m, true);
 }
 
 void page_set_remove_mapping_locked(struct page_set* set, struct mapping* m) {
     struct page_set_state* st = page_set_state(set);
-    rbtree_erase(&st->mappings, &m->own.node);
+    interval_erase(&st->mappings, &m->own);
     st->mapping_count--;
     link_clone(set, m, false);
 }

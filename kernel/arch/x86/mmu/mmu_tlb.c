@@ -89,8 +89,8 @@ static void flush_page(vaddr_t va) {
     __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-// Interrupts off.
-static void flush_here(const struct tlb_gather* g) {
+// Preemption off: then the loaded root stays what it is. Interrupts may come, and flush for others.
+static inline void flush_here(const struct tlb_gather* g) {
     if (g->as != nullptr && cpus[arch_cpu_index()].aspace != g->as) {
         return; // its root is not loaded: nothing of it is cached
     }
@@ -103,9 +103,11 @@ static void flush_here(const struct tlb_gather* g) {
     } else if (g->as != nullptr) {
         cr3_write(cr3_read());
     } else {
+        irq_state_t state = irq_save();
         uint64_t cr4 = cr4_read(); // global entries go with PGE
         cr4_write(cr4 & ~CR4_PGE);
         cr4_write(cr4);
+        irq_restore(state);
     }
 }
 
@@ -133,9 +135,7 @@ static NOINLINE void flush_others(const struct tlb_gather* g, cpu_mask_t others,
     }
     arch_ipi_send(others, IPI_TLB);
     if (here) {
-        irq_state_t state = irq_save();
         flush_here(g);
-        irq_restore(state);
     }
     while (atomic_load_explicit(&r->waiting, memory_order_acquire) != 0) {
         cpu_relax();
@@ -153,9 +153,7 @@ void mmu_gather_flush(const struct tlb_gather* g) {
     if (unlikely(others != 0)) {
         flush_others(g, others, mask != others);
     } else if (mask != 0) {
-        irq_state_t state = irq_save();
         flush_here(g);
-        irq_restore(state);
     }
     preempt_enable();
 }
