@@ -54,9 +54,15 @@ static void free_memory(struct epoch_item* item) {
 
 static void free_stack(struct thread* t) {
     arch_thread_free(&t->arch);
-    if (t->arch.stack_top != 0) {
-        sched_hook_stack_free(t->arch.stack_top);
+    vaddr_t stack;
+    {
+        // Who lists the threads looks at their stacks.
+        SPIN_IRQ_GUARD(&threads.lock);
+        stack = t->arch.stack_top;
         t->arch.stack_top = 0;
+    }
+    if (stack != 0) {
+        sched_hook_stack_free(stack);
     }
 }
 
@@ -356,12 +362,13 @@ struct lock_held_list* lock_check_thread_list(void) {
 struct snapshot {
     uint64_t tid, switches;
     int64_t runtime_ns;
+    size_t stack_used;
     char name[THREAD_NAME_MAX];
     uint32_t cpu, priority;
     enum thread_state state;
 };
 
-// The first thread with a larger tid (threads.lock keeps it alive while it is copied).
+// The first thread with a larger tid (threads.lock keeps it and its stack alive meanwhile).
 static bool next_snapshot(uint64_t after, struct snapshot* out) {
     SPIN_IRQ_GUARD(&threads.lock);
     struct thread* best = nullptr;
@@ -380,6 +387,7 @@ static bool next_snapshot(uint64_t after, struct snapshot* out) {
         .runtime_ns =
             runtime_in_ns(atomic_load_explicit(&best->sched.runtime, memory_order_relaxed)),
         .cpu = atomic_load_explicit(&best->sched.cpu, memory_order_relaxed),
+        .stack_used = best->arch.stack_top != 0 ? sched_hook_stack_used(best->arch.stack_top) : 0,
         .priority = thread_priority(best),
         .state = thread_state(best),
     };
@@ -390,13 +398,17 @@ static bool next_snapshot(uint64_t after, struct snapshot* out) {
 void thread_dump_all(print_fn print) {
     static const char* const state_names[] = {"initial", "ready",     "running",
                                               "blocked", "suspended", "dead"};
-    print("%8s %4s %4s %-9s %14s %10s %s\n", "id", "cpu", "prio", "state", "runtime us", "switches",
-          "name");
+    print("%8s %4s %4s %-9s %14s %10s %6s %s\n", "id", "cpu", "prio", "state", "runtime us",
+          "switches", "stack", "name");
     struct snapshot s;
+    size_t deepest = sched_hook_stack_deepest();
     for (uint64_t after = 0; next_snapshot(after, &s); after = s.tid) {
-        print("%8lu %4u %4u %-9s %14ld %10lu %s\n", (unsigned long)s.tid, s.cpu, s.priority,
-              state_names[s.state], (long)(s.runtime_ns / 1000), (unsigned long)s.switches, s.name);
+        print("%8lu %4u %4u %-9s %14ld %10lu %6lu %s\n", (unsigned long)s.tid, s.cpu, s.priority,
+              state_names[s.state], (long)(s.runtime_ns / 1000), (unsigned long)s.switches,
+              (unsigned long)s.stack_used, s.name);
+        deepest = max(deepest, s.stack_used);
     }
+    print("deepest kernel stack: %lu bytes\n", (unsigned long)deepest);
 }
 
 void thread_print_running(print_fn print) {

@@ -86,12 +86,11 @@ static void print_frame(struct vmar* root, uint32_t n, vaddr_t pc, uint32_t* reg
     }
 }
 
-static void print_backtrace(const struct arch_user_frame* f) {
+static void print_backtrace(uint64_t pc, uint64_t fp) {
     struct aspace* as = process_aspace(process_current());
     VMAR_REF root = aspace_root(as);
     uint32_t regions_left = REGIONS_MAX;
-    print_frame(root, 0, f->rip, &regions_left);
-    uint64_t fp = f->rbp;
+    print_frame(root, 0, pc, &regions_left);
     for (uint32_t n = 1; n < BACKTRACE_MAX && !thread_killed(); n++) {
         UNINITIALIZED uint64_t link[2];
         if ((fp & 7) != 0 || arch_copy_from_user(link, (const void __user*)fp, sizeof(link)) != 0 ||
@@ -137,12 +136,13 @@ void crash_report(struct arch_user_frame* f, const struct arch_exception_report*
                 r->synth_code, r->synth_data);
     }
     print_registers(f);
-    print_backtrace(f);
+    print_backtrace(f->rip, f->rbp);
 }
 
 void crash_report_policy(uint32_t code, uint32_t data) {
     MUTEX_GUARD(&report_lock);
     print_header("policy error");
     kprintf("code %u, data %u\n", code, data);
-    print_backtrace(arch_thread_user_frame(&thread_current()->arch));
+    const struct arch_user_frame* f = arch_thread_user_frame(&thread_current()->arch);
+    print_backtrace(f->rip, arch_syscall_user_frame_pointer());
 }

@@ -26,6 +26,13 @@ class TroubleTest(SystemTest):
             # Each goes to every CPU; one that finds another still pending there is lost.
             self.assertGreaterEqual(counted, self.settings.smp * _NMIS // 4)
             self.assertLessEqual(counted, self.settings.smp * _NMIS)
+            console.type("k threads\r")
+            threads = console.wait_text("jacinth> ")
+            deepest = re.search(r"deepest kernel stack: (\d+) bytes", threads)
+            self.assertIsNotNone(deepest, threads)
+            assert deepest is not None
+            self.assertGreater(int(deepest.group(1)), 500)
+            self.assertLess(int(deepest.group(1)), 24 * 1024)
             console.type("k log\r")
             log = console.wait_text("jacinth> ")
             self.assertIn("non-maskable interrupt from outside", log)
@@ -53,3 +60,14 @@ class TroubleTest(SystemTest):
     @staticmethod
     def _inject(console: Console, command: str) -> None:
         console.guest.query("human-monitor-command", **{"command-line": command})
+
+    def test_a_policy_error_names_its_callers(self) -> None:
+        """The report of a call that was refused: user mode's frames, from the vDSO to main."""
+        result = self.run_commands("test/job policy_actions")
+        text = result.commands[0].output.decode()
+        self.assertEqual(result.commands[0].code, 0, text)
+        report = text[text.index("crash: policy error") :]
+        frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", report)
+        modules = [module for _, module in frames[:5]]
+        self.assertEqual([number for number, _ in frames[:5]], ["0", "1", "2", "3", "4"], report)
+        self.assertEqual(modules[1:], ["job"] * 4, report)

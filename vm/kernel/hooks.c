@@ -40,6 +40,12 @@ vaddr_t sched_hook_stack_alloc(void) {
 void sched_hook_stack_free(vaddr_t top) {
     kstack_free(top);
 }
+size_t sched_hook_stack_used(vaddr_t top) {
+    return kstack_used(top);
+}
+size_t sched_hook_stack_deepest(void) {
+    return kstack_deepest_unmapped();
+}
 struct thread* sched_hook_thread_alloc(void) {
     return slab_alloc_zero(&thread_cache);
 }

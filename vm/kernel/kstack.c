@@ -48,6 +48,7 @@ static struct {
     uint32_t count;
     uint32_t first_word; // no free number below this word
     uint64_t used[SLOT_MAX / 64];
+    _Atomic(size_t) deepest; // of the stacks that were unmapped
     _Atomic(bool) trim_queued;
     struct work trim_work; // the worker's once queued
 } spare = {.lock = SPINLOCK_INIT(LOCK_CLASS_KERNEL_STACK), .trim_work = WORK_INIT(trim)};
@@ -94,7 +95,7 @@ static vaddr_t stack_make(void) {
     }
     paddr_t pages[STACK_PAGES];
     struct page* list =
-        pmm_alloc_pages(STACK_PAGES, (enum pmm_flags)(PMM_STACK | PMM_NOT_INJECTED));
+        pmm_alloc_pages(STACK_PAGES, (enum pmm_flags)(PMM_STACK | PMM_ZERO | PMM_NOT_INJECTED));
     size_t i = 0;
     for (struct page* p = list; p != nullptr; p = p->next) {
         pages[i++] = page_to_paddr(p);
@@ -108,6 +109,36 @@ static vaddr_t stack_make(void) {
     return slot_low(slot);
 }
 
+static bool is_stack(vaddr_t va) {
+    return va >= ARENA_STACKS_BASE && va - ARENA_STACKS_BASE < ARENA_STACKS_BYTES;
+}
+
+size_t kstack_used(vaddr_t top) {
+    if (!is_stack(top - 1)) {
+        return 0;
+    }
+    // The lowest word is the list's while the stack is kept.
+    const volatile uint64_t* low = (const volatile uint64_t*)(top - KSTACK_BYTES);
+    const volatile uint64_t* end = (const volatile uint64_t*)top;
+    do {
+        low++;
+    } while (low < end && *low == 0);
+    return (size_t)((uintptr_t)end - (uintptr_t)low);
+}
+
+size_t kstack_deepest_unmapped(void) {
+    return atomic_load_explicit(&spare.deepest, memory_order_relaxed);
+}
+
+static void note_use(vaddr_t low) {
+    size_t used = kstack_used(low + KSTACK_BYTES);
+    size_t deepest = atomic_load_explicit(&spare.deepest, memory_order_relaxed);
+    while (used > deepest &&
+           !atomic_compare_exchange_weak_explicit(&spare.deepest, &deepest, used,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
 // Unmaps a list of at most UNMAP_BATCH stacks with one shoot-down.
 static void stacks_unmake(struct kept_stack* list) {
     struct mmu_range ranges[UNMAP_BATCH];
@@ -116,6 +147,7 @@ static void stacks_unmake(struct kept_stack* list) {
     while (list != nullptr) {
         struct kept_stack* next = list->next;
         vaddr_t low = (vaddr_t)list;
+        note_use(low);
         for (size_t i = 0; i < STACK_PAGES; i++) {
             paddr_t pa;
             enum mmu_flags flags;
@@ -225,7 +257,7 @@ void kstack_drain(void) {
 }
 
 bool kstack_is_guard(vaddr_t va) {
-    if (va < ARENA_STACKS_BASE || va - ARENA_STACKS_BASE >= ARENA_STACKS_BYTES) {
+    if (!is_stack(va)) {
         return false;
     }
     uint32_t slot = slot_of(va);

@@ -11,6 +11,7 @@
 #include <debug/command.h>
 #include <debug/ktest.h>
 #include <lib/string.h>
+#include <sched/thread.h>
 #include <vm/kernel_vm.h>
 #include <vm/kstack.h>
 #include <vm/pmm.h>
@@ -343,6 +344,35 @@ static void stacks_have_guards(struct ktest* t) {
     kstack_free(again);
 }
 KTEST(kstack, stacks_have_guards);
+
+// Not a tail call: each level keeps its frame.
+static NOINLINE uint32_t descend(uint32_t levels) {
+    volatile uint8_t room[400];
+    room[0] = (uint8_t)levels;
+    return levels == 0 ? room[0] : descend(levels - 1) + room[0];
+}
+
+static void highest_use_is_known(struct ktest* t) {
+    constexpr uint32_t levels = 20;
+    vaddr_t top = thread_current()->arch.stack_top;
+    size_t before = kstack_used(top);
+    KEXPECT(t, before > 0 && before < KSTACK_BYTES);
+    (void)descend(levels);
+    size_t after = kstack_used(top);
+    KEXPECT(t, after >= levels * 400 && after < KSTACK_BYTES);
+    KEXPECT(t, after >= before);
+    KEXPECT_EQ(t, kstack_used(KERNEL_HEAP_BASE), 0u); // nobody's stack
+    // One that nobody has had is clear but for the list's link.
+    kstack_drain();
+    vaddr_t fresh = kstack_alloc();
+    KASSERT(t, fresh != 0);
+    KEXPECT_EQ(t, kstack_used(fresh), 0u);
+    *(uint64_t*)(fresh - 5000) = 1;
+    kstack_free(fresh);
+    kstack_drain();
+    KEXPECT(t, kstack_deepest_unmapped() >= 5000);
+}
+KTEST(kstack, highest_use_is_known);
 
 static void ranges_map_and_end(struct ktest* t) {
     struct page* list = pmm_alloc_pages(5, PMM_ZERO);

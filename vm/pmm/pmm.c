@@ -21,7 +21,6 @@
 #include "pmm_ranges.h"
 #include "pmm_zone.h"
 
-constexpr uint64_t FRAMES_BELOW_4G = (uint64_t)1 << 20;
 constexpr uint32_t CACHE_CAPACITY = 96;
 constexpr uint64_t POISON_MARK = 0x706f69736f6e6564u;
 constexpr uint64_t POISON_WORD = 0xdbdbdbdbdbdbdbdbu;
@@ -117,7 +116,7 @@ static inline enum page_state page_retire(struct page* p) {
 // ---- under the PMM lock ----
 
 static struct pmm_zone* zone_of(const struct page* p) {
-    return &pmm.zone[page_frame(p) < FRAMES_BELOW_4G ? ZONE_LOW : ZONE_HIGH];
+    return &pmm.zone[page_frame(p) < ZONE_BORDER ? ZONE_LOW : ZONE_HIGH];
 }
 
 static uint64_t free_locked(void) {
@@ -458,8 +457,8 @@ struct page* pmm_adopt(paddr_t base, size_t count, enum pmm_flags flags) {
 
 // Adds [first, end) to the untouched ranges, cut at 4 GiB.
 static void untouched_add_locked(uint64_t first, uint64_t end) {
-    uint64_t cut = min(max(first, FRAMES_BELOW_4G), end);
-    pmm.taken += ranges_add(first, min(end, FRAMES_BELOW_4G), true);
+    uint64_t cut = min(max(first, ZONE_BORDER), end);
+    pmm.taken += ranges_add(first, min(end, ZONE_BORDER), true);
     pmm.taken += ranges_add(cut, end, false);
 }
 

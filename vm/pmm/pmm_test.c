@@ -22,6 +22,7 @@
 
 constexpr uint64_t MIB = 1 << 20;
 constexpr uint64_t GIB4 = 4096 * MIB;
+constexpr uint64_t BORDER_BYTES = 256 * 1024; // of RAM directly below 4 GiB
 constexpr uint64_t FRAME_TOP = (GIB4 + 64 * MIB) / PAGE_SIZE;
 
 uint32_t host_cpu;
@@ -86,7 +87,7 @@ static int machine(void** state) {
     usable(h, 1 * MIB, 30 * MIB + 5 * PAGE_SIZE, HANDOFF_MEMORY_USABLE);
     usable(h, 40 * MIB, MIB, HANDOFF_MEMORY_RESERVED);
     usable(h, 41 * MIB + 3 * PAGE_SIZE, 9 * MIB, HANDOFF_MEMORY_USABLE);
-    usable(h, GIB4, 32 * MIB, HANDOFF_MEMORY_USABLE);
+    usable(h, GIB4 - BORDER_BYTES, BORDER_BYTES + 32 * MIB, HANDOFF_MEMORY_USABLE);
     taken(h, HANDOFF_TAKEN_KERNEL, 2 * MIB, 2 * MIB);
     taken(h, HANDOFF_TAKEN_TABLES, 4 * MIB, 64 * PAGE_SIZE);
     taken(h, HANDOFF_TAKEN_RECORD, 1 * MIB, 8 * PAGE_SIZE);
@@ -298,6 +299,32 @@ static void floors(void** state) {
     run_free(&r);
 }
 
+// RAM on both sides of 4 GiB: what is asked for below it does not reach across.
+static void nothing_crosses_4_gib(void** state) {
+    (void)state;
+    struct run above = {.p = pmm_alloc_contiguous(1024, 12, PMM_VMO), .count = 1024};
+    assert_non_null(above.p);
+    frames_take(above.p, above.count);
+    run_free(&above); // no longer untouched
+    struct run low = {.list = true};
+    struct run border = {.list = true};
+    struct page* p;
+    while ((p = pmm_alloc_page(PMM_BELOW_4G)) != nullptr) {
+        frames_take(p, 1);
+        struct run* r = page_to_paddr(p).raw >= GIB4 - BORDER_BYTES ? &border : &low;
+        p->next = r->p;
+        r->p = p;
+        r->count++;
+    }
+    assert_int_equal(border.count, BORDER_BYTES / PAGE_SIZE);
+    run_free(&border);
+    pmm_drain_caches();
+    assert_null(pmm_alloc_contiguous(BORDER_BYTES / PAGE_SIZE + 1, 12, PMM_BELOW_4G));
+    run_free(&low);
+    pmm_drain_caches();
+    figures_add_up(0);
+}
+
 static void adopt_wired(void** state) {
     (void)state;
     struct pmm_stats before;
@@ -340,11 +367,9 @@ static void refusal_on_request(void** state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_requests),
-        cmocka_unit_test(every_length_contiguous),
-        cmocka_unit_test(floors),
-        cmocka_unit_test(adopt_wired),
-        cmocka_unit_test(refusal_on_request),
+        cmocka_unit_test(random_requests), cmocka_unit_test(every_length_contiguous),
+        cmocka_unit_test(floors),          cmocka_unit_test(nothing_crosses_4_gib),
+        cmocka_unit_test(adopt_wired),     cmocka_unit_test(refusal_on_request),
     };
     return cmocka_run_group_tests(tests, machine, nullptr);
 }

@@ -91,7 +91,8 @@ constexpr uint32_t RUN_SEARCH_MAX = 512;
 // How many frames from `start`, inside the free block at `block`, are free in one piece.
 static uint64_t run_length(const struct page* block, uint64_t start, uint64_t wanted) {
     uint64_t end = page_frame(block) + bit(block->order);
-    while (end - start < wanted && frame_is_backed(end) && frame_page(end)->state == PAGE_FREE) {
+    while (end - start < wanted && end != ZONE_BORDER && frame_is_backed(end) &&
+           frame_page(end)->state == PAGE_FREE) {
         end += bit(frame_page(end)->order);
     }
     return end - start;

@@ -9,6 +9,8 @@
 #include <vm/page.h>
 
 constexpr uint32_t ZONE_ORDERS = 21; // up to 4 GiB in one block
+// Where one zone ends and the next begins. RAM may lie on both sides: no run crosses it.
+constexpr uint64_t ZONE_BORDER = (uint64_t)1 << 20;
 
 struct pmm_zone {
     struct page* free[ZONE_ORDERS]; // doubly linked, not circular

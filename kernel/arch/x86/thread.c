@@ -208,6 +208,22 @@ uint64_t arch_thread_gs_base(struct thread* t) {
 }
 
 // ---- user mode ----
+// The fast path calls with two arguments on the stack, and whatever it calls stores rbp first: that
+// record is where the chain of the kernel's frames ends.
+uint64_t arch_syscall_user_frame_pointer(void) {
+    const uint64_t frame = arch_current_thread()->arch.stack_top - FRAME_SIZE;
+    const uint64_t first = frame - 2 * sizeof(uint64_t) - 2 * sizeof(uint64_t);
+    uint64_t fp = (uint64_t)__builtin_frame_address(0);
+    while (fp < first) {
+        const uint64_t next = *(const uint64_t*)fp;
+        if (next <= fp) {
+            return 0;
+        }
+        fp = next;
+    }
+    return fp == first ? *(const uint64_t*)fp : 0;
+}
+
 struct arch_user_frame* arch_thread_user_frame(struct arch_thread* t) {
     return (struct arch_user_frame*)(t->stack_top - FRAME_SIZE);
 }

@@ -19,5 +19,11 @@ constexpr size_t KSTACK_STRIDE = 8 * PAGE_SIZE; // what lies below the stack is 
 void kstack_free(vaddr_t top);            // any context; not the stack that is in use
 void kstack_drain(void);                  // unmaps all that are kept; thread context
 
+// How much of a stack was ever in use, by whoever had it: stacks are clear when they are mapped,
+// and are not cleared again. 0 if `top` is no stack of this area. It stays mapped meanwhile: the
+// caller sees to that.
+size_t kstack_used(vaddr_t top);
+size_t kstack_deepest_unmapped(void); // the most of all that were unmapped
+
 // Whether `va` lies in the guard below some stack that was handed out.
 bool kstack_is_guard(vaddr_t va);

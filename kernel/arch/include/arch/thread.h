@@ -68,4 +68,7 @@ uint64_t arch_thread_gs_base(struct thread* t);
 
 // The frame of a thread that is in the kernel (or the current one); valid while it cannot return to
 // user mode.
+// User mode's frame pointer as it was at the system call that the current thread is in. The frame
+// does not have it: the fast path leaves it to the first C function.
+uint64_t arch_syscall_user_frame_pointer(void);
 struct arch_user_frame* arch_thread_user_frame(struct arch_thread* t);
