@@ -87,11 +87,7 @@ void mapping_split_locked(struct aspace* as, struct mapping* m, vaddr_t at, stru
 }
 
 static void unmap_all(struct mapping* m, struct table_reserve* tables) {
-    UNINITIALIZED struct tlb_gather gather;
-    struct arch_aspace* arch = &m->as->arch;
-    tlb_gather_begin(&gather, arch);
-    status_t status = mmu_unmap(&gather, m->region.base, m->region.size, tables);
-    tlb_gather_commit(&gather, arch);
+    status_t status = mmu_unmap_range(&m->as->arch, m->region.base, m->region.size, tables);
     ASSERT(status == STATUS_OK); // the reserve was filled for the worst case
 }
 
@@ -128,12 +124,8 @@ void mapping_protect_locked(struct aspace* as, struct mapping* m, uint32_t perms
         if ((perms & ZX_VM_PERM_READ) == 0) {
             unmap_all(m, tables);
         } else if (!only_gains_write) {
-            UNINITIALIZED struct tlb_gather gather;
-            struct arch_aspace* arch = &m->as->arch;
-            tlb_gather_begin(&gather, arch);
-            status_t status = mmu_protect(&gather, m->region.base, m->region.size,
-                                          mapping_mmu_flags(m, false), tables);
-            tlb_gather_commit(&gather, arch);
+            status_t status = mmu_protect_range(&m->as->arch, m->region.base, m->region.size,
+                                                mapping_mmu_flags(m, false), tables);
             ASSERT(status == STATUS_OK);
         }
     }

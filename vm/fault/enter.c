@@ -33,10 +33,14 @@ static status_t replace_page(const struct mapping* m, vaddr_t va, paddr_t page,
         page_round_down(old.raw) == page.raw && (flags & access & ~old_flags) == 0) {
         return STATUS_OK;
     }
-    UNINITIALIZED struct tlb_gather gather;
-    tlb_gather_begin(&gather, arch);
-    status_t status = mmu_unmap(&gather, va, PAGE_SIZE, tables);
-    tlb_gather_commit(&gather, arch);
+    status_t status = mmu_unmap_range(arch, va, PAGE_SIZE, tables);
+    if (status == STATUS_NO_MEMORY) {
+        // It is part of a large entry, which has to be split.
+        if (!mmu_reserve_fill(tables, MMU_TABLES_PER_FAULT)) {
+            return STATUS_NO_MEMORY;
+        }
+        status = mmu_unmap_range(arch, va, PAGE_SIZE, tables);
+    }
     TRY(status);
     return map_pages(m, va, &page, 1, flags, tables);
 }

@@ -234,6 +234,66 @@ static void large_pages(struct ktest* t) {
 }
 KTEST(fault, large_pages);
 
+// A large entry that may only be read, in a mapping that has come to allow writing: the fault
+// splits it, and brings the tables for that.
+static void large_page_becomes_writable(struct ktest* t) {
+    struct test_space s;
+    KASSERT(t, test_space_enter(&s));
+    struct vmo* v;
+    vaddr_t at;
+    constexpr size_t len = 2u << 20;
+    if (vmo_create_contiguous(len, 21, &v) != STATUS_OK) {
+        test_space_leave(&s);
+        ktest_skip(t, "no contiguous 2 MiB");
+        return;
+    }
+    uint32_t how = ZX_VM_PERM_READ | 21u << ZX_VM_ALIGN_BASE;
+    KASSERT(t, test_map(&s, v, 0, len, how, &at) == STATUS_OK);
+    KEXPECT_EQ(t, test_peek(at + 5 * TEST_PAGE), 0u);
+    KEXPECT_EQ(t, vmar_protect(s.root, TEST_RW, TEST_RWX, at, len), STATUS_OK);
+    KEXPECT(t, test_put(at + 5 * TEST_PAGE, 1));
+    KEXPECT(t, test_put(at + 511 * TEST_PAGE, 2));
+    KEXPECT_EQ(t, vmo_peek(v, 5 * TEST_PAGE), 1u);
+    KEXPECT_EQ(t, vmo_peek(v, 511 * TEST_PAGE), 2u);
+    vmo_unref(v);
+    test_space_leave(&s);
+}
+KTEST(fault, large_page_becomes_writable);
+
+// Unmapping and protecting gigabytes goes in steps; the result is the same.
+static void long_ranges(struct ktest* t) {
+    struct test_space s;
+    KASSERT(t, test_space_enter(&s));
+    struct vmo* v;
+    vaddr_t at;
+    constexpr uint64_t gib = 1u << 30;
+    constexpr uint64_t places[] = {0, 16 * gib - TEST_PAGE, 16u << 20,
+                                   17 * gib + 12345 * TEST_PAGE};
+    constexpr uint64_t len = 40 * gib;
+    KASSERT(t, vmo_create(len, 0, &v) == STATUS_OK);
+    KASSERT(t, test_map(&s, v, 0, len, TEST_RW, &at) == STATUS_OK);
+    for (size_t i = 0; i < array_size(places); i++) {
+        KEXPECT(t, test_put(at + places[i], (uint8_t)(i + 1)));
+    }
+    KEXPECT_EQ(t, vmar_protect(s.root, ZX_VM_PERM_READ, TEST_RWX, at, len), STATUS_OK);
+    for (size_t i = 0; i < array_size(places); i++) {
+        KEXPECT(t, !test_put(at + places[i], 9));
+        KEXPECT_EQ(t, test_peek(at + places[i]), i + 1);
+    }
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_ZERO, 0, len), STATUS_OK);
+    for (size_t i = 0; i < array_size(places); i++) {
+        KEXPECT_EQ(t, test_peek(at + places[i]), 0u);
+    }
+    KEXPECT_EQ(t, vmar_unmap(s.root, at, len), STATUS_OK);
+    for (size_t i = 0; i < array_size(places); i++) {
+        KEXPECT_EQ(t, test_peek(at + places[i]), 0xee00u);
+    }
+    KEXPECT_EQ(t, atomic_load(&s.as->arch.table_pages), 1u);
+    vmo_unref(v);
+    test_space_leave(&s);
+}
+KTEST(fault, long_ranges);
+
 // ---- several CPUs ----
 
 enum : uint32_t { WORKERS = 4, SHARED_PAGES = 64, ROUNDS = 40 };

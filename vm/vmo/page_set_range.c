@@ -33,17 +33,17 @@ static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum e
             return;
         }
     }
-    UNINITIALIZED struct tlb_gather gather;
-    tlb_gather_begin(&gather, arch);
     if (edit != EDIT_WRITE_PROTECT) {
         // Page sets whose contents change are mapped page by page: there is nothing to split, and
         // so no table is needed.
         struct table_reserve none = {};
-        status_t status = mmu_unmap(&gather, va, len, &none);
+        status_t status = mmu_unmap_range(arch, va, len, &none);
         ASSERT(status == STATUS_OK);
-    } else {
-        mmu_write_protect(&gather, va, len);
+        return;
     }
+    UNINITIALIZED struct tlb_gather gather;
+    tlb_gather_begin(&gather, arch);
+    mmu_write_protect(&gather, va, len);
     tlb_gather_commit(&gather, arch);
 }
 

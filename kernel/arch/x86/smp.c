@@ -35,6 +35,7 @@ constexpr uint32_t BLOCK_OFFSET = 0xf00;
 constexpr uint64_t INIT_WAIT_US = 10'000;
 constexpr uint64_t STARTUP_WAIT_US = 200;
 constexpr uint64_t ONLINE_WAIT_US = 1'000'000;
+constexpr uint64_t UNDER_WAY_WAIT_US = 60'000'000;
 
 // Same layout as in trampoline.S.
 struct trampoline_block {
@@ -42,7 +43,7 @@ struct trampoline_block {
     uint64_t efer;
     uint64_t kernel_root;
     uint64_t stack;
-    struct x86_cpu* cpu;
+    struct x86_cpu* cpu; // null: taken, or nobody's
     uint64_t entry;
     struct {
         uint32_t offset;
@@ -160,6 +161,20 @@ static bool wait_online(uint32_t cpu, uint64_t us) {
     return (arch_cpus_online() & bit(cpu)) != 0;
 }
 
+// Where the parameters name their CPU; whoever exchanges it for null first has them.
+static struct x86_cpu* block_exchange(struct trampoline_block* block, struct x86_cpu* c) {
+    void* at = (char*)block + offsetof(struct trampoline_block, cpu);
+    return __atomic_exchange_n((struct x86_cpu**)at, c, __ATOMIC_SEQ_CST);
+}
+
+static void cpu_wake(uint32_t cpu, uint32_t apic_id) {
+    const uint8_t page = (uint8_t)(smp.trampoline.base >> PAGE_SHIFT);
+    lapic_send_startup(apic_id, page);
+    if (!wait_online(cpu, STARTUP_WAIT_US)) {
+        lapic_send_startup(apic_id, page); // ignored by a CPU that is under way
+    }
+}
+
 static bool cpu_start(struct trampoline_block* block, uint32_t cpu) {
     struct x86_cpu* c = cpu_create(cpu);
     if (c == nullptr) {
@@ -167,18 +182,24 @@ static bool cpu_start(struct trampoline_block* block, uint32_t cpu) {
         return false;
     }
     x86_cpu_register(cpu, c);
-    block->cpu = c;
     block->stack = c->idle->arch.stack_top - FRAME_SIZE;
-    atomic_thread_fence(memory_order_seq_cst);
-    const uint8_t page = (uint8_t)(smp.trampoline.base >> PAGE_SHIFT);
-    lapic_send_startup(c->apic_id, page);
-    if (!wait_online(cpu, STARTUP_WAIT_US)) {
-        lapic_send_startup(c->apic_id, page); // ignored by a CPU that is under way
+    (void)block_exchange(block, c);
+    cpu_wake(cpu, c->apic_id);
+    if (wait_online(cpu, ONLINE_WAIT_US)) {
+        return true;
     }
-    if (!wait_online(cpu, ONLINE_WAIT_US)) {
-        // Its block and stack stay: it may still wake up late and must find them.
+    if (block_exchange(block, nullptr) != nullptr) {
+        // It never had them. It must not wake up later and take the next one's, so it is sent back
+        // to where it waits for a start-up interrupt.
+        lapic_send_init(c->apic_id);
+        x86_delay_us(INIT_WAIT_US);
+        x86_cpu_register(cpu, nullptr);
         klog(LOG_ERROR, "cpu %u (APIC id %u) does not answer", cpu, c->apic_id);
         return false;
+    }
+    // It runs on our stack and tables already: a slow machine.
+    if (!wait_online(cpu, UNDER_WAY_WAIT_US)) {
+        panic("cpu %u (APIC id %u) stopped while it was starting", cpu, c->apic_id);
     }
     return true;
 }

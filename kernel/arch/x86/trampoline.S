@@ -66,8 +66,15 @@ x86_trampoline_64:
     .code64
     movl %ebx, %ebx
     leaq BLOCK_OFFSET(%rbx), %rbx
-    movq BLOCK_CPU(%rbx), %rdi
-    movq BLOCK_STACK(%rbx), %rsp
+    // Whose parameters these are. Once: a CPU that comes too late finds nothing and stays here.
+    xorl %edi, %edi
+    xchgq %rdi, BLOCK_CPU(%rbx)
+    testq %rdi, %rdi
+    jnz 2f
+1:  cli
+    hlt
+    jmp 1b
+2:  movq BLOCK_STACK(%rbx), %rsp
     movq BLOCK_KERNEL_ROOT(%rbx), %rsi
     movq BLOCK_ENTRY(%rbx), %rax
     jmpq *%rax

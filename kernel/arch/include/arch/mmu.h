@@ -110,6 +110,14 @@ status_t mmu_unmap(struct tlb_gather* g, vaddr_t va, size_t len, struct table_re
 // Sets the permissions of what is present there.
 status_t mmu_protect(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flags flags,
                      struct table_reserve* reserve);
+// Both for a range of any size, as a row of transactions of their own: the lock is let go after
+// each MMU_STEP_BYTES, and nothing is looked at where no table is. Nobody may enter translations in
+// the range meanwhile.
+constexpr size_t MMU_STEP_BYTES = (size_t)16 << 20;
+status_t mmu_unmap_range(struct arch_aspace* as, vaddr_t va, size_t len,
+                         struct table_reserve* reserve);
+status_t mmu_protect_range(struct arch_aspace* as, vaddr_t va, size_t len, enum mmu_flags flags,
+                           struct table_reserve* reserve);
 // Write-protects (snapshot): clears W in directory entries that the range covers fully, per PTE at
 // its edges (the CPU ANDs W over the levels). A large entry at an edge is protected whole: a write
 // fault beside the range finds that it may be mapped writable again.

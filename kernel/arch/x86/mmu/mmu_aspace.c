@@ -130,6 +130,51 @@ status_t mmu_protect(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flag
     return s;
 }
 
+// ---- in steps ----
+
+typedef status_t (*step_fn)(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flags flags,
+                            struct table_reserve* reserve);
+
+static NOINLINE status_t in_steps(struct arch_aspace* as, vaddr_t va, vaddr_t end, step_fn step,
+                                  enum mmu_flags flags, struct table_reserve* reserve) {
+    status_t s = STATUS_OK;
+    while (s == STATUS_OK && va != end) {
+        UNINITIALIZED struct tlb_gather g;
+        tlb_gather_begin(&g, as);
+        struct pt pt = {.root = root_of(as), .user = true};
+        vaddr_t stop;
+        va = pt_next_step(&pt, va, end, &stop);
+        if (va != stop) {
+            s = step(&g, va, stop - va, flags, reserve);
+        }
+        tlb_gather_commit(&g, as);
+        va = stop;
+    }
+    return s;
+}
+
+static status_t unmap_step(struct tlb_gather* g, vaddr_t va, size_t len, enum mmu_flags,
+                           struct table_reserve* reserve) {
+    return mmu_unmap(g, va, len, reserve);
+}
+
+status_t mmu_unmap_range(struct arch_aspace* as, vaddr_t va, size_t len,
+                         struct table_reserve* reserve) {
+    if (unlikely(len > MMU_STEP_BYTES)) {
+        return in_steps(as, va, va + len, unmap_step, (enum mmu_flags)0, reserve);
+    }
+    UNINITIALIZED struct tlb_gather g;
+    tlb_gather_begin(&g, as);
+    status_t s = mmu_unmap(&g, va, len, reserve);
+    tlb_gather_commit(&g, as);
+    return s;
+}
+
+status_t mmu_protect_range(struct arch_aspace* as, vaddr_t va, size_t len, enum mmu_flags flags,
+                           struct table_reserve* reserve) {
+    return in_steps(as, va, va + len, mmu_protect, flags, reserve);
+}
+
 void mmu_write_protect(struct tlb_gather* g, vaddr_t va, size_t len) {
     struct pt pt = {.root = root_of(g->as), .user = true};
     pt_write_protect(&pt, g, va, len);

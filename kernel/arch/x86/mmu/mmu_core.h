@@ -22,6 +22,10 @@ status_t pt_unmap(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
 status_t pt_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len,
                     enum mmu_flags flags, struct table_reserve* reserve);
 void pt_write_protect(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t len);
+// Where the next step of a long edit of [va, end) begins, and in *stop where it ends: what is
+// absent is skipped, a step takes MMU_STEP_BYTES at most but never ends inside an entry. Nothing
+// left: end.
+vaddr_t pt_next_step(const struct pt* pt, vaddr_t va, vaddr_t end, vaddr_t* stop);
 uint64_t pt_harvest_accessed(struct pt* pt, struct tlb_gather* g, vaddr_t va, size_t page_count);
 status_t pt_query(const struct pt* pt, vaddr_t va, paddr_t* pa, enum mmu_flags* flags);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <lib/align.h>
 #include <lib/random.h>
 
 // The lock checker is linked in and never runs here.
@@ -508,8 +509,53 @@ static void accessed_bit_races(void** state) {
     root_back();
 }
 
+// A long edit in steps: everything that is there lies in exactly one of them, none is longer than
+// it may be, none cuts an entry, and what is absent costs none.
+static void steps_cover_what_is_there(void** state) {
+    (void)state;
+    constexpr vaddr_t gib = (vaddr_t)1 << 30;
+    static const vaddr_t pages[] = {0x20'0000,        0x20'1000,
+                                    0xff'f000,        0x100'0000,
+                                    5 * gib - 0x1000, 7 * gib + 12345 * (vaddr_t)PAGE_SIZE,
+                                    600 * gib};
+    constexpr enum mmu_flags rw = (enum mmu_flags)(MMU_USER | MMU_READ | MMU_WRITE);
+    root_new();
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        paddr_t pa = {(i + 1) * PAGE_SIZE};
+        assert_int_equal(pt_map_pages(&pt, pages[i], &pa, 1, rw, false, &spare), STATUS_OK);
+    }
+    assert_int_equal(pt_map_run(&pt, 5 * gib, (paddr_t){8 * gib}, gib, rw, 2, &spare), STATUS_OK);
+    const vaddr_t starts[] = {0x20'0000,
+                              0x100'0000,
+                              5 * gib - 0x1000 - 511 * 0x1000,
+                              5 * gib,
+                              7 * gib + align_down((vaddr_t)12345 * PAGE_SIZE, 0x20'0000),
+                              600 * gib};
+    constexpr vaddr_t end = (vaddr_t)1 << 47;
+    size_t n = 0;
+    for (vaddr_t va = 0x20'0000; va != end;) {
+        vaddr_t stop;
+        va = pt_next_step(&pt, va, end, &stop);
+        if (va != end) {
+            assert_true(n < sizeof(starts) / sizeof(starts[0]));
+            assert_int_equal(va, starts[n]);
+            assert_int_equal(stop, va == 5 * gib ? 6 * gib
+                                                 : align_down(va, MMU_STEP_BYTES) + MMU_STEP_BYTES);
+            n++;
+        }
+        struct tlb_gather g = {};
+        struct table_reserve none = {};
+        assert_int_equal(pt_unmap(&pt, &g, va, stop - va, &none), STATUS_OK);
+        tables_back(g.free_tables);
+        va = stop;
+    }
+    assert_int_equal(n, sizeof(starts) / sizeof(starts[0]));
+    root_back(); // nothing is left
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_cover_what_is_there),
         cmocka_unit_test(bits_of_leaves),
         cmocka_unit_test(random_edits),
         cmocka_unit_test(snapshot_of_large_mapping),

@@ -40,6 +40,31 @@ static vaddr_t entry_end(vaddr_t va, vaddr_t end, uint32_t level) {
     return min(next - 1, end - 1) + 1; // the last entry of all ends at 2^64
 }
 
+// ---- steps ----
+
+vaddr_t pt_next_step(const struct pt* pt, vaddr_t va, vaddr_t end, vaddr_t* stop) {
+    while (va != end) {
+        const pte_t* table = pt->root;
+        uint32_t level = PT_TOP;
+        pte_t e;
+        while (((e = table[level_index(va, level)]) & PTE_PRESENT) != 0 && level > 1 &&
+               (level == PT_TOP || !pte_is_leaf(e, level))) {
+            table = pte_table(e);
+            level--;
+        }
+        if ((e & PTE_PRESENT) != 0) {
+            // A page table or a large entry. Steps are aligned to more than 2 MiB; an entry of
+            // 1 GiB begins where one of them does.
+            vaddr_t next = align_down(va, MMU_STEP_BYTES) + MMU_STEP_BYTES;
+            *stop = min(max(next, entry_end(va, end, level)), end);
+            return va;
+        }
+        va = entry_end(va, end, level);
+    }
+    *stop = end;
+    return end;
+}
+
 // ---- unmap ----
 
 struct edit {
