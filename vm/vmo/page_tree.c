@@ -32,7 +32,15 @@ page_slot_t page_tree_lookup(const struct page_tree* t, uint64_t index, bool* ex
 // Bit i: slots[i] is a page with one reference.
 static uint64_t unshared_pages(const page_slot_t slots[], uint32_t count) {
     uint64_t own = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t i = 0;
+    // Mostly all of them are.
+    while (i < count && page_slot_is_page(slots[i]) && !page_is_shared(page_slot_page(slots[i]))) {
+        i++;
+    }
+    if (i != 0) {
+        own = UINT64_MAX >> (PAGE_NODE_SLOTS - i);
+    }
+    for (; i < count; i++) {
         if (page_slot_is_page(slots[i])) {
             own |= (uint64_t)!page_is_shared(page_slot_page(slots[i])) << i;
         }
