@@ -165,6 +165,10 @@ KCOMMAND("crash", "stack|null|assert|panic: end the kernel that way", crash);
 static int log_tail(int, const struct text_span*) {
     struct log_record r;
     for (uint64_t from = 0; log_read(from, &r); from = r.sequence + 1) {
+        for (size_t i = 0; i < r.length; i++) {
+            r.data[i] = r.data[i] != '\0' ? r.data[i] : '?';
+        }
+        text_make_printable(r.data, r.length);
         kprintf("%8lu %10ld us  %.*s\n", (unsigned long)r.sequence, (long)(r.time_ns / 1000),
                 (int)r.length, r.data);
     }

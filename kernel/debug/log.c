@@ -154,12 +154,28 @@ static void debug_sink(void*, const char* text, size_t length) {
     early_console_write_debug(text, length);
 }
 
+// What came from programs must not forge lines or steer the terminal; the ring keeps it as it is.
+static void put_printable(fmt_sink_fn sink, const char* text, size_t length) {
+    char part[64];
+    while (length > 0) {
+        size_t n = min(length, sizeof(part));
+        for (size_t i = 0; i < n; i++) {
+            part[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        }
+        sink(nullptr, part, n);
+        text += n;
+        length -= n;
+    }
+}
+
 static void print_record(const struct log_record* r, fmt_sink_fn sink) {
     const unsigned long us = (unsigned long)(r->time_ns / 1000);
     irq_state_t state;
     bool locked = console_lock(&state);
-    fmt_write(sink, nullptr, "[%5lu.%06lu] %s%.*s\n", us / 1'000'000, us % 1'000'000,
-              severity_tag(r->severity), (int)r->length, r->data);
+    fmt_write(sink, nullptr, "[%5lu.%06lu] %s", us / 1'000'000, us % 1'000'000,
+              severity_tag(r->severity));
+    put_printable(sink, r->data, r->length);
+    sink(nullptr, "\n", 1);
     console_unlock(state, locked);
 }
 

@@ -224,3 +224,11 @@ char* strchr(const char* text, int ch) {
         }
     }
 }
+
+void text_make_printable(char* text, size_t len) {
+    for (size_t i = 0; i < len && text[i] != '\0'; i++) {
+        if (text[i] < ' ' || text[i] > '~') {
+            text[i] = '?';
+        }
+    }
+}

@@ -187,8 +187,21 @@ static void test_str_copy(void**) {
     assert_string_equal(buf, "");
 }
 
+static void test_printable(void**) {
+    char text[] = "a \x1b[2J\n\x1e~\x7f\x80\xc2\x9b\xff";
+    text_make_printable(text, sizeof(text));
+    assert_string_equal(text, "a ?[2J??~?????");
+    char open[4] = {'\n', '\n', '\n', '\n'};
+    text_make_printable(open, 3);
+    assert_memory_equal(open, "???\n", 4);
+    char ended[4] = {'a', '\0', '\n', '\0'};
+    text_make_printable(ended, 4);
+    assert_int_equal(ended[2], '\n');
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_printable),
         cmocka_unit_test(test_memmove_overlap),
         cmocka_unit_test(test_memcpy_exact_blocks),
         cmocka_unit_test(test_memcpy_leaves_neighbours),

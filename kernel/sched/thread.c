@@ -403,6 +403,7 @@ void thread_dump_all(print_fn print) {
     struct snapshot s;
     size_t deepest = sched_hook_stack_deepest();
     for (uint64_t after = 0; next_snapshot(after, &s); after = s.tid) {
+        text_make_printable(s.name, sizeof(s.name)); // a program may have chosen it
         print("%8lu %4u %4u %-9s %14ld %10lu %6lu %s\n", (unsigned long)s.tid, s.cpu, s.priority,
               state_names[s.state], (long)(s.runtime_ns / 1000), (unsigned long)s.switches,
               (unsigned long)s.stack_used, s.name);

@@ -44,6 +44,7 @@ void object_init(struct object* o, const struct object_ops* ops, spinlock_t* sha
     list_init(&o->observers);
     o->next_handleless = nullptr;
     atomic_store_explicit(&o->handleless_queued, false, memory_order_relaxed);
+    o->async_waits = 0;
     o->koid = koid_new();
     atomic_fetch_add_explicit(&objects.live[ops->type], 1, memory_order_relaxed);
 }

@@ -24,7 +24,7 @@ struct port_state {
     struct list packets; // struct port_packet, oldest first
     struct list waiters; // struct port_waiter
     struct list pending; // struct async_wait, by port_node
-    uint32_t pending_count;
+    uint32_t waits;      // asynchronous waits: pending, or with their packet in `packets`
     uint32_t user_packets;
     bool closed;
 };
@@ -162,7 +162,7 @@ status_t port_create(uint32_t options, struct port** out) {
     list_init(&s->packets);
     list_init(&s->waiters);
     list_init(&s->pending);
-    s->pending_count = 0;
+    s->waits = 0;
     s->user_packets = 0;
     s->closed = false;
     *out = p;
@@ -186,19 +186,26 @@ static bool is_user(const struct port_packet* packet) {
     return packet->packet.type == ZX_PKT_TYPE_USER;
 }
 
+// A packet leaves the port: taken, or dropped.
+static void uncount_locked(struct port* p, const struct port_packet* packet) TA_REQ(p->lock) {
+    port_state(p)->user_packets -= is_user(packet);
+    port_state(p)->waits -= packet->packet.type == ZX_PKT_TYPE_SIGNAL_ONE;
+}
+
 static void queue_locked(struct port* p, struct port_packet* packet, struct wake_list* wl)
     TA_REQ(p->lock) {
     struct port_state* s = port_state(p);
     struct list_node* n;
+    s->user_packets += is_user(packet);
     while ((n = list_pop_front(&s->waiters)) != nullptr) {
         struct port_waiter* w =
             container_of(container_of(n, struct waiter, node), struct port_waiter, waiter);
         w->packet = packet;
         if (wake_list_add(wl, &w->waiter, STATUS_OK)) {
+            uncount_locked(p, packet);
             return;
         }
     }
-    s->user_packets += is_user(packet);
     list_push_back(&s->packets, &packet->node);
 }
 
@@ -263,7 +270,7 @@ status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out) {
     struct list_node* n = list_pop_front(&s->packets);
     if (n != nullptr) {
         packet = container_of(n, struct port_packet, node);
-        s->user_packets -= is_user(packet);
+        uncount_locked(p, packet);
     } else if (deadline_ns > 0 && !closed) {
         waiter_init(&w.waiter);
         list_push_back(&s->waiters, &w.waiter.node);
@@ -305,7 +312,7 @@ static struct port* unlink_from_port(struct async_wait* a) {
     struct port* p = a->port;
     spin_acquire(&p->lock);
     list_remove(&a->port_node);
-    port_state(p)->pending_count--;
+    port_state(p)->waits--;
     spin_release(&p->lock);
     return p;
 }
@@ -318,6 +325,7 @@ static void async_matched(struct observer* ob, zx_signals_t observed, struct wak
     if ((a->options & (ZX_WAIT_ASYNC_TIMESTAMP | ZX_WAIT_ASYNC_BOOT_TIMESTAMP)) != 0) {
         signal->timestamp = clock_monotonic_ns();
     }
+    a->object->async_waits--;
     struct port* p = a->port;
     // One step: port_cancel_key(), which does not know the object, finds it pending or queued.
     spin_acquire(&p->lock);
@@ -335,6 +343,7 @@ static void async_matched(struct observer* ob, zx_signals_t observed, struct wak
 
 static void async_canceled(struct observer* ob, zx_signals_t, struct wake_list*) {
     struct async_wait* a = container_of(ob, struct async_wait, observer);
+    a->object->async_waits--;
     struct port* p = unlink_from_port(a);
     async_wait_release(&a->packet);
     object_unref(&p->base);
@@ -368,14 +377,16 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     spin_acquire(object_lock(o));
     spin_acquire(&p->lock);
     struct port_state* s = port_state(p);
-    bool full = s->pending_count >= PORT_PENDING_MAX;
-    bool refused = s->closed || full;
+    bool full = s->waits >= PORT_WAITS_MAX;
+    bool crowded = o->async_waits >= OBJECT_ASYNC_WAITS_MAX;
+    bool refused = s->closed || full || crowded;
     if (!refused) {
         list_push_back(&s->pending, &a->port_node);
-        s->pending_count++;
+        s->waits++;
     }
     spin_release(&p->lock);
     if (!refused) {
+        o->async_waits++;
         object_add_observer(o, &a->observer, (options & ZX_WAIT_ASYNC_EDGE) != 0, &wl);
         // `a` may be gone already if it matched at once; the target tells whether the handle still
         // stands.
@@ -389,7 +400,7 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
     if (refused) {
         async_wait_release(&a->packet);
         object_unref(&p->base);
-        return full ? STATUS_NO_RESOURCES : STATUS_BAD_HANDLE;
+        return full ? STATUS_NO_RESOURCES : crowded ? STATUS_UNAVAILABLE : STATUS_BAD_HANDLE;
     }
     return closed ? STATUS_BAD_HANDLE : STATUS_OK;
 }
@@ -426,7 +437,7 @@ static size_t remove_queued(struct port* p, bool any_source, const void* identit
         bool matches = any_source || (packet->source != nullptr && packet->source == identity);
         if (matches && packet->packet.key == key) {
             list_remove(n);
-            s->user_packets -= is_user(packet);
+            uncount_locked(p, packet);
             list_push_back(&dropped, n);
             removed++;
         }

@@ -10,6 +10,7 @@
 #include <arch/thread.h>
 #include <arch/user_copy.h>
 #include <debug/log.h>
+#include <lib/string.h>
 #include <locking/mutex.h>
 #include <object/process.h>
 #include <object/thread_object.h>
@@ -80,6 +81,7 @@ static bool find_module(struct vmar* root, vaddr_t pc, uint32_t* regions_left, s
 static void print_frame(struct vmar* root, uint32_t n, vaddr_t pc, uint32_t* regions_left) {
     UNINITIALIZED struct module m;
     if (root != nullptr && find_module(root, pc, regions_left, &m)) {
+        text_make_printable(m.name, sizeof(m.name));
         kprintf("{{{bt:%u:0x%lx:%s}}}\n", n, pc - m.base, m.name[0] != '\0' ? m.name : "?");
     } else {
         kprintf("{{{bt:%u:0x%lx:?}}}\n", n, pc);
@@ -118,6 +120,8 @@ static void print_header(const char* what) {
     char thread[ZX_MAX_NAME_LEN];
     process_get_name(process_current(), process);
     thread_object_get_name(thread_object_current(), thread);
+    text_make_printable(process, sizeof(process));
+    text_make_printable(thread, sizeof(thread));
     kprintf("crash: %s in process %s (%lu) thread %s (%lu)\n", what, process,
             process_object(process_current())->koid, thread, thread_current()->tid);
 }

@@ -3,16 +3,20 @@
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
+#include <zircon/syscalls/object.h>
 #include <zircon/syscalls/system.h>
 
 #include <arch/cpu.h>
 #include <arch/power.h>
 #include <debug/command.h>
+#include <debug/init.h>
 #include <debug/log.h>
 #include <object/cprng.h>
 #include <object/job.h>
 #include <object/system_event.h>
 #include <platform/uart.h>
+#include <sched/deferred.h>
+#include <sched/wait_queue.h>
 #include <vm/heap.h>
 
 // ---- random numbers ----
@@ -116,10 +120,58 @@ status_t sys_debug_send_command(struct resource*, const char __user* buffer, siz
     return kcommand_run(line, buffer_size);
 }
 
-// Does not wait: nothing typed is no error, and 0 bytes.
+// Who waits for input. The UART's interrupt queues `arrived`, which counts and wakes; a reader that
+// finds nothing waits only if the count is still what it was before it looked.
+static struct {
+    struct wait_queue readers;
+    _Atomic(uint32_t) arrivals; // changed under the queue's lock
+    struct deferred arrived;
+} input;
+
+static void input_arrived(struct deferred*) {
+    struct wake_list wl;
+    wake_list_begin(&wl);
+    irq_state_t state = spin_acquire_irq(&input.readers.lock);
+    atomic_fetch_add_explicit(&input.arrivals, 1, memory_order_release);
+    (void)wait_queue_wake(&input.readers, &wl, UINT32_MAX, STATUS_OK);
+    spin_release_irq(&input.readers.lock, state);
+    wake_list_flush(&wl);
+}
+
+static void input_interrupt(void) {
+    deferred_queue(&input.arrived);
+}
+
+static void input_init(void) {
+    wait_queue_init(&input.readers);
+    input.arrived.fn = input_arrived;
+    uart_set_receive_hook(input_interrupt);
+}
+INIT_HOOK(INIT_OBJECTS, input_init);
+
+// Until something may be there. Outside the analysis: the lock passes to wait_block().
+static status_t input_wait(uint32_t seen) TA_OFF {
+    irq_state_t state = spin_acquire_irq(&input.readers.lock);
+    if (atomic_load_explicit(&input.arrivals, memory_order_relaxed) != seen) {
+        spin_release_irq(&input.readers.lock, state);
+        return STATUS_OK;
+    }
+    return wait_block(&input.readers, state, TIME_INFINITE, WAIT_INTERRUPTIBLE,
+                      ZX_THREAD_STATE_BLOCKED_INTERRUPT >> 8);
+}
+
 status_t sys_debug_read(struct resource*, void __user* buffer, size_t buffer_size, size_t* actual) {
     UNINITIALIZED char chunk[CONSOLE_CHUNK];
-    size_t got = uart_read(chunk, min(buffer_size, sizeof(chunk)));
+    size_t want = min(buffer_size, sizeof(chunk));
+    size_t got = 0;
+    while (want != 0) {
+        uint32_t seen = atomic_load_explicit(&input.arrivals, memory_order_acquire);
+        got = uart_read(chunk, want);
+        if (got != 0) {
+            break;
+        }
+        TRY(input_wait(seen));
+    }
     *actual = got;
     return arch_copy_to_user(buffer, chunk, got) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
 }

@@ -12,6 +12,9 @@
 static bool print_task(void*, const struct task* task) {
     char name[ZX_MAX_NAME_LEN] = "";
     (void)zx_object_get_property(task->handle, ZX_PROP_NAME, name, sizeof(name));
+    for (char* c = name; *c != '\0'; c++) {
+        *c = *c >= ' ' && *c <= '~' ? *c : '?'; // programs choose their names
+    }
     int indent = 2 * (int)task->depth;
     zx_info_task_stats_t stats;
     if (task->is_job) {

@@ -1,6 +1,3 @@
-// zx_debug_read does not wait and its handle has nothing to wait on, so the reader looks once in
-// POLL_PERIOD.
-//
 // Two threads share a ring: the reader fills it, the main thread empties it. The event's signals
 // say what is new: DATA that the ring may have grown, SIGNALED that control-C came while a program
 // ran (what was typed before it is then dropped).
@@ -13,8 +10,6 @@
 
 #include <jacinth/startup.h>
 #include <zircon/syscalls.h>
-
-constexpr zx_duration_t POLL_PERIOD = 10'000'000;
 
 constexpr char CONTROL_C = 0x03;
 constexpr char CONTROL_D = 0x04;
@@ -66,11 +61,7 @@ static void read_forever(uintptr_t, uintptr_t) {
         for (size_t i = 0; i < got; i++) {
             take(chunk[i]);
         }
-        if (got > 0) {
-            (void)zx_object_signal(console.event, 0, DATA);
-        } else {
-            (void)zx_nanosleep(zx_deadline_after(POLL_PERIOD));
-        }
+        (void)zx_object_signal(console.event, 0, DATA);
     }
     zx_thread_exit();
 }

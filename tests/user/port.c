@@ -244,7 +244,23 @@ CASE(async_errors) {
 
 CHILD(observe_for_ever) {
     zx_handle_t port = utest_port();
+    zx_handle_t event = ZX_HANDLE_INVALID;
+    for (uint32_t i = 0; i < 200000; i++) {
+        if (i % 1000 == 0) {
+            event = utest_event();
+        }
+        if (zx_object_wait_async(event, port, i, ZX_EVENT_SIGNALED, 0) != ZX_OK) {
+            return 1;
+        }
+    }
+    return 2;
+}
+
+// Packets that nobody takes count as well.
+CHILD(observe_what_is_there) {
+    zx_handle_t port = utest_port();
     zx_handle_t event = utest_event();
+    EXPECT_OK(zx_object_signal(event, 0, ZX_EVENT_SIGNALED));
     for (uint32_t i = 0; i < 200000; i++) {
         if (zx_object_wait_async(event, port, i, ZX_EVENT_SIGNALED, 0) != ZX_OK) {
             return 1;
@@ -253,9 +269,60 @@ CHILD(observe_for_ever) {
     return 2;
 }
 
-// A signal walks all waits of its object: there is a limit.
 CASE_WITHIN(too_many_observers, 60) {
     EXPECT_EQ(utest_child_run("observe_for_ever"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    EXPECT_EQ(utest_child_run("observe_what_is_there"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+}
+
+// Waits and packets that are gone leave room for others.
+CASE(waits_come_and_go) {
+    zx_handle_t port = utest_port();
+    zx_handle_t event = utest_event();
+    for (uint32_t i = 0; i < 20000; i++) {
+        EXPECT_OK(zx_object_wait_async(event, port, 1, ZX_EVENT_SIGNALED, 0));
+        if (i % 2 == 0) {
+            EXPECT_OK(zx_port_cancel(port, event, 1));
+            continue;
+        }
+        EXPECT_OK(zx_object_signal(event, 0, ZX_EVENT_SIGNALED));
+        if (i % 3 == 0) {
+            EXPECT_OK(zx_port_cancel_key(port, 0, 1));
+        } else {
+            EXPECT_OK(zx_port_wait(port, 0, nullptr));
+        }
+        EXPECT_OK(zx_object_signal(event, ZX_EVENT_SIGNALED, 0));
+    }
+    EXPECT_CLOSE(event);
+    EXPECT_CLOSE(port);
+}
+
+// A signal walks all waits of its object: there is a limit, whatever ports they came through. It
+// does not keep threads from waiting, and what is closed or signalled gives its place back.
+CASE(too_many_on_one_object) {
+    zx_handle_t port[2] = {utest_port(), utest_port()};
+    zx_handle_t event = utest_event();
+    zx_handle_t copy;
+    EXPECT_OK(zx_handle_duplicate(event, ZX_RIGHT_SAME_RIGHTS, &copy));
+    uint32_t count = 0;
+    zx_status_t status;
+    while ((status = zx_object_wait_async(count == 0 ? copy : event, port[count % 2], count,
+                                          ZX_EVENT_SIGNALED, 0)) == ZX_OK) {
+        EXPECT(++count <= 10000);
+    }
+    EXPECT_STATUS(status, ZX_ERR_UNAVAILABLE);
+    EXPECT(count >= 1000);
+    EXPECT_STATUS(zx_object_wait_one(event, ZX_EVENT_SIGNALED, utest_after_ms(1), nullptr),
+                  ZX_ERR_TIMED_OUT);
+    EXPECT_CLOSE(copy);
+    EXPECT_OK(zx_object_wait_async(event, port[0], 0, ZX_EVENT_SIGNALED, 0));
+    EXPECT_STATUS(zx_object_wait_async(event, port[0], 0, ZX_EVENT_SIGNALED, 0),
+                  ZX_ERR_UNAVAILABLE);
+    EXPECT_OK(zx_object_signal(event, 0, ZX_EVENT_SIGNALED));
+    EXPECT_OK(zx_object_signal(event, ZX_EVENT_SIGNALED, 0));
+    EXPECT_OK(zx_object_wait_async(event, port[1], 0, ZX_EVENT_SIGNALED, 0));
+    EXPECT_CLOSE(port[0]);
+    EXPECT_CLOSE(port[1]);
+    EXPECT_CLOSE(event);
 }
 
 // Registrations are independent of each other, equal ones too.

@@ -141,6 +141,18 @@ CASE(kill_unstarted) {
     EXPECT_CLOSE(process);
 }
 
+// Names with a marker of the tests in them: as the crash report shows them they are none.
+CHILD(forged_name) {
+    static const char name[] = "\n\x1e[test] user a.b fail x\n";
+    EXPECT_OK(zx_object_set_property(zx_process_self(), ZX_PROP_NAME, name, sizeof(name) - 1));
+    EXPECT_OK(zx_object_set_property(zx_thread_self(), ZX_PROP_NAME, name, sizeof(name) - 1));
+    __builtin_trap();
+}
+
+CASE(forged_name) {
+    EXPECT_EQ(utest_child_run("forged_name"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+}
+
 CASE(kill_rights) {
     zx_handle_t root;
     zx_handle_t process = empty(&root);

@@ -126,6 +126,36 @@ CASE(wrong_resource) {
     EXPECT_CLOSE(power);
 }
 
+// Waits for what nobody types.
+CHILD(reads_the_console) {
+    zx_handle_t debug;
+    EXPECT_OK(zx_object_wait_one(channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr));
+    EXPECT_OK(zx_channel_read(channel, 0, nullptr, &debug, 0, 1, nullptr, nullptr));
+    char text[8];
+    size_t actual = 9;
+    EXPECT_OK(zx_debug_read(debug, text, 0, &actual)); // nothing asked for, nothing to wait for
+    EXPECT_EQ(actual, 0);
+    EXPECT_OK(zx_channel_write(channel, 0, nullptr, 0, nullptr, 0));
+    return zx_debug_read(debug, text, sizeof(text), &actual);
+}
+
+CASE(debug_read_waits) {
+    struct utest_child c;
+    zx_handle_t debug = part(ZX_RSRC_SYSTEM_DEBUG_BASE);
+    utest_child_start(&c, "reads_the_console", ZX_HANDLE_INVALID);
+    EXPECT_OK(zx_channel_write(c.channel, 0, nullptr, 0, &debug, 1));
+    EXPECT_OK(zx_object_wait_one(c.channel, ZX_CHANNEL_READABLE, utest_after_ms(10000), nullptr));
+    zx_koid_t koid;
+    zx_handle_t thread;
+    EXPECT_OK(zx_object_get_info(c.process, ZX_INFO_PROCESS_THREADS, &koid, sizeof(koid), nullptr,
+                                 nullptr));
+    EXPECT_OK(zx_object_get_child(c.process, koid, ZX_RIGHT_SAME_RIGHTS, &thread));
+    utest_thread_reach(thread, ZX_THREAD_STATE_BLOCKED_INTERRUPT);
+    EXPECT_CLOSE(thread);
+    EXPECT_OK(zx_task_kill(c.process));
+    EXPECT_EQ(utest_child_join(&c), ZX_TASK_RETCODE_SYSCALL_KILL);
+}
+
 CASE(statistics) {
     zx_handle_t info = part(ZX_RSRC_SYSTEM_INFO_BASE);
     zx_info_kmem_stats_t mem;

@@ -68,6 +68,7 @@ struct object {
     zx_koid_t koid;      // immutable
     spinlock_t own_lock; // unused by peers that share one
     _Atomic(bool) handleless_queued;
+    uint16_t async_waits; // how many of `observers` are asynchronous waits (port.c); under lock
 };
 
 void op_none(struct object* o);

@@ -20,8 +20,10 @@ struct port_packet {
 
 // User packets one port may hold.
 constexpr uint32_t PORT_USER_PACKETS_MAX = 2048;
-// Asynchronous waits one port may have pending: a signal walks all that its object has.
-constexpr uint32_t PORT_PENDING_MAX = 50'000;
+// Asynchronous waits one port may have, from the call until their packet is taken.
+constexpr uint32_t PORT_WAITS_MAX = 16'384;
+// Asynchronous waits one object may have pending, of all ports: a signal walks them under its lock.
+constexpr uint16_t OBJECT_ASYNC_WAITS_MAX = 4096;
 
 status_t port_create(uint32_t options, struct port** out);
 [[nodiscard]] struct port* port_from_object(struct object* o);
@@ -40,7 +42,7 @@ bool port_unqueue_packet(struct port* p, struct port_packet* packet);
 status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out);
 
 // Registers an asynchronous wait. NO_MEMORY. BAD_HANDLE: the handle was closed meanwhile.
-// NO_RESOURCES: the port has PORT_PENDING_MAX of them.
+// NO_RESOURCES: the port has PORT_WAITS_MAX of them. UNAVAILABLE: the object has its maximum.
 struct wait_target;
 status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t key,
                          uint32_t options);

@@ -23,6 +23,10 @@ int strcmp(const char* a, const char* b);
 int strncmp(const char* a, const char* b, size_t max);
 char* strchr(const char* text, int ch);
 
+// Replaces what a terminal might act on by '?': everything that is not printable ASCII, up to a
+// terminator or `len`. For names that programs choose, before the kernel prints them.
+void text_make_printable(char* text, size_t len);
+
 // Copies as much of src as fits into dst[cap], always terminates when cap > 0, and returns the
 // number of characters copied without the terminator. Truncation shows as src[result] != 0.
 size_t str_copy(char* dst, size_t cap, const char* src);
