@@ -13,7 +13,8 @@ struct resource {
     uint64_t range_base;
     uint64_t range_size;
     bool exclusive;
-    bool root;
+    struct resource*
+        parent; // with a reference: a range stays taken while parts of it are; null: a root
     char name[ZX_MAX_NAME_LEN];
     struct list_node link; // in `all`, under its lock
 };
@@ -30,8 +31,14 @@ static struct resource* resource_of(struct object* o) {
 }
 
 static void resource_destroy(struct object* o) {
-    MUTEX_GUARD(&all.lock);
-    list_remove(&resource_of(o)->link);
+    struct resource* r = resource_of(o);
+    {
+        MUTEX_GUARD(&all.lock);
+        list_remove(&r->link);
+    }
+    if (r->parent != nullptr) {
+        object_unref(&r->parent->base);
+    }
 }
 
 static void resource_free_memory(struct object* o) {
@@ -63,14 +70,24 @@ static struct resource* resource_new(zx_rsrc_kind_t kind, uint64_t base, uint64_
     return r;
 }
 
-// Whether a new resource may stand beside those that exist.
+static bool is_above(const struct resource* r, const struct resource* fresh) {
+    const struct resource* above = fresh->parent;
+    while (above != nullptr && above != r) {
+        above = above->parent;
+    }
+    return above == r;
+}
+
+// Whether a new resource may stand beside those that exist. Those it is made of do not count: who
+// has a range to himself may give away parts of it, also to one to himself.
 static bool fits_locked(const struct resource* fresh) TA_REQ(all.lock) {
     list_for_each(n, &all.list) {
         const struct resource* r = container_of(n, struct resource, link);
         bool overlaps =
             r->kind == fresh->kind &&
             ranges_overlap(r->range_base, r->range_size, fresh->range_base, fresh->range_size);
-        if (overlaps && !r->root && (r->exclusive || fresh->exclusive)) {
+        if (overlaps && r->parent != nullptr && (r->exclusive || fresh->exclusive) &&
+            !is_above(r, fresh)) {
             return false;
         }
     }
@@ -79,7 +96,7 @@ static bool fits_locked(const struct resource* fresh) TA_REQ(all.lock) {
 
 static status_t publish(struct resource* r) {
     MUTEX_GUARD(&all.lock);
-    if (!r->root && !fits_locked(r)) {
+    if (r->parent != nullptr && !fits_locked(r)) {
         return STATUS_NOT_FOUND;
     }
     object_init(&r->base, &resource_ops, nullptr, 0);
@@ -93,7 +110,6 @@ status_t resource_create_root(zx_rsrc_kind_t kind, uint64_t base, uint64_t size,
     if (r == nullptr) {
         return STATUS_NO_MEMORY;
     }
-    r->root = true;
     *out = r;
     return publish(r);
 }
@@ -115,11 +131,13 @@ status_t resource_create(struct resource* parent, uint32_t options, uint64_t bas
         return STATUS_NO_MEMORY;
     }
     r->exclusive = (flags & ZX_RSRC_FLAG_EXCLUSIVE) != 0;
+    r->parent = parent;
     status_t status = publish(r);
     if (status != STATUS_OK) {
         slab_free(&resource_cache, r);
         return status;
     }
+    (void)object_ref(&parent->base);
     *out = r;
     return STATUS_OK;
 }

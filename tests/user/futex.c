@@ -78,6 +78,46 @@ CASE(wake) {
     EXPECT_OK(zx_futex_wake(&word, 1)); // nobody: fine
 }
 
+// ---- the end that writes, wakes and closes ----
+
+struct leaver {
+    zx_futex_t* word;
+    zx_handle_t close;
+};
+
+static void leave(void* arg) {
+    struct leaver* l = arg;
+    zx_futex_wake_handle_close_thread_exit(l->word, 1, 7, l->close);
+}
+
+CASE(wake_close_exit) {
+    static zx_futex_t word;
+    word = 0;
+    struct waiter w;
+    struct utest_thread waiting;
+    struct utest_thread leaving;
+    start(&waiting, &w, &word, ZX_HANDLE_INVALID);
+    struct utest_pair pair = utest_eventpair();
+    struct leaver l = {.word = &word, .close = pair.b};
+    utest_thread_start(&leaving, leave, &l);
+    utest_thread_join(&waiting);
+    EXPECT_STATUS(w.status, ZX_OK);
+    EXPECT_EQ(word, 7);
+    utest_thread_join(&leaving);
+    EXPECT_EQ(utest_signals(pair.a, ZX_EVENTPAIR_PEER_CLOSED), ZX_EVENTPAIR_PEER_CLOSED);
+    EXPECT_CLOSE(pair.a);
+    // It ends whatever becomes of the steps before.
+    FOR_BAD_POINTERS(p, UTEST_WRITE, sizeof(zx_futex_t)) {
+        l = (struct leaver){.word = p, .close = ZX_HANDLE_INVALID};
+        utest_thread_start(&leaving, leave, &l);
+        utest_thread_join(&leaving);
+    }
+    l = (struct leaver){.word = &word, .close = utest_stale_handle()};
+    utest_thread_start(&leaving, leave, &l);
+    utest_thread_join(&leaving);
+    EXPECT_EQ(word, 7);
+}
+
 CASE(requeue) {
     static zx_futex_t from;
     static zx_futex_t to;

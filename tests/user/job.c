@@ -205,6 +205,27 @@ CHILD(wrong_object) {
     return zx_timer_cancel(zx_process_self()) == ZX_ERR_WRONG_TYPE ? 40 : 41;
 }
 
+// Memory that is writable and executable at once, by mapping and by protecting.
+CHILD(map_wx) {
+    constexpr size_t LEN = 4096;
+    constexpr zx_vm_option_t RWX = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE;
+    zx_handle_t data;
+    zx_handle_t vmo;
+    zx_vaddr_t at;
+    EXPECT_OK(zx_vmo_create(LEN, 0, &data));
+    EXPECT_OK(zx_vmo_replace_as_executable(data, ZX_HANDLE_INVALID, &vmo));
+    zx_status_t mapped = zx_vmar_map(zx_vmar_root_self(), RWX, 0, vmo, 0, LEN, &at);
+    EXPECT_OK(
+        zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, vmo, 0, LEN, &at));
+    zx_status_t protected = zx_vmar_protect(zx_vmar_root_self(), RWX, at, LEN);
+    // One after the other is what programs that make code do.
+    EXPECT_OK(zx_vmar_protect(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_EXECUTE, at, LEN));
+    if (mapped == ZX_OK && protected == ZX_OK) {
+        return 41;
+    }
+    return mapped == ZX_ERR_ACCESS_DENIED && protected == ZX_ERR_ACCESS_DENIED ? 40 : 42;
+}
+
 static int64_t run_in(zx_handle_t job, const char* child) {
     struct utest_child c;
     utest_child_start(&c, child, job);
@@ -235,6 +256,12 @@ CASE_WITHIN(policy_actions, 60) {
     EXPECT_EQ(run_with(ZX_POL_WRONG_OBJECT, ZX_POL_ACTION_KILL, "wrong_object"),
               ZX_TASK_RETCODE_POLICY_KILL);
     EXPECT_EQ(run_with(ZX_POL_NEW_PORT, ZX_POL_ACTION_KILL, "make_event"), 41);
+}
+
+CASE_WITHIN(policy_write_execute, 60) {
+    EXPECT_EQ(run_with(ZX_POL_VMAR_WX, ZX_POL_ACTION_ALLOW, "map_wx"), 41);
+    EXPECT_EQ(run_with(ZX_POL_VMAR_WX, ZX_POL_ACTION_DENY, "map_wx"), 40);
+    EXPECT_EQ(run_with(ZX_POL_VMAR_WX, ZX_POL_ACTION_KILL, "map_wx"), ZX_TASK_RETCODE_POLICY_KILL);
 }
 
 CASE_WITHIN(policy_new_any, 60) {

@@ -106,6 +106,92 @@ CASE(exclusive) {
     EXPECT_CLOSE(second);
 }
 
+// Who has a range to himself may give away parts of it; they are one's own as well, and keep the
+// whole taken.
+CASE(exclusive_parts) {
+    uint32_t options = ZX_RSRC_KIND_MMIO | ZX_RSRC_FLAG_EXCLUSIVE;
+    zx_handle_t mmio = utest_startup_peek(PA_HND(PA_MMIO_RESOURCE, 0));
+    if (mmio == ZX_HANDLE_INVALID) {
+        utest_skip("started without resources");
+    }
+    zx_handle_t whole;
+    zx_handle_t part_a;
+    zx_handle_t part_b;
+    zx_handle_t inner;
+    zx_handle_t none;
+    EXPECT_OK(zx_resource_create(mmio, options, 0xf0000000, 0x4000, "", 0, &whole));
+    EXPECT_OK(zx_resource_create(whole, options, 0xf0000000, 0x2000, "", 0, &part_a));
+    EXPECT_OK(zx_resource_create(whole, ZX_RSRC_KIND_MMIO, 0xf0002000, 0x2000, "", 0, &part_b));
+    EXPECT_OK(zx_resource_create(part_a, options, 0xf0001000, 0x1000, "", 0, &inner));
+    // Not twice, not by others.
+    EXPECT_STATUS(zx_resource_create(whole, options, 0xf0000000, 0x1000, "", 0, &none),
+                  ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(zx_resource_create(whole, options, 0xf0002000, 0x1000, "", 0, &none),
+                  ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(zx_resource_create(mmio, ZX_RSRC_KIND_MMIO, 0xf0003000, 0x1000, "", 0, &none),
+                  ZX_ERR_NOT_FOUND);
+    EXPECT_CLOSE(whole);
+    EXPECT_CLOSE(part_a);
+    EXPECT_CLOSE(part_b);
+    EXPECT_STATUS(zx_resource_create(mmio, ZX_RSRC_KIND_MMIO, 0xf0003000, 0x1000, "", 0, &none),
+                  ZX_ERR_NOT_FOUND);
+    EXPECT_CLOSE(inner);
+    EXPECT_OK(zx_resource_create(mmio, options, 0xf0003000, 0x1000, "", 0, &none));
+    EXPECT_CLOSE(none);
+}
+
+// ---- power ----
+
+CASE(powerctl) {
+    zx_handle_t power = part(ZX_RSRC_SYSTEM_POWER_BASE);
+    EXPECT_OK(zx_system_powerctl(power, ZX_SYSTEM_POWERCTL_ENABLE_ALL_CPUS, nullptr));
+    static const uint32_t not_here[] = {
+        ZX_SYSTEM_POWERCTL_DISABLE_ALL_CPUS_BUT_PRIMARY, ZX_SYSTEM_POWERCTL_ACPI_TRANSITION_S_STATE,
+        ZX_SYSTEM_POWERCTL_X86_SET_PKG_PL1, ZX_SYSTEM_POWERCTL_ACK_KERNEL_INITIATED_REBOOT};
+    zx_system_powerctl_arg_t arg = {};
+    for (uint32_t i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++) {
+        EXPECT_STATUS(zx_system_powerctl(power, not_here[i], &arg), ZX_ERR_NOT_SUPPORTED);
+    }
+    FOR_BAD_POINTERS(p, UTEST_READ | UTEST_OR_NULL, sizeof(arg)) {
+        EXPECT_STATUS(zx_system_powerctl(power, ZX_SYSTEM_POWERCTL_ENABLE_ALL_CPUS, p),
+                      ZX_ERR_INVALID_ARGS);
+    }
+    EXPECT_CLOSE(power);
+    EXPECT_STATUS(
+        zx_system_powerctl(ZX_HANDLE_INVALID, ZX_SYSTEM_POWERCTL_ENABLE_ALL_CPUS, nullptr),
+        ZX_ERR_BAD_HANDLE);
+}
+
+// ---- memory pressure ----
+
+CASE(memory_events) {
+    zx_handle_t root = utest_startup_peek(PA_HND(PA_USER0, 0)); // GRANTED_ROOT_JOB
+    if (root == ZX_HANDLE_INVALID) {
+        utest_skip("started without the root job");
+    }
+    uint32_t asserted = 0;
+    for (uint32_t kind = ZX_SYSTEM_EVENT_OUT_OF_MEMORY;
+         kind <= ZX_SYSTEM_EVENT_IMMINENT_OUT_OF_MEMORY; kind++) {
+        zx_handle_t event;
+        zx_handle_t again;
+        EXPECT_OK(zx_system_get_event(root, kind, &event));
+        EXPECT_OK(zx_system_get_event(root, kind, &again));
+        zx_info_handle_basic_t info = utest_basic(event);
+        EXPECT_EQ(info.type, ZX_OBJ_TYPE_EVENT);
+        EXPECT_EQ(info.rights, ZX_DEFAULT_SYSTEM_EVENT_LOW_MEMORY_RIGHTS);
+        EXPECT_EQ(info.koid, utest_koid(again));
+        EXPECT_STATUS(zx_object_signal(event, 0, ZX_EVENT_SIGNALED), ZX_ERR_ACCESS_DENIED);
+        asserted += utest_signals(event, ZX_EVENT_SIGNALED) != 0;
+        EXPECT_CLOSE(event);
+        EXPECT_CLOSE(again);
+    }
+    EXPECT_EQ(asserted, 1); // one level at a time
+    zx_handle_t none;
+    EXPECT_STATUS(zx_system_get_event(root, 0, &none), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_system_get_event(root, 6, &none), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_system_get_event(zx_job_default(), 1, &none), ZX_ERR_ACCESS_DENIED);
+}
+
 CASE(wrong_resource) {
     zx_handle_t info = part(ZX_RSRC_SYSTEM_INFO_BASE);
     zx_handle_t out;

@@ -244,6 +244,78 @@ CASE(runtime) {
     EXPECT(runtime.cpu_time > stats.total_runtime);
 }
 
+// ---- profiles ----
+
+static zx_handle_t profile(uint32_t flags, int32_t priority, uint64_t cpus) {
+    zx_handle_t system = utest_startup_peek(PA_HND(PA_SYSTEM_RESOURCE, 0));
+    if (system == ZX_HANDLE_INVALID) {
+        utest_skip("started without resources");
+    }
+    zx_handle_t maker;
+    zx_handle_t out;
+    EXPECT_OK(zx_resource_create(system, ZX_RSRC_KIND_SYSTEM, ZX_RSRC_SYSTEM_PROFILE_BASE, 1, "", 0,
+                                 &maker));
+    zx_profile_info_t info = {
+        .flags = flags, .priority = priority, .cpu_affinity_mask.mask[0] = cpus};
+    EXPECT_OK(zx_profile_create(maker, 0, &info, &out));
+    EXPECT_CLOSE(maker);
+    return out;
+}
+
+static _Atomic(bool) stop;
+
+static void until_told(void*) {
+    while (!stop) {
+        zx_thread_legacy_yield(0);
+    }
+}
+
+static uint64_t cpus_of(zx_handle_t thread) {
+    zx_info_thread_t info;
+    EXPECT_OK(zx_object_get_info(thread, ZX_INFO_THREAD, &info, sizeof(info), nullptr, nullptr));
+    return info.cpu_affinity_mask.mask[0];
+}
+
+// Of a thread that runs: it moves to the CPU it is told to.
+CASE(profile_of_a_running_thread) {
+    uint32_t last = zx_system_get_num_cpus() - 1;
+    zx_handle_t pinned = profile(ZX_PROFILE_INFO_FLAG_CPU_MASK, 0, 1ul << last);
+    zx_handle_t both = profile(ZX_PROFILE_INFO_FLAG_CPU_MASK | ZX_PROFILE_INFO_FLAG_PRIORITY,
+                               ZX_PRIORITY_LOW, UINT64_MAX);
+    zx_handle_t nowhere = profile(ZX_PROFILE_INFO_FLAG_CPU_MASK, 0, 1ul << 63);
+    stop = false;
+    struct utest_thread t;
+    utest_thread_start(&t, until_told, nullptr);
+    EXPECT_OK(zx_object_set_profile(t.handle, pinned, 0));
+    EXPECT_EQ(cpus_of(t.handle), 1ul << last);
+    zx_info_thread_stats_t stats = {};
+    for (uint32_t i = 0; i < 1000 && (i == 0 || stats.last_scheduled_cpu != last); i++) {
+        utest_sleep_ms(1);
+        EXPECT_OK(zx_object_get_info(t.handle, ZX_INFO_THREAD_STATS, &stats, sizeof(stats), nullptr,
+                                     nullptr));
+    }
+    EXPECT_EQ(stats.last_scheduled_cpu, last);
+    EXPECT_STATUS(zx_object_set_profile(t.handle, nowhere, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_object_set_profile(t.handle, pinned, 1), ZX_ERR_INVALID_ARGS);
+    EXPECT_EQ(cpus_of(t.handle), 1ul << last);
+    EXPECT_OK(zx_object_set_profile(t.handle, both, 0));
+    EXPECT_EQ(cpus_of(t.handle) & 1, 1);
+    zx_handle_t weak = utest_without(pinned, ZX_RIGHT_APPLY_PROFILE);
+    EXPECT_STATUS(zx_object_set_profile(t.handle, weak, 0), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(weak);
+    weak = utest_without(t.handle, ZX_RIGHT_MANAGE_THREAD);
+    EXPECT_STATUS(zx_object_set_profile(weak, pinned, 0), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(weak);
+    EXPECT_STATUS(zx_object_set_profile(pinned, pinned, 0), ZX_ERR_WRONG_TYPE);
+    stop = true;
+    EXPECT_OK(zx_object_wait_one(t.handle, ZX_THREAD_TERMINATED, utest_after_ms(10000), nullptr));
+    EXPECT_STATUS(zx_object_set_profile(t.handle, both, 0), ZX_ERR_BAD_STATE);
+    utest_thread_join(&t);
+    EXPECT_CLOSE(pinned);
+    EXPECT_CLOSE(both);
+    EXPECT_CLOSE(nowhere);
+}
+
 CASE(dead_process) {
     struct utest_prepared p;
     utest_child_prepare(&p, "nothing", ZX_HANDLE_INVALID);

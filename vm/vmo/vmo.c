@@ -48,26 +48,49 @@ struct vmo* vmo_ref(struct vmo* v) {
     return v;
 }
 
-// Hands the children up and leaves the parent. The hook runs under the lock, so that the parent and
-// its owner cannot go meanwhile.
-static void leave_family(struct vmo* v) {
-    MUTEX_GUARD(&family.lock);
+// Children handed up under the lock at a time: there are as many as some program made, and all
+// families share the lock.
+constexpr uint32_t HAND_UP_AT_ONCE = 256;
+
+static void unlink_child_locked(struct vmo* parent, struct vmo* child) TA_REQ(family.lock) {
+    list_remove(&child->sibling);
+    parent->child_count--;
+    parent->cow_child_count -= (child->flags & VMO_COW_CLONE) != 0;
+}
+
+// Some of the children go to the parent, as it is now: it may die meanwhile, too. True: none is
+// left.
+static bool hand_up_locked(struct vmo* v) TA_REQ(family.lock) {
     struct vmo* parent = v->parent;
-    list_for_each(n, &v->children) {
-        container_of(n, struct vmo, sibling)->parent = parent;
-    }
-    if (parent == nullptr) {
-        list_for_each_safe(n, &v->children) {
-            list_remove(n);
+    struct list_node* n;
+    for (uint32_t i = 0; i < HAND_UP_AT_ONCE && (n = list_first(&v->children)) != nullptr; i++) {
+        struct vmo* child = container_of(n, struct vmo, sibling);
+        unlink_child_locked(v, child);
+        child->parent = parent;
+        if (parent != nullptr) {
+            list_push_back(&parent->children, &child->sibling);
+            parent->child_count++;
+            parent->cow_child_count += (child->flags & VMO_COW_CLONE) != 0;
         }
-        return;
     }
-    list_splice_back(&parent->children, &v->children);
-    list_remove(&v->sibling);
-    parent->child_count += v->child_count - 1;
-    parent->cow_child_count += v->cow_child_count - ((v->flags & VMO_COW_CLONE) != 0);
-    if (parent->child_count == 0 && parent->owner_ops != nullptr) {
-        parent->owner_ops->children_changed(parent, parent->owner, true);
+    return list_empty(&v->children);
+}
+
+// Hands the children up and leaves the parent, last, so that a parent with grandchildren to come is
+// never without children. Nobody can become a child of one that has no reference any more. The hook
+// runs under the lock, so that the parent and its owner cannot go meanwhile.
+static void leave_family(struct vmo* v) {
+    for (bool left = false; !left;) {
+        MUTEX_GUARD(&family.lock);
+        left = hand_up_locked(v);
+        struct vmo* parent = v->parent;
+        if (!left || parent == nullptr) {
+            continue;
+        }
+        unlink_child_locked(parent, v);
+        if (parent->child_count == 0 && parent->owner_ops != nullptr) {
+            parent->owner_ops->children_changed(parent, parent->owner, true);
+        }
     }
 }
 

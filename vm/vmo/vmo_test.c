@@ -181,6 +181,49 @@ static void zero_children(struct ktest* t) {
 }
 KTEST(vmo, zero_children);
 
+// More than are handed up at a time; their new parent never looks childless meanwhile.
+static void many_children_move_up(struct ktest* t) {
+    constexpr uint32_t COUNT = 700;
+    static struct vmo* grandchild[COUNT];
+    struct vmo* parent;
+    struct vmo* child;
+    int seen = 0;
+    KASSERT(t, vmo_create(TEST_PAGE, 0, &parent) == STATUS_OK);
+    vmo_set_owner(parent, &counting_ops, &seen, 17);
+    KASSERT(t, vmo_create_child(parent, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &child) == STATUS_OK);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t kind = i % 2 == 0 ? ZX_VMO_CHILD_SNAPSHOT : ZX_VMO_CHILD_SLICE;
+        KASSERT(t, vmo_create_child(child, kind, 0, TEST_PAGE, &grandchild[i]) == STATUS_OK);
+    }
+    vmo_unref(child);
+    KEXPECT_EQ(t, seen, 1);
+    struct vmo_info info;
+    vmo_get_info(parent, &info);
+    KEXPECT_EQ(t, info.child_count, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        vmo_get_info(grandchild[i], &info);
+        KEXPECT_EQ(t, info.parent_koid, 17u);
+        KEXPECT_EQ(t, seen, 1);
+        vmo_unref(grandchild[i]);
+    }
+    KEXPECT_EQ(t, seen, 101);
+    // Without a parent above they become orphans.
+    KASSERT(t, vmo_create(TEST_PAGE, 0, &child) == STATUS_OK);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        KASSERT(t, vmo_create_child(child, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &grandchild[i]) ==
+                       STATUS_OK);
+    }
+    vmo_unref(child);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        vmo_get_info(grandchild[i], &info);
+        KEXPECT_EQ(t, info.parent_koid, 0u);
+        vmo_unref(grandchild[i]);
+    }
+    vmo_set_owner(parent, nullptr, nullptr, 0);
+    vmo_unref(parent);
+}
+KTEST(vmo, many_children_move_up);
+
 // ---- sizes ----
 
 static void resize_reads_zero(struct ktest* t) {
