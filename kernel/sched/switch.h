@@ -14,18 +14,20 @@ ALWAYS_INLINE void finish_switch(void) TA_OFF {
     bool dead = thread_state(prev) == THREAD_DEAD;
     bool migrate = prev->sched.migrate;
     spin_release_raw(&c->lock);
-    epoch_note(c);
     if (unlikely(dead)) {
         deferred_queue(&prev->sched.reap);
     } else if (unlikely(migrate)) {
-        c = thread_lock(prev);
+        struct cpu_sched* home = thread_lock(prev);
         if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
-            c->next != prev) {
-            sched_make_ready(c, prev);
+            home->next != prev) {
+            sched_make_ready(home, prev);
         } else {
-            thread_unlock(c);
+            thread_unlock(home);
         }
     }
+    // Not before: one that blocked while it was to migrate may have been woken and have ended since,
+    // and only the epoch keeps its memory.
+    epoch_note(c);
 }
 
 // Straight to `next` (READY, in no place, belongs to c); the slice goes on. Interrupts off, depth
