@@ -4,9 +4,9 @@
 // so others need no flush (whoever clears that bit flushes, therefore). Another CPU's page walk may
 // set the bit at any moment, so every edit of a leaf that is present takes its old value, or keeps
 // the bit, in one atomic step: a bit that came between a look and a store would be lost, and the
-// translation that it stands for would stay behind. A table that became empty
-// leaves the tree and waits in the gather's list: a CPU may still walk it until the flush, and
-// finds nothing present.
+// translation that it stands for would stay behind. Only where the whole root is flushed in any
+// case does a plain store do. A table that became empty leaves the tree and waits in the gather's
+// list: a CPU may still walk it until the flush, and finds nothing present.
 #include "mmu_core.h"
 
 #include <lib/align.h>
