@@ -1,23 +1,7 @@
 // The handle table: see <object/handle.h> for what it guarantees.
 //
-// Layout. An entry is 16 bytes; 256 make a chunk of one page. Chunks hang in a directory that grows
-// by replacement (the old one is freed through an epoch), so an entry's address never changes and a
-// look-up is two dependent loads.
-//
-// Value. 30 bits, `generation << 20 | index`, XOR the table's secret, shifted over the two fixed
-// bits. An entry stores the value it answers to, so a look-up only compares. The generation
-// advances at each release.
-//
-// Look-up protocol (lock-free; preemption off keeps the epoch open):
-//   (1) load entry.object (acquire); null: no handle          remove: (a) under the lock,
-//   entry.value := next generation (2) compare entry.value, read entry.rights (b) entry.object :=
-//   null (3) check type and rights of the object                           (c) later, publish:
-//   value, rights, then object (release) (4) take a reference unless dead (5) compare entry.value
-//   again (acquire fence before) and entry.object: a different value means (a) happened meanwhile,
-//   a different object that (1) still saw the entry's last one, to which the rights of (2) may not
-//   belong: give the reference back
-// A value repeats only after 1,024 generations of at least FIFO_DEPTH releases each, so (5) cannot
-// be fooled inside one window.
+// The layout and the look-up protocol, whose steps (1) to (5) and (a) to (d) are named below, are
+// in <object/handle_lookup.h>.
 //
 // Locks: HANDLE_TABLE guards the free FIFO, the growth of the directory and every change of an
 // entry.
@@ -26,39 +10,22 @@
 
 #include <lib/align.h>
 #include <lib/bits.h>
+#include <object/handle_lookup.h>
 #include <object/handle_table.h>
 #include <vm/heap.h>
 
-constexpr uint32_t INDEX_BITS = 20;
-constexpr uint32_t INDEX_MASK = (1u << INDEX_BITS) - 1;
 constexpr uint32_t VALUE_MASK = (1u << 30) - 1;
-constexpr uint32_t CHUNK_ENTRIES = 256;
-constexpr uint32_t DIRECTORY_MAX = HANDLE_TABLE_MAX / CHUNK_ENTRIES;
+constexpr uint32_t DIRECTORY_MAX = HANDLE_TABLE_MAX / HANDLE_CHUNK_ENTRIES;
 constexpr uint32_t DIRECTORY_FIRST = 4;
 // A freed entry waits behind this many others before it is used again.
 constexpr uint32_t FIFO_DEPTH = 4096;
 constexpr uint32_t NO_ENTRY = UINT32_MAX;
-static_assert(HANDLE_TABLE_MAX == 1u << INDEX_BITS);
+static_assert(HANDLE_TABLE_MAX == 1u << HANDLE_INDEX_BITS);
 static_assert(ZX_HANDLE_FIXED_BITS_MASK == 3);
 
-struct handle_entry {
-    _Atomic(struct object*) object; // null: free or reserved
-    union {
-        _Atomic(zx_rights_t) rights; // while object is set
-        uint32_t next_free;          // while in the FIFO
-    };
-    _Atomic(zx_handle_t) value; // what this entry answers to, or will when it is used next
-};
-static_assert(sizeof(struct handle_entry) == 16);
-
-struct handle_directory {
-    struct epoch_item epoch;
-    uint32_t capacity;
-    struct handle_entry* chunks[];
-};
-
 SLAB_CACHE(table_cache, struct handle_table);
-SLAB_CACHE_SIZED(chunk_cache, "handle_chunk", CHUNK_ENTRIES * sizeof(struct handle_entry), 64);
+SLAB_CACHE_SIZED(chunk_cache, "handle_chunk", HANDLE_CHUNK_ENTRIES * sizeof(struct handle_entry),
+                 64);
 
 struct handle_table* handle_table_create(uint32_t secret) {
     struct handle_table* t = slab_alloc(&table_cache);
@@ -72,92 +39,60 @@ struct handle_table* handle_table_create(uint32_t secret) {
 }
 
 static uint32_t value_of(const struct handle_table* t, uint32_t index, uint32_t generation) {
-    return ((((generation << INDEX_BITS) | index) & VALUE_MASK) ^ t->secret) << 2 |
+    return ((((generation << HANDLE_INDEX_BITS) | index) & VALUE_MASK) ^ t->secret) << 2 |
            ZX_HANDLE_FIXED_BITS_MASK;
-}
-
-static uint32_t index_of(const struct handle_table* t, zx_handle_t value) {
-    return ((value >> 2) ^ t->secret) & INDEX_MASK;
 }
 
 // The value that the same entry answers to next.
 static uint32_t value_after(const struct handle_table* t, zx_handle_t value) {
-    uint32_t next = (((value >> 2) ^ t->secret) + (1u << INDEX_BITS)) & VALUE_MASK;
+    uint32_t next = (((value >> 2) ^ t->secret) + (1u << HANDLE_INDEX_BITS)) & VALUE_MASK;
     return (next ^ t->secret) << 2 | ZX_HANDLE_FIXED_BITS_MASK;
-}
-
-// An index that was handed out. Preemption off, as the directory may be replaced and freed.
-static struct handle_entry* entry_known(struct handle_table* t, uint32_t index) {
-    struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_acquire);
-    struct handle_entry* chunk = d->chunks[index / CHUNK_ENTRIES];
-    __builtin_assume(chunk != nullptr);
-    return &chunk[index % CHUNK_ENTRIES];
-}
-
-// Null when the index was never handed out. Lock-free.
-static struct handle_entry* entry_at(struct handle_table* t, uint32_t index) {
-    return likely(index < atomic_load_explicit(&t->fresh, memory_order_acquire))
-               ? entry_known(t, index)
-               : nullptr;
-}
-
-static struct handle_entry* entry_for(struct handle_table* t, zx_handle_t value) {
-    if ((value & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK) {
-        return nullptr;
-    }
-    return entry_at(t, index_of(t, value));
 }
 
 // ---- look-up ----
 
-ALWAYS_INLINE status_t entry_get(struct handle_entry* e, zx_handle_t value, zx_obj_type_t type,
-                                 zx_rights_t need, struct object** out, zx_rights_t* rights_out) {
-    struct object* o = atomic_load_explicit(&e->object, memory_order_acquire); // (1)
-    if (unlikely(o == nullptr ||
-                 atomic_load_explicit(&e->value, memory_order_relaxed) != value)) { // (2)
+COLD struct object* handle_lookup_raced(struct object* o) {
+    object_unref(o);
+    return nullptr;
+}
+
+// Why a look-up fails; OK: it would not. Preemption off.
+static status_t entry_check(const struct handle_entry* e, zx_handle_t value, zx_obj_type_t type,
+                            zx_rights_t need) {
+    if (e == nullptr || atomic_load_explicit(&e->value, memory_order_acquire) != value) {
+        return STATUS_BAD_HANDLE;
+    }
+    const struct object* o = atomic_load_explicit(&e->object, memory_order_acquire);
+    if (o == nullptr) {
         return STATUS_BAD_HANDLE;
     }
     zx_rights_t rights = atomic_load_explicit(&e->rights, memory_order_relaxed);
-    if (unlikely(type != OBJECT_ANY && o->ops->type != type)) { // (3)
+    if (type != OBJECT_ANY && o->ops->type != type) {
         return STATUS_WRONG_TYPE;
     }
-    if (unlikely((rights & need) != need)) {
-        return STATUS_ACCESS_DENIED;
-    }
-    if (unlikely(!object_ref_unless_dead(o))) { // (4)
-        return STATUS_BAD_HANDLE;
-    }
-    atomic_thread_fence(memory_order_acquire);
-    if (unlikely(atomic_load_explicit(&e->value, memory_order_relaxed) != value ||
-                 atomic_load_explicit(&e->object, memory_order_relaxed) != o)) { // (5)
-        *out = o;
-        return STATUS_NEXT; // the caller gives the reference back once preemption is on
-    }
-    *out = o;
-    *rights_out = rights;
-    return STATUS_OK;
+    return (rights & need) == need ? STATUS_OK : STATUS_ACCESS_DENIED;
 }
 
-// A look-up that met a removal (5): preemption is on again, the reference goes back.
-static COLD NOINLINE status_t get_raced(struct object* o) {
-    object_unref(o);
-    return STATUS_BAD_HANDLE;
+status_t handle_lookup_status(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+                              zx_rights_t need) {
+    preempt_disable();
+    struct handle_entry* e = handle_entry_at(t, handle_index(t, value));
+    status_t status = entry_check(e, value, type, need);
+    // An entry that was changed meanwhile was released when it was looked at, or later.
+    bool same = e != nullptr && atomic_load_explicit(&e->value, memory_order_acquire) == value;
+    preempt_enable();
+    // What fits now came after the look-up that failed: it was not there then.
+    return same && status != STATUS_OK ? status : STATUS_BAD_HANDLE;
 }
 
 ALWAYS_INLINE status_t table_get(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
                                  zx_rights_t need, struct object** out, zx_rights_t* rights,
                                  const void** identity) {
-    preempt_disable();
-    struct handle_entry* e = entry_for(t, value);
-    struct object* o = nullptr;
-    status_t status =
-        likely(e != nullptr) ? entry_get(e, value, type, need, &o, rights) : STATUS_BAD_HANDLE;
-    preempt_enable();
-    if (unlikely(status != STATUS_OK)) {
-        return status == STATUS_NEXT ? get_raced(o) : status;
+    struct object* o = handle_lookup(t, value, type, need, rights, identity);
+    if (unlikely(o == nullptr)) {
+        return handle_lookup_status(t, value, type, need);
     }
     *out = o;
-    *identity = e;
     return STATUS_OK;
 }
 
@@ -181,8 +116,8 @@ status_t handle_get_identity(struct handle_table* t, zx_handle_t value, zx_obj_t
 }
 
 static inline bool entry_answers(const struct handle_entry* e, zx_handle_t value) {
-    return atomic_load_explicit(&e->object, memory_order_acquire) != nullptr &&
-           atomic_load_explicit(&e->value, memory_order_relaxed) == value;
+    return atomic_load_explicit(&e->value, memory_order_acquire) == value &&
+           atomic_load_explicit(&e->object, memory_order_acquire) != nullptr;
 }
 
 bool handle_identity_current(const void* identity, zx_handle_t value) {
@@ -192,7 +127,7 @@ bool handle_identity_current(const void* identity, zx_handle_t value) {
 
 bool handle_valid(struct handle_table* t, zx_handle_t value) {
     preempt_disable();
-    struct handle_entry* e = entry_for(t, value);
+    struct handle_entry* e = handle_entry_at(t, handle_index(t, value));
     bool valid = e != nullptr && entry_answers(e, value);
     preempt_enable();
     return valid;
@@ -265,14 +200,14 @@ static enum reserve_step reserve_fresh_locked(struct handle_table* t, struct han
     TA_REQ(t->lock) {
     uint32_t fresh = atomic_load_explicit(&t->fresh, memory_order_relaxed);
     struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
-    uint32_t chunk = fresh / CHUNK_ENTRIES;
+    uint32_t chunk = fresh / HANDLE_CHUNK_ENTRIES;
     if (d == nullptr || chunk >= d->capacity) {
         return NEED_DIRECTORY;
     }
     if (d->chunks[chunk] == nullptr) {
         return NEED_CHUNK;
     }
-    struct handle_entry* e = &d->chunks[chunk][fresh % CHUNK_ENTRIES];
+    struct handle_entry* e = &d->chunks[chunk][fresh % HANDLE_CHUNK_ENTRIES];
     *out = (struct handle_slot){.value = value_of(t, fresh, 0), .index = fresh};
     atomic_store_explicit(&e->object, nullptr, memory_order_relaxed);
     atomic_store_explicit(&e->value, out->value, memory_order_relaxed);
@@ -287,10 +222,10 @@ ALWAYS_INLINE enum reserve_step reserve_locked(struct handle_table* t, struct ha
         if (t->fifo_count == 0) {
             return FULL;
         }
-        struct handle_entry* e = entry_known(t, t->fifo_head);
+        struct handle_entry* e = handle_entry_known(t, t->fifo_head);
         out->value = atomic_load_explicit(&e->value, memory_order_relaxed);
         out->index = t->fifo_head;
-        t->fifo_head = e->next_free;
+        t->fifo_head = atomic_load_explicit(&e->next_free, memory_order_relaxed);
         t->fifo_count--;
         return RESERVED;
     }
@@ -300,7 +235,8 @@ ALWAYS_INLINE enum reserve_step reserve_locked(struct handle_table* t, struct ha
 static NOINLINE status_t reserve_growing(struct handle_table* t, struct handle_slot* out,
                                          enum reserve_step step) {
     while (step != RESERVED) {
-        uint32_t chunk = atomic_load_explicit(&t->fresh, memory_order_relaxed) / CHUNK_ENTRIES;
+        uint32_t chunk =
+            atomic_load_explicit(&t->fresh, memory_order_relaxed) / HANDLE_CHUNK_ENTRIES;
         if (step == FULL || (step == NEED_DIRECTORY && !grow_directory(t, chunk)) ||
             (step == NEED_CHUNK && !grow_chunk(t, chunk))) {
             return STATUS_NO_MEMORY;
@@ -321,9 +257,9 @@ status_t handle_reserve(struct handle_table* t, struct handle_slot* out) {
 
 void handle_publish(struct handle_table* t, struct handle_slot* slot, struct handle* h) {
     preempt_disable();
-    struct handle_entry* e = entry_known(t, slot->index);
+    struct handle_entry* e = handle_entry_known(t, slot->index);
     preempt_enable();
-    atomic_store_explicit(&e->rights, h->rights, memory_order_relaxed);
+    atomic_store_explicit(&e->rights, h->rights, memory_order_release); // (d)
     atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
     atomic_store_explicit(&e->object, h->object, memory_order_release);
     h->object = nullptr;
@@ -332,21 +268,23 @@ void handle_publish(struct handle_table* t, struct handle_slot* slot, struct han
 static void release_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
     TA_REQ(t->lock) {
     zx_handle_t value = atomic_load_explicit(&e->value, memory_order_relaxed);
-    atomic_store_explicit(&e->value, value_after(t, value), memory_order_release); // (a)
-    atomic_store_explicit(&e->object, nullptr, memory_order_release);              // (b)
-    e->next_free = NO_ENTRY;
-    if (t->fifo_count == 0) {
+    atomic_store_explicit(&e->object, nullptr, memory_order_relaxed);              // (a)
+    atomic_store_explicit(&e->value, value_after(t, value), memory_order_release); // (b)
+    atomic_store_explicit(&e->next_free, NO_ENTRY, memory_order_release);          // (c)
+    uint32_t count = t->fifo_count;
+    if (unlikely(count == 0)) {
         t->fifo_head = index;
     } else {
-        entry_known(t, t->fifo_tail)->next_free = index;
+        struct handle_entry* last = handle_entry_known(t, t->fifo_tail);
+        atomic_store_explicit(&last->next_free, index, memory_order_relaxed);
     }
     t->fifo_tail = index;
-    t->fifo_count++;
+    t->fifo_count = count + 1;
 }
 
 void handle_unreserve(struct handle_table* t, struct handle_slot* slot) {
     spin_acquire(&t->lock);
-    release_locked(t, entry_known(t, slot->index), slot->index);
+    release_locked(t, handle_entry_known(t, slot->index), slot->index);
     spin_release(&t->lock);
 }
 
@@ -383,13 +321,10 @@ static struct handle take_locked(struct handle_table* t, struct handle_entry* e,
 }
 
 ALWAYS_INLINE status_t remove_entry(struct handle_table* t, zx_handle_t value, struct handle* out) {
-    if (unlikely((value & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK)) {
-        return STATUS_BAD_HANDLE;
-    }
-    uint32_t index = index_of(t, value);
+    uint32_t index = handle_index(t, value);
     struct handle h = {};
     spin_acquire(&t->lock);
-    struct handle_entry* e = entry_at(t, index);
+    struct handle_entry* e = handle_entry_at(t, index);
     if (likely(e != nullptr && atomic_load_explicit(&e->value, memory_order_relaxed) == value)) {
         h = take_locked(t, e, index);
     }
@@ -434,23 +369,20 @@ uint32_t handle_table_count(const struct handle_table* t) {
 bool handle_table_next(struct handle_table* t, uint32_t* cursor, struct handle_info* out) {
     for (;;) {
         preempt_disable();
-        struct handle_entry* e = entry_at(t, *cursor);
+        struct handle_entry* e = handle_entry_at(t, *cursor);
         if (e == nullptr) {
             preempt_enable();
             return false;
         }
         (*cursor)++;
-        struct object* o = nullptr;
         zx_handle_t value = atomic_load_explicit(&e->value, memory_order_acquire);
-        zx_rights_t rights;
-        status_t status = entry_get(e, value, OBJECT_ANY, 0, &o, &rights);
         preempt_enable();
-        if (status == STATUS_OK) {
+        zx_rights_t rights;
+        const void* identity;
+        struct object* o = handle_lookup(t, value, OBJECT_ANY, 0, &rights, &identity);
+        if (o != nullptr) {
             *out = (struct handle_info){.object = o, .value = value, .rights = rights};
             return true;
-        }
-        if (o != nullptr) {
-            object_unref(o);
         }
     }
 }
@@ -459,7 +391,7 @@ void handle_table_close_all(struct handle_table* t) {
     uint32_t fresh = atomic_load_explicit(&t->fresh, memory_order_acquire);
     for (uint32_t i = 0; i < fresh; i++) {
         preempt_disable();
-        struct handle_entry* e = entry_at(t, i);
+        struct handle_entry* e = handle_entry_at(t, i);
         preempt_enable();
         if (atomic_load_explicit(&e->object, memory_order_relaxed) == nullptr) {
             continue;

@@ -169,6 +169,8 @@ status_t port_create(uint32_t options, struct port** out) {
     return STATUS_OK;
 }
 
+static_assert(offsetof(struct port, base) == 0); // `embedded` in syscall/defs/types.def
+
 struct port* port_from_object(struct object* o) {
     return o->ops == &port_ops ? container_of(o, struct port, base) : nullptr;
 }

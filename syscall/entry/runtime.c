@@ -18,37 +18,16 @@ status_t syscall_lookup_failed(status_t status) {
     return status;
 }
 
-static status_t check(const struct object* object, uint64_t types, zx_rights_t rights,
-                      zx_rights_t need) {
-    if ((types & (uint64_t)1 << object->ops->type) == 0) {
-        return STATUS_WRONG_TYPE;
-    }
-    return (rights & need) == need ? STATUS_OK : STATUS_ACCESS_DENIED;
-}
-
-status_t syscall_handle_get_of(zx_handle_t value, uint64_t types, zx_rights_t need, bool quiet,
-                               struct object** out, zx_rights_t* rights) {
-    zx_rights_t held = 0;
-    OBJECT_REF object = nullptr;
-    status_t status =
-        handle_get_rights(handle_table_current(), value, OBJECT_ANY, ZX_RIGHT_NONE, &object, &held);
-    if (status == STATUS_OK) {
-        status = check(object, types, held, need);
-    }
-    if (unlikely(status != STATUS_OK)) {
-        return quiet ? status : syscall_lookup_failed(status);
-    }
-    if (rights != nullptr) {
-        *rights = held;
-    }
-    *out = object_move(&object);
-    return STATUS_OK;
+status_t syscall_handle_failed(zx_handle_t value, zx_obj_type_t type, zx_rights_t need) {
+    return syscall_lookup_failed(handle_lookup_status(handle_table_current(), value, type, need));
 }
 
 status_t syscall_resource_get(zx_handle_t value, uint32_t kind, uint64_t base,
                               struct object** out) {
-    OBJECT_REF object = nullptr;
-    TRY(syscall_handle_get(value, ZX_OBJ_TYPE_RESOURCE, ZX_RIGHT_NONE, &object));
+    OBJECT_REF object = syscall_handle_get(value, ZX_OBJ_TYPE_RESOURCE, ZX_RIGHT_NONE);
+    if (unlikely(object == nullptr)) {
+        return syscall_handle_failed(value, ZX_OBJ_TYPE_RESOURCE, ZX_RIGHT_NONE);
+    }
     if (base != SYSCALL_ANY_BASE) {
         TRY(resource_check(resource_from_object(object), kind, base, 1));
     }
@@ -72,34 +51,35 @@ status_t syscall_taken_check(const struct handle* taken, uint64_t types, zx_righ
     if (taken->object == nullptr) {
         return STATUS_OK;
     }
-    status_t status = check(taken->object, types, taken->rights, need);
+    status_t status = syscall_handle_check(taken->object, types, taken->rights, need);
     return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
 }
 
 // One entry of user memory; false when it cannot be read. An entry that is not to be closed is
 // ZX_HANDLE_INVALID.
-static bool consumed_entry(const struct syscall_consumed* consumed, size_t index,
+static bool consumed_entry(const zx_handle_t __user* handles,
+                           const zx_handle_disposition_t __user* dispositions, size_t index,
                            zx_handle_t* value) {
-    if (consumed->handles != nullptr) {
-        return arch_copy_from_user(value, consumed->handles + index, sizeof(*value)) == 0;
+    if ((uintptr_t)handles != 0) {
+        return arch_copy_from_user(value, handles + index, sizeof(*value)) == 0;
     }
     UNINITIALIZED zx_handle_disposition_t disposition;
-    const zx_handle_disposition_t __user* user = consumed->dispositions + index;
-    if (arch_copy_from_user(&disposition, user, sizeof(disposition)) != 0) {
+    if (arch_copy_from_user(&disposition, dispositions + index, sizeof(disposition)) != 0) {
         return false;
     }
     *value = disposition.operation == ZX_HANDLE_OP_MOVE ? disposition.handle : ZX_HANDLE_INVALID;
     return true;
 }
 
-void syscall_consume(struct syscall_consumed* consumed) {
-    if (consumed->handles == nullptr && consumed->dispositions == nullptr) {
+void syscall_consume(const zx_handle_t __user* handles,
+                     zx_handle_disposition_t __user* dispositions, size_t count) {
+    if ((uintptr_t)handles == 0 && (uintptr_t)dispositions == 0) {
         return;
     }
     // The count is the caller's word: a kill must be able to end this.
-    for (size_t i = 0; i < consumed->count && !thread_killed(); i++) {
+    for (size_t i = 0; i < count && !thread_killed(); i++) {
         zx_handle_t value = ZX_HANDLE_INVALID;
-        if (!consumed_entry(consumed, i, &value)) {
+        if (!consumed_entry(handles, dispositions, i, &value)) {
             return;
         }
         (void)!handle_close(handle_table_current(), value); // bad ones are the failed call's matter
@@ -114,6 +94,21 @@ status_t user_out_handle_copy(struct user_out_handle* out, zx_handle_t __user* u
         value = out->slot.value;
     }
     return arch_put_user_u32(user, value) ? STATUS_OK : STATUS_INVALID_ARGS;
+}
+
+status_t user_out_handle_give(struct user_out_handle* out, zx_handle_t __user* user) {
+    if (unlikely(out->handle.object == nullptr)) {
+        return arch_put_user_u32(user, ZX_HANDLE_INVALID) ? STATUS_OK : STATUS_INVALID_ARGS;
+    }
+    struct handle_table* t = handle_table_current();
+    UNINITIALIZED struct handle_slot slot;
+    TRY(handle_reserve(t, &slot));
+    if (unlikely(!arch_put_user_u32(user, slot.value))) {
+        handle_unreserve(t, &slot);
+        return STATUS_INVALID_ARGS;
+    }
+    handle_publish(t, &slot, &out->handle);
+    return STATUS_OK;
 }
 
 void user_out_handle_abandon(struct user_out_handle* out) {

@@ -168,9 +168,11 @@ static status_t check_disposition(const struct channel* c, const zx_handle_dispo
 }
 
 static status_t duplicate_into(zx_handle_t value, struct handle* out) {
-    struct object* o;
     zx_rights_t rights;
-    TRY(syscall_handle_get_rights(value, OBJECT_ANY, ZX_RIGHT_NONE, &o, &rights));
+    struct object* o = syscall_handle_get_rights(value, OBJECT_ANY, ZX_RIGHT_NONE, &rights);
+    if (unlikely(o == nullptr)) {
+        return syscall_handle_failed(value, OBJECT_ANY, ZX_RIGHT_NONE);
+    }
     *out = handle_make(o, rights);
     return STATUS_OK;
 }

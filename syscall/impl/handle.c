@@ -41,9 +41,11 @@ static status_t narrow_rights(zx_rights_t held, zx_rights_t asked, zx_rights_t* 
 }
 
 status_t sys_handle_duplicate(zx_handle_t handle, zx_rights_t rights, struct user_out_handle* out) {
-    struct object* o;
     zx_rights_t held;
-    TRY(syscall_handle_get_rights(handle, OBJECT_ANY, ZX_RIGHT_DUPLICATE, &o, &held));
+    struct object* o = syscall_handle_get_rights(handle, OBJECT_ANY, ZX_RIGHT_DUPLICATE, &held);
+    if (unlikely(o == nullptr)) {
+        return syscall_handle_failed(handle, OBJECT_ANY, ZX_RIGHT_DUPLICATE);
+    }
     zx_rights_t narrowed;
     status_t status = narrow_rights(held, rights, &narrowed);
     if (unlikely(status != STATUS_OK)) {

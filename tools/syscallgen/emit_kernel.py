@@ -30,7 +30,10 @@ class _Names:
 
     def convert(self, need: Requirement, name: str) -> str:
         """The object `name` as what the implementation receives."""
-        function = self._types[need.types[0]].convert if len(need.types) == 1 else ""
+        kind = self._types[need.types[0]] if len(need.types) == 1 else None
+        if kind is not None and kind.embedded:
+            return f"(struct {kind.struct}*)(void*){name}"
+        function = kind.convert if kind is not None else ""
         return f"{function}({name})" if function else name
 
     def declarations(self) -> list[str]:
@@ -234,31 +237,46 @@ class _Wrapper:
     def lookup(self, a: Argument) -> None:
         need = a.kind.need
         value = f"(zx_handle_t){self.register[a.name]}"
-        self.emit(f"OBJECT_REF {a.name} = nullptr;")
         if a.kind.rights:
             self.emit(f"zx_rights_t {a.name}_rights = 0;")
         if a.kind.identity:
             self.emit(f"const void* {a.name}_identity = nullptr;")
-        depth = 1
-        if self.requirement_varies(a.name) or len(need.types) > 1:
+        varies = self.requirement_varies(a.name) or len(need.types) > 1
+        what = f"{value}, {self.names.constant(need)}, {_rights(need.rights)}"
+        quiet = "false"
+        if varies:
             self.varying(a)
-            rights = f"&{a.name}_rights" if a.kind.rights else "nullptr"
-            quiet = any(c.quiet and c.handle == a.name for c in self.call.cases)
-            get = (f"syscall_handle_get_of({value}, {a.name}_types, {a.name}_need, "
-                   f"{f'{a.name}_quiet' if quiet else 'false'}, &{a.name}, {rights})")
+            if any(c.quiet and c.handle == a.name for c in self.call.cases):
+                quiet = f"{a.name}_quiet"
+            if not a.kind.rights:
+                self.emit(f"zx_rights_t {a.name}_rights = 0;")
+            what = f"{value}, OBJECT_ANY, ZX_RIGHT_NONE"
+            get = f"syscall_handle_get_rights({what}, &{a.name}_rights)"
         elif a.kind.identity:
-            get = (f"syscall_handle_get_identity({value}, {self.names.constant(need)}, "
-                   f"{_rights(need.rights)}, &{a.name}, &{a.name}_identity)")
+            get = f"syscall_handle_get_identity({what}, &{a.name}_identity)"
         elif a.kind.rights:
-            get = (f"syscall_handle_get_rights({value}, {self.names.constant(need)}, "
-                   f"{_rights(need.rights)}, &{a.name}, &{a.name}_rights)")
+            get = f"syscall_handle_get_rights({what}, &{a.name}_rights)"
         else:
-            get = (f"syscall_handle_get({value}, {self.names.constant(need)}, "
-                   f"{_rights(need.rights)}, &{a.name})")
+            get = f"syscall_handle_get({what})"
+        failed = f"syscall_handle_failed({what})"
+        if quiet != "false":
+            failed = f"{quiet} ? STATUS_BAD_HANDLE : {failed}"
+        depth = 1
         if a.kind.optional:
+            self.emit(f"OBJECT_REF {a.name} = nullptr;")
             self.emit(f"if ({value} != ZX_HANDLE_INVALID) {{")
             depth = 2
-        self.attempt(get, depth)
+            self.emit(f"{a.name} = {get};", depth)
+        else:
+            self.emit(f"OBJECT_REF {a.name} = {get};")
+        self.fail_if(f"{a.name} == nullptr", failed, depth)
+        if varies:
+            self.emit(f"status = syscall_handle_check({a.name}, {a.name}_types, {a.name}_rights, "
+                      f"{a.name}_need);", depth)
+            result = "syscall_lookup_failed(status)"
+            if quiet != "false":
+                result = f"{quiet} ? status : {result}"
+            self.fail_if("status != STATUS_OK", result, depth)
         if a.kind.optional:
             self.emit("}")
 
@@ -379,6 +397,11 @@ class _Wrapper:
         self.fail_if("status != STATUS_OK", "status")
         for a in rest:
             self.copy_out(a, 1)
+        if len(handles) == 1:
+            a = handles[0]
+            self.emit(f"status = user_out_handle_give(&{a.name}, {self.pointer(a)});")
+            self.undo_if("status != STATUS_OK", "status", 1)
+            return
         for a in handles:
             self.emit(f"status = user_out_handle_copy(&{a.name}, {self.pointer(a)});")
             self.undo_if("status != STATUS_OK", "status", 1)

@@ -32,7 +32,7 @@ class WrapperTest(unittest.TestCase):
     def test_policy_comes_after_handles_and_before_copies(self) -> None:
         text = body(emit_kernel.wrappers(REAL), "profile_create")
         steps = ["syscall_resource_get", "policy_check", "arch_copy_from_user",
-                 "sys_profile_create", "user_out_handle_copy", "user_out_handle_publish"]
+                 "sys_profile_create", "user_out_handle_give"]
         places = [text.index(step) for step in steps]
         self.assertEqual(places, sorted(places))
 

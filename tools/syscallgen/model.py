@@ -14,12 +14,14 @@ class DefinitionError(Exception):
 class ObjectType:
     """A kernel object type: its name in definitions, its ZX_OBJ_TYPE_ constant, the C structure that
     an implementation receives, and the function that finds it in a struct object (none: it is the
-    object)."""
+    object). `embedded`: the structure begins with its struct object, so that a handle's object of
+    this type needs only a cast."""
 
     name: str
     constant: str
     struct: str
     convert: str
+    embedded: bool
 
 
 class Direction(enum.Enum):

@@ -228,8 +228,9 @@ def parse_types(path: Path) -> dict[str, ObjectType]:
         if len(words) != 5 or words[0] != "type" or words[1] in types:
             raise DefinitionError(
                 f"{path}:{line_number}: expected a new `type NAME CONSTANT STRUCT FUNCTION`")
-        convert = "" if words[4] == "-" else words[4]
-        types[words[1]] = ObjectType(words[1], words[2], words[3], convert)
+        embedded = words[4] == "embedded"
+        convert = "" if words[4] == "-" or embedded else words[4]
+        types[words[1]] = ObjectType(words[1], words[2], words[3], convert, embedded)
     return types
 
 

@@ -55,6 +55,9 @@ status_t handle_get_identity(struct handle_table* t, zx_handle_t value, zx_obj_t
 // object's lock: a close clears the entry before it looks for observers to cancel, so either this
 // sees the close or the close sees the observer.
 bool handle_identity_current(const void* identity, zx_handle_t value);
+// Why a look-up failed. The entry may have changed since: never OK.
+status_t handle_lookup_status(struct handle_table* t, zx_handle_t value, zx_obj_type_t type,
+                              zx_rights_t need);
 bool handle_valid(struct handle_table* t, zx_handle_t value);
 
 // ---- removal ----

@@ -12,6 +12,7 @@
 #include <lib/compiler.h>
 #include <lib/status.h>
 #include <object/handle.h>
+#include <object/handle_lookup.h>
 #include <object/object.h>
 #include <object/policy.h>
 #include <syscall/out_handle.h>
@@ -24,30 +25,42 @@ static_assert(ZX_OBJ_TYPE_UPPER_BOUND == 64);
 // A look-up failed: the policies on bad handles and wrong types have their say. Returns `status`.
 COLD status_t syscall_lookup_failed(status_t status);
 
-ALWAYS_INLINE status_t syscall_handle_get(zx_handle_t value, zx_obj_type_t type, zx_rights_t need,
-                                          struct object** out) {
-    status_t status = handle_get(handle_table_current(), value, type, need, out);
-    return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
+// The object with a reference, or null: then syscall_handle_failed() says what the call returns.
+// The out-pointer's target is written on success only.
+[[nodiscard]] ALWAYS_INLINE struct object* syscall_handle_get(zx_handle_t value, zx_obj_type_t type,
+                                                              zx_rights_t need) {
+    zx_rights_t rights;
+    const void* identity;
+    return handle_lookup(handle_table_current(), value, type, need, &rights, &identity);
 }
 
-ALWAYS_INLINE status_t syscall_handle_get_rights(zx_handle_t value, zx_obj_type_t type,
-                                                 zx_rights_t need, struct object** out,
-                                                 zx_rights_t* rights) {
-    status_t status = handle_get_rights(handle_table_current(), value, type, need, out, rights);
-    return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
+[[nodiscard]] ALWAYS_INLINE struct object* syscall_handle_get_rights(zx_handle_t value,
+                                                                     zx_obj_type_t type,
+                                                                     zx_rights_t need,
+                                                                     zx_rights_t* rights) {
+    const void* identity;
+    return handle_lookup(handle_table_current(), value, type, need, rights, &identity);
 }
 
-ALWAYS_INLINE status_t syscall_handle_get_identity(zx_handle_t value, zx_obj_type_t type,
-                                                   zx_rights_t need, struct object** out,
-                                                   const void** identity) {
-    status_t status = handle_get_identity(handle_table_current(), value, type, need, out, identity);
-    return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
+[[nodiscard]] ALWAYS_INLINE struct object* syscall_handle_get_identity(zx_handle_t value,
+                                                                       zx_obj_type_t type,
+                                                                       zx_rights_t need,
+                                                                       const void** identity) {
+    zx_rights_t rights;
+    return handle_lookup(handle_table_current(), value, type, need, &rights, identity);
 }
 
-// One of several types (SYSCALL_TYPE bits). `quiet`: a bad handle is no matter for the policy.
-// `rights` may be null.
-status_t syscall_handle_get_of(zx_handle_t value, uint64_t types, zx_rights_t need, bool quiet,
-                               struct object** out, zx_rights_t* rights);
+// Never OK.
+COLD status_t syscall_handle_failed(zx_handle_t value, zx_obj_type_t type, zx_rights_t need);
+
+// What was looked up as any type must be one of several (SYSCALL_TYPE bits).
+ALWAYS_INLINE status_t syscall_handle_check(const struct object* object, uint64_t types,
+                                            zx_rights_t held, zx_rights_t need) {
+    if (unlikely((types & (uint64_t)1 << object->ops->type) == 0)) {
+        return STATUS_WRONG_TYPE;
+    }
+    return likely((held & need) == need) ? STATUS_OK : STATUS_ACCESS_DENIED;
+}
 
 // SYSCALL_ANY_BASE leaves kind and range to the implementation.
 status_t syscall_resource_get(zx_handle_t value, uint32_t kind, uint64_t base, struct object** out);
@@ -77,10 +90,12 @@ struct syscall_consumed {
     size_t count;
 };
 // Also for implementations, whose own failures must close what they were given.
-void syscall_consume(struct syscall_consumed* consumed);
+COLD void syscall_consume(const zx_handle_t __user* handles,
+                          zx_handle_disposition_t __user* dispositions, size_t count);
 static inline void syscall_consumed_cleanup(struct syscall_consumed* consumed) {
     if (unlikely(consumed->count != 0)) {
-        syscall_consume(consumed);
+        // By value, so that the fast path keeps none of it in memory.
+        syscall_consume(consumed->handles, consumed->dispositions, consumed->count);
     }
 }
 #define SYSCALL_CONSUMED CLEANUP(syscall_consumed_cleanup) struct syscall_consumed
