@@ -51,9 +51,8 @@ static uint32_t value_after(const struct handle_table* t, zx_handle_t value) {
 
 // ---- look-up ----
 
-COLD struct object* handle_lookup_raced(struct object* o) {
+COLD void handle_lookup_raced(struct object* o) {
     object_unref(o);
-    return nullptr;
 }
 
 // Why a look-up fails; OK: it would not. Preemption off.

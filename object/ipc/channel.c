@@ -177,14 +177,11 @@ status_t channel_create(struct channel** a, struct channel** b) {
     return STATUS_OK;
 }
 
-static_assert(offsetof(struct channel, base) == 0); // `embedded` in syscall/defs/types.def
+// channel_object(), and `embedded` in syscall/defs/types.def.
+static_assert(offsetof(struct channel, base) == 0);
 
 struct channel* channel_from_object(struct object* o) {
     return o->ops == &channel_ops ? container_of(o, struct channel, base) : nullptr;
-}
-
-struct object* channel_object(struct channel* c) {
-    return &c->base;
 }
 
 // ---- delivery ----

@@ -10,7 +10,16 @@
 // What one part holds: a page with its link.
 constexpr uint32_t PART_BYTES = PAGE_SIZE - sizeof(struct message_part);
 
-struct slab_cache message_small_cache = SLAB_CACHE_INIT("message", MESSAGE_SMALL_SIZE, 64);
+struct slab_cache message_cache[MESSAGE_CACHES] = {
+    SLAB_CACHE_INIT("message-256", 256, 64),
+    SLAB_CACHE_INIT("message-1344", 1344, 64),
+    SLAB_CACHE_INIT("message-2048", 2048, 64),
+    SLAB_CACHE_INIT("message-4160", 4160, 64),
+};
+static_assert(MESSAGE_CACHE_SIZE[0] == 256 && MESSAGE_CACHE_SIZE[1] == 1344);
+static_assert(MESSAGE_CACHE_SIZE[2] == 2048 && MESSAGE_CACHE_SIZE[3] == 4160);
+// A page of bytes and a few handles fit the largest.
+static_assert(sizeof(struct message) + PAGE_SIZE + sizeof(struct handle) <= 4160);
 
 static uint32_t first_capacity(uint32_t handles) {
     return (uint32_t)(PAGE_SIZE - sizeof(struct message) - handles * sizeof(struct handle));
@@ -40,8 +49,8 @@ static bool add_parts(struct message* m, uint32_t bytes) {
     return true;
 }
 
-static void message_init(struct message* m, uint32_t bytes, uint32_t first, uint32_t handles_at,
-                         uint32_t handles) {
+ALWAYS_INLINE void message_init(struct message* m, uint32_t bytes, uint32_t first,
+                                uint32_t handles_at, uint32_t handles) {
     m->node = (struct list_node){};
     m->bytes = bytes;
     m->handles = handles;
@@ -60,7 +69,7 @@ static NOINLINE struct message* message_new_large(uint32_t bytes, uint32_t handl
     if (unlikely(m == nullptr)) {
         return nullptr;
     }
-    m->small = false;
+    m->cache = MESSAGE_CACHES;
     message_init(m, bytes, first, handles_at, handles);
     if (unlikely(bytes > first) && !add_parts(m, bytes - first)) {
         free_parts(m);
@@ -73,20 +82,23 @@ static NOINLINE struct message* message_new_large(uint32_t bytes, uint32_t handl
 struct message* message_new(uint32_t bytes, uint32_t handles) {
     uint32_t handles_at = (uint32_t)align_up(bytes, alignof(struct handle));
     size_t size = sizeof(struct message) + handles_at + handles * sizeof(struct handle);
-    if (size > MESSAGE_SMALL_SIZE) {
+    uint32_t cache = message_cache_for(size);
+    if (unlikely(cache == MESSAGE_CACHES)) {
         return message_new_large(bytes, handles);
     }
-    struct message* m = slab_alloc(&message_small_cache);
-    if (likely(m != nullptr)) {
-        m->small = true;
-        message_init(m, bytes, bytes, handles_at, handles);
+    struct message* m = slab_alloc_fast(&message_cache[cache]);
+    if (unlikely(m == nullptr)) {
+        // The largest take eight pages in a row where the heap makes do with single ones.
+        return cache == MESSAGE_CACHES - 1 ? message_new_large(bytes, handles) : nullptr;
     }
+    m->cache = (uint8_t)cache;
+    message_init(m, bytes, bytes, handles_at, handles);
     return m;
 }
 
 static void free_memory(struct message* m) {
-    if (likely(m->small)) {
-        slab_free(&message_small_cache, m);
+    if (likely(m->cache != MESSAGE_CACHES)) {
+        slab_free_fast(&message_cache[m->cache], m);
         return;
     }
     free_parts(m);

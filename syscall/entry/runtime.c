@@ -51,8 +51,10 @@ status_t syscall_taken_check(const struct handle* taken, uint64_t types, zx_righ
     if (taken->object == nullptr) {
         return STATUS_OK;
     }
-    status_t status = syscall_handle_check(taken->object, types, taken->rights, need);
-    return likely(status == STATUS_OK) ? status : syscall_lookup_failed(status);
+    if (unlikely(!syscall_type_fits(taken->object, types))) {
+        return syscall_lookup_failed(STATUS_WRONG_TYPE);
+    }
+    return likely((taken->rights & need) == need) ? STATUS_OK : STATUS_ACCESS_DENIED;
 }
 
 // One entry of user memory; false when it cannot be read. An entry that is not to be closed is

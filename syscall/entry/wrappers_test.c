@@ -110,7 +110,7 @@ status_t handle_lookup_status(struct handle_table*, zx_handle_t value, zx_obj_ty
     return STATUS_ACCESS_DENIED;
 }
 
-struct object* handle_lookup_raced(struct object*) {
+void handle_lookup_raced(struct object*) {
     abort(); // one thread
 }
 

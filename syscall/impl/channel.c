@@ -67,13 +67,13 @@ static NOINLINE status_t take_handles(struct channel* c, struct message* m,
     if (arch_copy_from_user(values, handles, m->handles * sizeof(values[0])) != 0) {
         return STATUS_INVALID_ARGS;
     }
+    struct handle_table* t = handle_table_current();
     status_t result = STATUS_OK;
     for (uint32_t i = 0; i < m->handles; i++) {
-        status_t status = syscall_take(values[i], false, &m->handle[i]);
-        if (status == STATUS_OK) {
-            status = may_travel(&m->handle[i], c);
-        }
-        result = result == STATUS_OK ? status : result;
+        status_t status = handle_remove(t, values[i], &m->handle[i]);
+        status = likely(status == STATUS_OK) ? may_travel(&m->handle[i], c)
+                                             : syscall_lookup_failed(status);
+        result = likely(result == STATUS_OK) ? status : result;
     }
     return result;
 }
@@ -266,7 +266,7 @@ struct read_buffers {
 static status_t store_handle(const struct read_buffers* b, uint32_t i, const struct handle* h,
                              zx_handle_t value) {
     if ((uintptr_t)b->infos == 0) {
-        return copy_to_user(&b->values[i], &value);
+        return likely(arch_put_user_u32(&b->values[i], value)) ? STATUS_OK : STATUS_INVALID_ARGS;
     }
     zx_handle_info_t info = {.handle = value, .type = h->object->ops->type, .rights = h->rights};
     return copy_to_user(&b->infos[i], &info);
@@ -299,7 +299,8 @@ ALWAYS_INLINE status_t deliver_bytes(struct message* m, const struct read_buffer
 }
 
 // NO_MEMORY: nothing has happened, the message is the caller's. Anything else: it is freed.
-static NOINLINE status_t deliver_with_handles(struct message* m, const struct read_buffers* b) {
+// By value, so that messages without handles keep none of it in memory.
+static NOINLINE status_t deliver_with_handles(struct message* m, struct read_buffers b) {
     struct handle_table* t = handle_table_current();
     UNINITIALIZED struct slots s;
     status_t status = reserve(t, &s, m->handles);
@@ -307,9 +308,9 @@ static NOINLINE status_t deliver_with_handles(struct message* m, const struct re
         unreserve(t, &s);
         return STATUS_NO_MEMORY;
     }
-    status = deliver_bytes(m, b);
+    status = deliver_bytes(m, &b);
     for (uint32_t i = 0; i < m->handles && status == STATUS_OK; i++) {
-        status = store_handle(b, i, &m->handle[i], s.slot[i].value);
+        status = store_handle(&b, i, &m->handle[i], s.slot[i].value);
     }
     if (status != STATUS_OK) {
         unreserve(t, &s);
@@ -317,22 +318,23 @@ static NOINLINE status_t deliver_with_handles(struct message* m, const struct re
         for (uint32_t i = 0; i < m->handles; i++) {
             handle_publish(t, &s.slot[i], &m->handle[i]);
         }
+        m->handles = 0;
     }
-    message_free(m);
+    message_free_plain(m);
     return status;
 }
 
 ALWAYS_INLINE status_t deliver(struct message* m, const struct read_buffers* b) {
     if (unlikely(m->handles != 0)) {
-        return deliver_with_handles(m, b);
+        return deliver_with_handles(m, *b);
     }
     status_t status = deliver_bytes(m, b);
     message_free_plain(m);
     return status;
 }
 
-static status_t read(struct channel* c, uint32_t options, uint32_t num_bytes, uint32_t num_handles,
-                     const struct read_buffers* b) {
+ALWAYS_INLINE status_t read(struct channel* c, uint32_t options, uint32_t num_bytes,
+                            uint32_t num_handles, const struct read_buffers* b) {
     if (unlikely((options & ~ZX_CHANNEL_READ_MAY_DISCARD) != 0)) {
         return STATUS_INVALID_ARGS;
     }

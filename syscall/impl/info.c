@@ -418,27 +418,17 @@ static status_t get_handle_basic(struct object* o, zx_rights_t rights, void __us
     if (size < sizeof(zx_info_handle_basic_t)) {
         return STATUS_BUFFER_TOO_SMALL;
     }
+    *actual = 1; // written only if the call succeeds
     const zx_info_handle_basic_t basic = {.koid = o->koid,
                                           .rights = rights,
                                           .type = o->ops->type,
                                           .related_koid = o->ops->related_koid(o)};
-    if (arch_copy_to_user(buffer, &basic, sizeof(basic)) != 0) {
-        return STATUS_INVALID_ARGS;
-    }
-    *actual = 1;
-    return STATUS_OK;
+    return arch_copy_to_user(buffer, &basic, sizeof(basic)) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
-status_t sys_object_get_info(struct object* o, zx_rights_t rights, uint32_t topic,
-                             void __user* buffer, size_t buffer_size, size_t* actual,
-                             size_t* avail) {
-    if (topic == ZX_INFO_HANDLE_VALID) {
-        *actual = *avail = 0;
-        return STATUS_OK;
-    }
-    if (topic == ZX_INFO_HANDLE_BASIC) {
-        return get_handle_basic(o, rights, buffer, buffer_size, actual, avail);
-    }
+static NOINLINE status_t get_topic(struct object* o, zx_rights_t rights, uint32_t topic,
+                                   void __user* buffer, size_t buffer_size, size_t* actual,
+                                   size_t* avail) {
     const struct topic* t = find_topic(topic);
     if (t == nullptr) {
         return STATUS_NOT_SUPPORTED;
@@ -452,4 +442,17 @@ status_t sys_object_get_info(struct object* o, zx_rights_t rights, uint32_t topi
     *actual = out.copied;
     *avail = out.available;
     return status;
+}
+
+status_t sys_object_get_info(struct object* o, zx_rights_t rights, uint32_t topic,
+                             void __user* buffer, size_t buffer_size, size_t* actual,
+                             size_t* avail) {
+    if (likely(topic == ZX_INFO_HANDLE_BASIC)) {
+        return get_handle_basic(o, rights, buffer, buffer_size, actual, avail);
+    }
+    if (topic == ZX_INFO_HANDLE_VALID) {
+        *actual = *avail = 0;
+        return STATUS_OK;
+    }
+    return get_topic(o, rights, topic, buffer, buffer_size, actual, avail);
 }

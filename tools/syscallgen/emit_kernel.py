@@ -271,12 +271,14 @@ class _Wrapper:
             self.emit(f"OBJECT_REF {a.name} = {get};")
         self.fail_if(f"{a.name} == nullptr", failed, depth)
         if varies:
-            self.emit(f"status = syscall_handle_check({a.name}, {a.name}_types, {a.name}_rights, "
-                      f"{a.name}_need);", depth)
-            result = "syscall_lookup_failed(status)"
-            if quiet != "false":
-                result = f"{quiet} ? status : {result}"
-            self.fail_if("status != STATUS_OK", result, depth)
+            for condition, status in (
+                    (f"!syscall_type_fits({a.name}, {a.name}_types)", "STATUS_WRONG_TYPE"),
+                    (f"({a.name}_rights & {a.name}_need) != {a.name}_need",
+                     "STATUS_ACCESS_DENIED")):
+                result = f"syscall_lookup_failed({status})"
+                if quiet != "false":
+                    result = f"{quiet} ? {status} : {result}"
+                self.fail_if(condition, result, depth)
         if a.kind.optional:
             self.emit("}")
 

@@ -30,7 +30,10 @@ struct channel_waiter {
 // Two ends with one reference each. NO_MEMORY.
 status_t channel_create(struct channel** a, struct channel** b);
 [[nodiscard]] struct channel* channel_from_object(struct object* o);
-struct object* channel_object(struct channel* c);
+// A channel begins with its object (channel.c asserts it).
+static inline struct object* channel_object(struct channel* c) {
+    return (struct object*)(void*)c;
+}
 
 // Takes the message on success. PEER_CLOSED, or NO_RESOURCES when the other end's queue is full:
 // the caller frees it.

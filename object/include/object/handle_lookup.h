@@ -69,8 +69,8 @@ ALWAYS_INLINE struct handle_entry* handle_entry_at(struct handle_table* t, uint3
                : nullptr;
 }
 
-// The look-up met a release: preemption is on again, the reference goes back. Returns null.
-COLD struct object* handle_lookup_raced(struct object* o);
+// The look-up met a release: preemption is on again, the reference goes back.
+COLD void handle_lookup_raced(struct object* o);
 
 // A reference to the object, its actual rights and the entry's identity; null: there is none that
 // fits.
@@ -99,7 +99,8 @@ COLD struct object* handle_lookup_raced(struct object* o);
     bool raced = atomic_load_explicit(&e->value, memory_order_relaxed) != value; // (5)
     preempt_enable();
     if (unlikely(raced)) {
-        return handle_lookup_raced(o);
+        handle_lookup_raced(o);
+        return nullptr;
     }
     *rights = held;
     *identity = e;

@@ -27,7 +27,7 @@ struct message {
     uint32_t bytes,
         handles;          // counts; immutable once filled (handles falls to 0 when they are taken)
     uint16_t first_bytes; // bytes held by `data`
-    bool small;           // where the memory comes from
+    uint8_t cache;        // where the memory comes from; MESSAGE_CACHES: the heap
     struct message_part* rest; // null: all bytes are in `data`
     struct handle* handle;     // [handles], behind `data`
     alignas(16) uint8_t data[];
@@ -38,30 +38,43 @@ struct message {
 // Frees the message and closes every handle it still holds. Null is fine. No lock held.
 void message_free(struct message* m);
 
-// Most messages: no handles, and header and bytes fit an object of a cache of their own. The same
-// as the two above, inline. Interrupts on.
-constexpr size_t MESSAGE_SMALL_SIZE = 256;
-extern struct slab_cache message_small_cache;
+// Messages of up to a page of bytes come from caches of their own, whose sizes waste little: 16, 3
+// and 2 messages fill a page, 7 of the largest eight pages.
+constexpr uint32_t MESSAGE_CACHES = 4;
+constexpr uint32_t MESSAGE_CACHE_SIZE[MESSAGE_CACHES] = {256, 1344, 2048, 4160};
+extern struct slab_cache message_cache[MESSAGE_CACHES];
+// The smallest that holds `size` bytes, header included; MESSAGE_CACHES: none.
+ALWAYS_INLINE uint32_t message_cache_for(size_t size) {
+    if (likely(size <= MESSAGE_CACHE_SIZE[0])) {
+        return 0;
+    }
+    return 1 + (size > MESSAGE_CACHE_SIZE[1]) + (size > MESSAGE_CACHE_SIZE[2]) +
+           (size > MESSAGE_CACHE_SIZE[3]);
+}
+
+// Most messages: no handles. The same as the two above, inline. Interrupts on.
 [[nodiscard]] ALWAYS_INLINE struct message* message_new_plain(uint32_t bytes) {
-    if (unlikely(bytes > MESSAGE_SMALL_SIZE - sizeof(struct message))) {
+    uint32_t cache = message_cache_for(sizeof(struct message) + bytes);
+    if (unlikely(cache == MESSAGE_CACHES)) {
         return message_new(bytes, 0);
     }
-    struct message* m = slab_alloc_fast(&message_small_cache);
-    if (likely(m != nullptr)) {
-        m->node = (struct list_node){};
-        m->bytes = bytes;
-        m->handles = 0;
-        m->first_bytes = (uint16_t)bytes;
-        m->small = true;
-        m->rest = nullptr;
+    struct message* m = slab_alloc_fast(&message_cache[cache]);
+    if (unlikely(m == nullptr)) {
+        return message_new(bytes, 0); // knows what else to try
     }
+    m->node = (struct list_node){};
+    m->bytes = bytes;
+    m->handles = 0;
+    m->first_bytes = (uint16_t)bytes;
+    m->cache = (uint8_t)cache;
+    m->rest = nullptr;
     return m;
 }
 ALWAYS_INLINE void message_free_plain(struct message* m) {
-    if (unlikely(!m->small || m->handles != 0)) {
+    if (unlikely(m->cache == MESSAGE_CACHES || m->handles != 0)) {
         message_free(m);
     } else {
-        slab_free_fast(&message_small_cache, m);
+        slab_free_fast(&message_cache[m->cache], m);
     }
 }
 // Frees all messages of a list.

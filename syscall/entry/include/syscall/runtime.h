@@ -53,13 +53,9 @@ COLD status_t syscall_lookup_failed(status_t status);
 // Never OK.
 COLD status_t syscall_handle_failed(zx_handle_t value, zx_obj_type_t type, zx_rights_t need);
 
-// What was looked up as any type must be one of several (SYSCALL_TYPE bits).
-ALWAYS_INLINE status_t syscall_handle_check(const struct object* object, uint64_t types,
-                                            zx_rights_t held, zx_rights_t need) {
-    if (unlikely((types & (uint64_t)1 << object->ops->type) == 0)) {
-        return STATUS_WRONG_TYPE;
-    }
-    return likely((held & need) == need) ? STATUS_OK : STATUS_ACCESS_DENIED;
+// Whether an object is of one of several types (SYSCALL_TYPE bits).
+ALWAYS_INLINE bool syscall_type_fits(const struct object* object, uint64_t types) {
+    return (types & (uint64_t)1 << object->ops->type) != 0;
 }
 
 // SYSCALL_ANY_BASE leaves kind and range to the implementation.
