@@ -25,8 +25,8 @@ ALWAYS_INLINE void finish_switch(void) TA_OFF {
             thread_unlock(home);
         }
     }
-    // Not before: one that blocked while it was to migrate may have been woken and have ended since,
-    // and only the epoch keeps its memory.
+    // Not before: one that blocked while it was to migrate may have been woken and have ended
+    // since, and only the epoch keeps its memory.
     epoch_note(c);
 }
 
