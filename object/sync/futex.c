@@ -107,17 +107,15 @@ static status_t key_of(const zx_futex_storage_t __user* word, struct futex_key* 
 // Multiply-shift: for random odd multipliers any two words collide with a probability of about 2 /
 // BUCKETS (Dietzfelbinger et al., 1997), and a program learns nothing from which it could choose
 // words that do. A cryptographic hash costs a hundred instructions, four times per hand-over.
-static struct futex_bucket* bucket_of(const struct futex_key* key) {
-    uint64_t h =
-        (uintptr_t)key->space * futexes.multiplier[0] + key->address * futexes.multiplier[1];
+static struct futex_bucket* bucket_of(struct futex_key key) {
+    uint64_t h = (uintptr_t)key.space * futexes.multiplier[0] + key.address * futexes.multiplier[1];
     return &futexes.bucket[h >> (64 - BUCKET_BITS)];
 }
 
-static struct futex* find_locked(struct futex_bucket* b, const struct futex_key* key)
-    TA_REQ(b->lock) {
+static struct futex* find_locked(struct futex_bucket* b, struct futex_key key) TA_REQ(b->lock) {
     list_for_each(n, &b->futexes) {
         struct futex* f = container_of(n, struct futex, node);
-        if (f->key.address == key->address && f->key.space == key->space) {
+        if (f->key.address == key.address && f->key.space == key.space) {
             return f;
         }
     }
@@ -127,9 +125,9 @@ static struct futex* find_locked(struct futex_bucket* b, const struct futex_key*
 // ---- lending and taking back ----
 
 // Makes a spare the futex of this key.
-static struct futex* open_locked(struct futex_bucket* b, struct futex* spare,
-                                 const struct futex_key* key) TA_REQ(b->lock) {
-    spare->key = *key;
+static struct futex* open_locked(struct futex_bucket* b, struct futex* spare, struct futex_key key)
+    TA_REQ(b->lock) {
+    spare->key = key;
     list_push_back(&b->futexes, &spare->node);
     return spare;
 }
@@ -224,7 +222,7 @@ bool futex_word_differs(const zx_futex_storage_t __user* word, zx_futex_storage_
 
 // ---- waiting ----
 
-static bool owner_fits_locked(struct futex_bucket* b, const struct futex_key* key,
+static bool owner_fits_locked(struct futex_bucket* b, struct futex_key key,
                               const struct thread* owner) TA_REQ(b->lock) {
     if (likely(owner == nullptr)) {
         return true;
@@ -259,12 +257,11 @@ static NOINLINE void leave(struct futex_waiter* w) TA_OFF {
     spin_release(&b->lock);
 }
 
-// NEXT: the word has to be faulted in.
-static status_t wait_once(struct futex** spare, const zx_futex_storage_t __user* word,
-                          const struct futex_key* key, zx_futex_storage_t expected,
-                          struct thread* owner, int64_t deadline_ns) {
+// OK: entered. NEXT: the word has to be faulted in.
+ALWAYS_INLINE status_t wait_enter(struct futex_waiter* w, struct futex** spare,
+                                  const zx_futex_storage_t __user* word, struct futex_key key,
+                                  zx_futex_storage_t expected, struct thread* owner) {
     struct futex_bucket* b = bucket_of(key);
-    UNINITIALIZED struct futex_waiter w;
     spin_acquire(&b->lock);
     status_t status = compare(word, expected);
     if (status == STATUS_OK && unlikely(owner != nullptr) &&
@@ -282,38 +279,59 @@ static status_t wait_once(struct futex** spare, const zx_futex_storage_t __user*
         list_push_back(&f->spares, &(*spare)->node);
     }
     *spare = nullptr;
-    waiter_init(&w.q.w);
-    w.spare = spare;
-    set_owner_locked(b, f, owner);
-    enter_locked(b, f, &w);
+    waiter_init(&w->q.w);
+    w->spare = spare;
+    if (likely(owner == nullptr && wait_queue_plain(&f->queue))) {
+        atomic_store_explicit(&w->bucket, b, memory_order_relaxed);
+        wait_queue_enter_plain(&f->queue, &w->q);
+    } else {
+        set_owner_slow(f, owner);
+        enter_locked(b, f, w);
+    }
     spin_release(&b->lock);
-    status =
-        waiter_block(&w.q.w, deadline_ns, WAIT_INTERRUPTIBLE, ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
+    return STATUS_OK;
+}
+
+ALWAYS_INLINE status_t wait_entered(struct futex_waiter* w, int64_t deadline_ns) {
+    status_t status =
+        waiter_block(&w->q.w, deadline_ns, WAIT_INTERRUPTIBLE, ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
     if (unlikely(status != STATUS_OK)) { // no waker
-        leave(&w);
+        leave(w);
     }
     return status;
+}
+
+// With the word faulted in before each further try.
+static NOINLINE status_t wait_again(struct futex** spare, const zx_futex_storage_t __user* word,
+                                    struct futex_key key, zx_futex_storage_t expected,
+                                    struct thread* owner, int64_t deadline_ns) {
+    UNINITIALIZED struct futex_waiter w;
+    status_t status;
+    do {
+        TRY(fault_in(word));
+        status = wait_enter(&w, spare, word, key, expected, owner);
+    } while (unlikely(status == STATUS_NEXT));
+    return status == STATUS_OK ? wait_entered(&w, deadline_ns) : status;
 }
 
 status_t futex_wait(struct futex** spare, const zx_futex_storage_t __user* word,
                     zx_futex_storage_t expected, struct thread* owner, int64_t deadline_ns) {
     struct futex_key key;
     TRY(key_of(word, &key));
-    for (;;) {
-        status_t status = wait_once(spare, word, &key, expected, owner, deadline_ns);
-        if (likely(status != STATUS_NEXT)) {
-            return status;
-        }
-        TRY(fault_in(word));
+    UNINITIALIZED struct futex_waiter w;
+    status_t status = wait_enter(&w, spare, word, key, expected, owner);
+    if (likely(status == STATUS_OK)) {
+        return wait_entered(&w, deadline_ns);
     }
+    return status == STATUS_NEXT ? wait_again(spare, word, key, expected, owner, deadline_ns)
+                                 : status;
 }
 
 // ---- waking ----
 
-// Wakes up to `count`, or one that becomes the owner of what is left. No waiter can join meanwhile:
-// the bucket's lock is held.
-ALWAYS_INLINE void wake_locked(struct futex_bucket* b, struct futex* f, uint32_t count,
-                               bool hand_over, struct wake_list* wl) TA_REQ(b->lock) {
+// The general way: with owners.
+static NOINLINE void wake_owned_locked(struct futex_bucket* b, struct futex* f, uint32_t count,
+                                       bool hand_over, struct wake_list* wl) TA_REQ(b->lock) {
     set_owner_locked(b, f, nullptr);
     for (bool last = false; count != 0 && !last;) {
         struct futex* s;
@@ -335,18 +353,37 @@ ALWAYS_INLINE void wake_locked(struct futex_bucket* b, struct futex* f, uint32_t
     }
 }
 
+// Wakes up to `count`, or one that becomes the owner of what is left. No waiter can join meanwhile:
+// the bucket's lock is held.
+ALWAYS_INLINE void wake_locked(struct futex_bucket* b, struct futex* f, uint32_t count,
+                               bool hand_over, struct wake_list* wl) TA_REQ(b->lock) {
+    if (unlikely(hand_over || !wait_queue_plain(&f->queue))) {
+        wake_owned_locked(b, f, count, hand_over, wl);
+        return;
+    }
+    for (bool last = false; count != 0 && !last;) {
+        struct futex_waiter* w = waiter_of(wait_queue_take_plain(&f->queue));
+        last = list_empty(&f->spares);
+        struct list_node* s = last ? &f->node : f->spares.head.next;
+        list_remove(s);
+        // See wake_owned_locked() for the order.
+        *w->spare = container_of(s, struct futex, node);
+        count -= wake_list_add(wl, &w->q.w, STATUS_OK);
+    }
+}
+
 status_t futex_wake(const zx_futex_storage_t __user* word, uint32_t count, bool hand_over) {
     struct futex_key key;
     TRY(key_of(word, &key));
-    struct futex_bucket* b = bucket_of(&key);
+    struct futex_bucket* b = bucket_of(key);
     struct wake_list wl;
-    wake_list_begin(&wl);
-    spin_acquire(&b->lock);
-    struct futex* f = find_locked(b, &key);
+    wake_list_begin(&wl); // preemption is off from here to the flush
+    spin_acquire_raw(&b->lock);
+    struct futex* f = find_locked(b, key);
     if (f != nullptr) {
         wake_locked(b, f, count, hand_over, &wl);
     }
-    spin_release(&b->lock);
+    spin_release_raw(&b->lock);
     wake_list_flush(&wl);
     return STATUS_OK;
 }
@@ -383,10 +420,9 @@ static void move_locked(struct futex_bucket* from_bucket, struct futex* from,
 
 // The first half, both buckets locked. Outside the analysis: see lock_both().
 static status_t requeue_check_locked(const struct futex_requeue* r,
-                                     struct futex_bucket* from_bucket,
-                                     const struct futex_key* from_key,
+                                     struct futex_bucket* from_bucket, struct futex_key from_key,
                                      struct futex_bucket* to_bucket,
-                                     const struct futex_key* to_key) TA_OFF {
+                                     struct futex_key to_key) TA_OFF {
     TRY(compare(r->from, r->expected));
     bool fits = owner_fits_locked(from_bucket, from_key, r->owner) &&
                 owner_fits_locked(to_bucket, to_key, r->owner);
@@ -395,8 +431,8 @@ static status_t requeue_check_locked(const struct futex_requeue* r,
 
 // The second half, both buckets locked: nothing can fail. Outside the analysis: see lock_both().
 static void requeue_locked(struct futex** spare, const struct futex_requeue* r,
-                           struct futex_bucket* from_bucket, const struct futex_key* from_key,
-                           struct futex_bucket* to_bucket, const struct futex_key* to_key,
+                           struct futex_bucket* from_bucket, struct futex_key from_key,
+                           struct futex_bucket* to_bucket, struct futex_key to_key,
                            struct wake_list* wl) TA_OFF {
     struct futex* from = find_locked(from_bucket, from_key);
     struct futex* to = find_locked(to_bucket, to_key);
@@ -428,15 +464,15 @@ status_t futex_requeue(struct futex** spare, const struct futex_requeue* r) {
     if (r->from == r->to) {
         return STATUS_INVALID_ARGS;
     }
-    struct futex_bucket* from = bucket_of(&from_key);
-    struct futex_bucket* to = bucket_of(&to_key);
+    struct futex_bucket* from = bucket_of(from_key);
+    struct futex_bucket* to = bucket_of(to_key);
     for (;;) {
         struct wake_list wl;
         wake_list_begin(&wl);
         lock_both(from, to);
-        status_t status = requeue_check_locked(r, from, &from_key, to, &to_key);
+        status_t status = requeue_check_locked(r, from, from_key, to, to_key);
         if (status == STATUS_OK) {
-            requeue_locked(spare, r, from, &from_key, to, &to_key, &wl);
+            requeue_locked(spare, r, from, from_key, to, to_key, &wl);
         }
         unlock_both(from, to);
         wake_list_flush(&wl);
@@ -452,10 +488,10 @@ status_t futex_requeue(struct futex** spare, const struct futex_requeue* r) {
 status_t futex_owner_koid(const zx_futex_storage_t __user* word, zx_koid_t* koid) {
     struct futex_key key;
     TRY(key_of(word, &key));
-    struct futex_bucket* b = bucket_of(&key);
+    struct futex_bucket* b = bucket_of(key);
     *koid = ZX_KOID_INVALID;
     SPIN_GUARD(&b->lock);
-    struct futex* f = find_locked(b, &key);
+    struct futex* f = find_locked(b, key);
     if (f != nullptr) {
         // A thread's memory outlives every section without preemption that saw it as an owner.
         struct thread* owner = atomic_load_explicit(&f->queue.owner, memory_order_acquire);

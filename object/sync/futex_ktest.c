@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include <zircon/syscalls/object.h>
+
 #include <arch/cpu.h>
 #include <debug/ktest.h>
 #include <lib/bits.h>
@@ -52,8 +54,10 @@ static void start_waiter(struct ktest* t, struct waiter_args* a, struct user_are
     thread_start(a->thread);
 }
 
+// On the futex: before that it may wait for the lock under which another faults the page in.
 static bool blocked(const struct waiter_args* a) {
-    return atomic_load(&a->thread->state) == THREAD_BLOCKED;
+    return atomic_load(&a->thread->state) == THREAD_BLOCKED &&
+           a->thread->blocked_reason == ZX_THREAD_STATE_BLOCKED_FUTEX >> 8;
 }
 
 static void until_blocked(const struct waiter_args* a, int count) {

@@ -40,16 +40,22 @@ static status_t owner_get(zx_handle_t value, const zx_futex_storage_t __user* wo
     return STATUS_OK;
 }
 
+static NOINLINE status_t wait_with_owner(const zx_futex_storage_t __user* word,
+                                         zx_futex_storage_t expected, zx_handle_t new_owner,
+                                         zx_time_t deadline) {
+    OBJECT_REF held = nullptr;
+    struct thread* owner;
+    TRY(owner_get(new_owner, word, expected, &held, &owner));
+    return futex_wait(my_spare(), word, expected, owner, deadline);
+}
+
 status_t sys_futex_wait(const zx_futex_storage_t __user* value_ptr,
                         zx_futex_storage_t current_value, zx_handle_t new_futex_owner,
                         zx_time_t deadline) {
-    if (likely(new_futex_owner == ZX_HANDLE_INVALID)) {
-        return futex_wait(my_spare(), value_ptr, current_value, nullptr, deadline);
+    if (unlikely(new_futex_owner != ZX_HANDLE_INVALID)) {
+        return wait_with_owner(value_ptr, current_value, new_futex_owner, deadline);
     }
-    OBJECT_REF held = nullptr;
-    struct thread* owner;
-    TRY(owner_get(new_futex_owner, value_ptr, current_value, &held, &owner));
-    return futex_wait(my_spare(), value_ptr, current_value, owner, deadline);
+    return futex_wait(my_spare(), value_ptr, current_value, nullptr, deadline);
 }
 
 status_t sys_futex_wake(const zx_futex_storage_t __user* value_ptr, uint32_t wake_count) {
