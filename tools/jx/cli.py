@@ -6,7 +6,7 @@ import signal
 import sys
 from types import ModuleType
 
-from jx import bench, build, check, debug, doctor, fmt, run, test
+from jx import bench, build, check, debug, disk, doctor, fmt, run, test
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
@@ -16,6 +16,7 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "test": (test, "run the tests"),
     "bench": (bench, "instructions per operation, beside other systems"),
     "debug": (debug, "boot halted, with gdb attached"),
+    "image": (disk, "make a disk image that boots, and prove it"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),
     "doctor": (doctor, "versions of the tools, what is missing"),

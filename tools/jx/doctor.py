@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 
-from jx import packages
+from jx import firmware, packages
 from jx.tree import ROOT
 
 _VERSIONS = (
@@ -61,6 +61,7 @@ def _hints(missing: list[str]) -> list[str]:
         hints.append("not root and no sudo: packages must be installed by an administrator")
     if shutil.which("apt-get") is None:
         hints.append("no apt-get: this is not Debian; the packages must come from elsewhere")
+    hints += [f"{text}: tests may behave differently" for text in firmware.differences()]
     if shutil.disk_usage(ROOT).free < 2 * 2**30:
         hints.append("less than 2 GiB free for the build folder")
     return hints

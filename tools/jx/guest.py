@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from jx import firmware
 from jx.machine import BootFiles, Channels, Settings, qemu_command
 from jx.markers import Marker, MarkerParser
 
@@ -167,7 +168,7 @@ class Guest:
                 self._heard = bool(self._debugcon_size())
                 limit = min(deadline, self._started + self._first_byte_s)
             if now >= limit and not self._heard and limit < deadline:
-                self._end(Ended("silent", f"not one byte within {self._first_byte_s:.0f} s of its start"))
+                self._end(Ended("silent", self._silence()))
             elif now >= limit:
                 return None
             else:
@@ -175,6 +176,11 @@ class Guest:
                 if ready is not None:
                     return ready
         return self._queue.pop(0)
+
+    def _silence(self) -> str:
+        text = f"not one byte within {self._first_byte_s:.0f} s of its start"
+        others = firmware.differences()
+        return f"{text}; {'; '.join(others)}" if others else text
 
     def _select(self, seconds: float, also: int | None) -> Event | None:
         assert self._serial is not None and self._qmp is not None

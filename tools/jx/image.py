@@ -23,13 +23,19 @@ class ImageError(Exception):
 class BootImage:
     """Boot files for one start, in a folder of their own that goes away with the `with` block."""
 
-    def __init__(self, settings: Settings, commands: list[str] | None = None) -> None:
-        """`commands`: the run list; None boots to the prompt."""
+    def __init__(
+        self, settings: Settings, commands: list[str] | None = None, *, for_runner: bool = True
+    ) -> None:
+        """`commands`: the run list; None boots to the prompt.
+
+        `for_runner`: with the kernel options that the runner relies on.
+        """
         for command in commands or []:
             if "\n" in command or "\0" in command:
                 raise ImageError(f"a command is one line: {command!r}")
         self._settings = settings
         self._commands = commands
+        self._options = _RUNNER_CMDLINE if for_runner else ""
         self._stack = ExitStack()
 
     def __enter__(self) -> BootFiles:
@@ -49,7 +55,7 @@ class BootImage:
 
     def _make(self, folder: Path) -> BootFiles:
         out = out_dir(self._settings.variant)
-        cmdline = f"{_RUNNER_CMDLINE} {self._settings.append}".strip()
+        cmdline = f"{self._options} {self._settings.append}".strip()
         kernel = self._settings.kernel_elf()
         zbi = self._zbi(out, folder)
         if not self._settings.uefi:

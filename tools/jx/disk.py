@@ -1,0 +1,94 @@
+"""`./jx image`: a disk image that boots through UEFI firmware, with the system on it.
+
+The image is written beside its final name and boots first: on each machine that it is meant for it
+must come to its prompt, run a program and switch the power off. Only then it gets its name; an image
+that does not boot is never left behind.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from esp.gpt import wrap_volume
+
+from jx import build, machine, packages
+from jx.guest import Ended, Event, Guest, GuestError
+from jx.image import BootImage, ImageError
+from jx.machine import OVMF_VARS, BootFiles, Settings
+from jx.markers import Marker
+from jx.tree import out_dir
+
+_MACHINES = ("q35", "pc")
+_LIMIT_S = 120.0
+_COMMANDS = b"hello image\npoweroff\n"
+_EXPECTED = b"hello image\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="(out/release/jacinth.img)"
+    )
+    machine.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = machine.from_arguments(args).with_changes(uefi=True)
+    output = args.output or out_dir(settings.variant) / "jacinth.img"
+    packages.ensure("run")
+    try:
+        build.build(settings.variant)
+        make(settings, output)
+    except (build.BuildError, ImageError, GuestError, OSError) as error:
+        print(f"jx: {error}", file=sys.stderr)
+        return 1
+    print(f"{output}: {output.stat().st_size >> 20} MiB, boots on {' and '.join(_MACHINES)}")
+    return 0
+
+
+def make(settings: Settings, output: Path) -> None:
+    """Writes the image and boots it; ImageError if it does not come up, and then there is none."""
+    unproven = output.with_name(output.name + ".unproven")
+    try:
+        # The console belongs to whoever boots it: no options of the test runner.
+        with BootImage(settings, for_runner=False) as files:
+            assert files.esp is not None
+            wrap_volume(files.esp, unproven, "JACINTH")
+        for name in _MACHINES:
+            _smoke(settings.with_changes(machine=name), unproven)
+        unproven.replace(output)
+    finally:
+        unproven.unlink(missing_ok=True)
+
+
+def _smoke(settings: Settings, disk: Path) -> None:
+    """Raises ImageError unless the disk boots on this machine, runs a program and ends."""
+    with TemporaryDirectory(prefix="jx-disk-") as folder:
+        # A copy: the firmware may write to the disk, and what was tested is what is handed out.
+        copy, variables = Path(folder) / "disk.img", Path(folder) / "vars.fd"
+        shutil.copyfile(disk, copy)
+        shutil.copyfile(OVMF_VARS, variables)
+        files = BootFiles(settings.kernel_elf(), disk, "", esp=copy, vars=variables)
+        with Guest(settings, files) as guest:
+            text, end = _talk(guest)
+    if _EXPECTED not in text or end is None or end.how != "power-off":
+        how = "it hangs" if end is None else f"{end.how} {end.detail}".strip()
+        tail = text[-2000:].decode("utf-8", "replace")
+        raise ImageError(f"the image does not boot on {settings.machine}: {how}\n{tail}")
+
+
+def _talk(guest: Guest) -> tuple[bytes, Ended | None]:
+    """Types the commands at the prompt; what the machine wrote after that, and how it ended."""
+    text, deadline = b"", time.monotonic() + _LIMIT_S
+    while True:
+        event: Event | None = guest.next(deadline)
+        if event is None:
+            return text, None
+        if isinstance(event, Ended):
+            return text, event
+        if isinstance(event, bytes):
+            text += event
+        elif isinstance(event, Marker) and event.word == "ready":
+            guest.send(_COMMANDS)
