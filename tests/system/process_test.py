@@ -47,5 +47,23 @@ class PlacesTest(SystemTest):
             self.assertEqual(len(set(part)), len(runs), runs)
 
 
+@depends_on("variant")
+class InterpreterTest(SystemTest):
+    """PT_INTERP: the launcher maps the interpreter alone, and that gets the program."""
+
+    def test_the_interpreter_starts_the_program(self) -> None:
+        result = self.run_commands("measure/interpreted one", "hello")
+        said = result.commands[0].output.decode()
+        self.assertRegex(
+            said, r"^interpreter: a program of \d+ pages, mapped 0 times\ninterpreted: one, 7, handles\n$"
+        )
+        self.assertEqual([command.code for command in result.commands], [12, 0])
+
+    def test_a_missing_interpreter_has_a_name(self) -> None:
+        result = self.run_commands("measure/orphan", "hello")
+        self.assertIn("the program's interpreter is not there", result.commands[0].output.decode())
+        self.assertEqual([command.code for command in result.commands], [126, 0])
+
+
 if __name__ == "__main__":
     unittest.main()

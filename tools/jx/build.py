@@ -41,9 +41,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def build(variant: str, targets: list[str] | None = None, *, jobs: int | None = None) -> Path:
-    """Brings a variant up to date and returns its folder."""
-    out = out_dir(variant)
+def build(
+    variant: str,
+    targets: list[str] | None = None,
+    *,
+    jobs: int | None = None,
+    folder: Path | None = None,
+) -> Path:
+    """Brings a variant up to date and returns its folder, which may be another than usual."""
+    out = folder or out_dir(variant)
     environment = clean_environment()
     is_debug = "true" if variant == "debug" else "false"
     generate = ["gn", "gen", str(out), "--check", "--export-compile-commands"]

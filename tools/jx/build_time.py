@@ -1,0 +1,115 @@
+"""Holds the build to its time: everything from nothing within 60 s, a change in the kernel within 5 s.
+
+    python3 -m jx.build_time [--margin FACTOR]
+
+That is meant on two cores that do nothing else. What counts is the smaller of the time that passed
+and the processor time divided by two, so that a busy machine, where time passes while others run, is
+not mistaken for a slow build. `--margin` (or JX_BUILD_MARGIN) multiplies the limits on a machine that
+is slower than a desktop of its day; 1.0 otherwise.
+
+The full build goes to folders of its own under out/, which are removed; the changed file is only
+touched.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jx import build, packages
+from jx.machine import VARIANTS
+from jx.tree import ROOT
+
+_CORES = 2
+_FULL_S, _INCREMENTAL_S = 60.0, 5.0
+_TOUCHED = ROOT / "kernel" / "sched" / "sched.c"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a piece of work took."""
+
+    passed_s: float
+    cpu_s: float
+
+    def counts_s(self) -> float:
+        return min(self.passed_s, self.cpu_s / _CORES)
+
+
+def verdict(name: str, spent: Spent, limit_s: float) -> tuple[bool, str]:
+    """Whether it is within the limit, and a line that says so."""
+    ok = spent.counts_s() <= limit_s
+    how = "ok" if ok else "TOO LONG"
+    return ok, (
+        f"{name}: {spent.counts_s():.1f} s, limit {limit_s:.0f} s: {how} "
+        f"({spent.passed_s:.1f} s passed, {spent.cpu_s:.1f} s of processor time)"
+    )
+
+
+def _measure(action: Callable[[], object]) -> Spent:
+    def cpu() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime
+
+    passed, used = time.monotonic(), cpu()
+    action()
+    return Spent(time.monotonic() - passed, cpu() - used)
+
+
+def _folder(variant: str) -> Path:
+    return ROOT / "out" / f"timing-{variant}"
+
+
+def _build_all() -> None:
+    for variant in VARIANTS:
+        build.build(variant, jobs=_CORES, folder=_folder(variant))
+
+
+def _build_changed() -> None:
+    os.utime(_TOUCHED)
+    build.build("release", jobs=_CORES, folder=_folder("release"))
+
+
+def _remove() -> None:
+    for variant in VARIANTS:
+        shutil.rmtree(_folder(variant), ignore_errors=True)
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="hold the build to its time")
+    parser.add_argument(
+        "--margin", type=float, default=float(os.environ.get("JX_BUILD_MARGIN", "1")),
+        metavar="FACTOR", help="multiplies the limits on a slow machine (1)",
+    )  # fmt: skip
+    margin = parser.parse_args(argv).margin
+    packages.ensure("build")
+    _remove()
+    try:
+        full = _measure(_build_all)
+        again = _measure(lambda: build.build("release", folder=_folder("release")))
+        changed = _measure(_build_changed)
+    except build.BuildError as error:
+        print(f"jx: {error}", file=sys.stderr)
+        return 1
+    finally:
+        _remove()
+    results = [
+        verdict("full build", full, _FULL_S * margin),
+        verdict("a change in the kernel", changed, _INCREMENTAL_S * margin),
+    ]
+    for _, line in results:
+        print(line)
+    # A build that noticed nothing was not measured.
+    noticed = changed.cpu_s > again.cpu_s
+    if not noticed:
+        print("the changed file was not built again")
+    return 0 if noticed and all(ok for ok, _ in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
