@@ -3,11 +3,12 @@
 #include <boot/handoff.h>
 #include <stdint.h>
 
-// The PVH boot protocol's structures (Xen's public ABI, hvm/start_info.h), version 1.
+// The PVH boot protocol's structures (Xen's public ABI, hvm/start_info.h), version 1. Loaders put
+// them anywhere: QEMU's microvm firmware at multiples of 4. Hence packed, which promises nothing.
 
 constexpr uint32_t PVH_START_MAGIC = 0x336ec578;
 
-struct pvh_start_info {
+struct [[gnu::packed]] pvh_start_info {
     uint32_t magic;
     uint32_t version;
     uint32_t flags;
@@ -20,14 +21,14 @@ struct pvh_start_info {
     uint32_t reserved;
 };
 
-struct pvh_module {
+struct [[gnu::packed]] pvh_module {
     uint64_t base;
     uint64_t length;
     uint64_t cmdline;
     uint64_t reserved;
 };
 
-struct pvh_memory {
+struct [[gnu::packed]] pvh_memory {
     uint64_t base;
     uint64_t length;
     uint32_t type; // as the BIOS numbers E820 ranges

@@ -48,8 +48,8 @@ static const char* read_setup(const struct setup* setup, const char* cmdline,
                               struct handoff* record, struct handoff_span* avoid) {
     memset(low_memory, 0, sizeof(low_memory));
     memcpy(low_memory + 0x1000, &setup->info, sizeof(setup->info));
-    memcpy(low_memory + 0x2000, &setup->module, sizeof(setup->module));
-    memcpy(low_memory + 0x4000, setup->memory, sizeof(setup->memory));
+    memcpy(low_memory + setup->info.modules % low_bytes, &setup->module, sizeof(setup->module));
+    memcpy(low_memory + setup->info.memory % low_bytes, setup->memory, sizeof(setup->memory));
     strcpy((char*)low_memory + 0x3010, cmdline);
     record_init(record, HANDOFF_SOURCE_PVH, 0);
     return pvh_read(reach_low(0x1000), 0x1000, reach_low, record, avoid);
@@ -129,10 +129,27 @@ static void missing_parts_are_missing_not_wrong(void** state) {
     free(record);
 }
 
+static void lists_lie_at_any_address(void** state) {
+    (void)state;
+    struct handoff* record = calloc(1, sizeof(*record));
+    assert_non_null(record);
+    struct handoff_span avoid[PVH_MAX_AVOID];
+    for (uint64_t shift = 1; shift < 8; shift++) {
+        struct setup setup = good_setup();
+        setup.info.modules += shift;
+        setup.info.memory += shift;
+        assert_null(read_setup(&setup, "", record, avoid));
+        assert_int_equal(record->zbi_length_bytes, 0x1234);
+        assert_int_equal(avoid[1].base, 0x4000 + shift);
+    }
+    free(record);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_arrives_in_the_record),
         cmocka_unit_test(placement_keeps_clear_of_start_info),
+        cmocka_unit_test(lists_lie_at_any_address),
         cmocka_unit_test(missing_parts_are_missing_not_wrong),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
