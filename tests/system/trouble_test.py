@@ -4,11 +4,12 @@ import random
 import re
 import time
 
-from jx.testing.lab import Console, SystemTest
+from jx.testing.lab import Console, SystemTest, depends_on
 
 _NMIS = 60
 
 
+@depends_on("smp", "machine", "variant")
 class TroubleTest(SystemTest):
     def test_nmis_are_counted_and_survived(self) -> None:
         """They arrive in user mode, in system calls, at switches, and on idle CPUs."""

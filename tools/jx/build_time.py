@@ -2,10 +2,10 @@
 
     python3 -m jx.build_time [--margin FACTOR]
 
-That is meant on two cores that do nothing else. What counts is the smaller of the time that passed
-and the processor time divided by two, so that a busy machine, where time passes while others run, is
-not mistaken for a slow build. `--margin` (or JX_BUILD_MARGIN) multiplies the limits on a machine that
-is slower than a desktop of its day; 1.0 otherwise.
+That is meant on two cores that do nothing else. On a busy machine, where time passes while others
+run, the processor time counts instead, divided by two for the cores and by 1.5 because it grows there
+itself: caches and threads of a core are shared. `--margin` (or JX_BUILD_MARGIN) multiplies the limits
+on a machine that is slower than a desktop of its day; 1.0 otherwise.
 
 The full build goes to folders of its own under out/, which are removed; the changed file is only
 touched.
@@ -26,6 +26,8 @@ from jx.machine import VARIANTS
 from jx.tree import ROOT
 
 _CORES = 2
+# How much more processor time the same work may take when others work beside it.
+_BUSY_FACTOR = 1.5
 _FULL_S, _INCREMENTAL_S = 60.0, 5.0
 _TOUCHED = ROOT / "kernel" / "sched" / "sched.c"
 
@@ -38,7 +40,12 @@ class Spent:
     cpu_s: float
 
     def counts_s(self) -> float:
-        return min(self.passed_s, self.cpu_s / _CORES)
+        return min(self.passed_s, max(self.cpu_s / _CORES / _BUSY_FACTOR, self._idle_s()))
+
+    def _idle_s(self) -> float:
+        """The processor time without allowance, if nothing says that the machine was busy."""
+        busy = self.passed_s > _BUSY_FACTOR * self.cpu_s / _CORES
+        return 0.0 if busy else self.cpu_s / _CORES
 
 
 def verdict(name: str, spent: Spent, limit_s: float) -> tuple[bool, str]:
@@ -75,6 +82,12 @@ def _build_changed() -> None:
     build.build("release", jobs=_CORES, folder=_folder("release"))
 
 
+def _is_rebuilt() -> bool:
+    """The kernel is newer than the file that was touched."""
+    kernel = _folder("release") / "kernel" / "jacinth.elf"
+    return kernel.stat().st_mtime >= _TOUCHED.stat().st_mtime
+
+
 def _remove() -> None:
     for variant in VARIANTS:
         shutil.rmtree(_folder(variant), ignore_errors=True)
@@ -91,8 +104,8 @@ def main(argv: list[str]) -> int:
     _remove()
     try:
         full = _measure(_build_all)
-        again = _measure(lambda: build.build("release", folder=_folder("release")))
         changed = _measure(_build_changed)
+        noticed = _is_rebuilt()
     except build.BuildError as error:
         print(f"jx: {error}", file=sys.stderr)
         return 1
@@ -104,8 +117,6 @@ def main(argv: list[str]) -> int:
     ]
     for _, line in results:
         print(line)
-    # A build that noticed nothing was not measured.
-    noticed = changed.cpu_s > again.cpu_s
     if not noticed:
         print("the changed file was not built again")
     return 0 if noticed and all(ok for ok, _ in results) else 1

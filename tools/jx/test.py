@@ -18,6 +18,7 @@ from jx.testing import host, kernel, pairwise, system, user
 from jx.testing.results import FAILED, Report, Result, matches
 from jx.tree import ROOT
 
+_MATRIX_MEM = "256M"
 KINDS = (host.KIND, kernel.KIND, user.KIND, system.KIND)
 
 
@@ -127,7 +128,9 @@ def _run_kind(
         if kind == kernel.KIND:
             kernel.run(settings, args.patterns, report)
         elif kind == user.KIND:
-            user.run(settings, args.patterns, report)
+            # Tests that use up the memory take as long as there is memory: 24 times, half will do.
+            less = {"mem": _MATRIX_MEM} if args.matrix and settings.mem == Settings().mem else {}
+            user.run(settings.with_changes(**less), args.patterns, report)
         else:
             system.run(settings, args.patterns, report, soak=args.soak, repeats=repeats)
 
