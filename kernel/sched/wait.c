@@ -244,7 +244,7 @@ status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode
 
 // Wakes `target` and blocks, in one switch if that fits. Interrupts off, depth 1. Outside the
 // analysis: see adopt().
-static void handoff(struct thread* t, struct waiter* w, struct thread* target) TA_OFF {
+ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* target) TA_OFF {
     struct cpu_sched* c = this_cpu();
     if (!adopt(target, c)) {
         sched_unpark(target);
@@ -276,6 +276,21 @@ status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_m
     }
     block_loop(t, w);
     irq_restore(state);
+    preempt_enable();
+    return wait_end(t, w, deadline_ns);
+}
+
+status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                         struct thread* target) {
+    struct thread* t = thread_current();
+    DEBUG_ASSERT(!t->sched.is_idle && irq_enabled());
+    wait_begin(t, w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
+    irq_disable();
+    handoff(t, w, target);
+    if (unlikely(!claimed(w))) {
+        block_loop(t, w);
+    }
+    irq_enable();
     preempt_enable();
     return wait_end(t, w, deadline_ns);
 }

@@ -354,24 +354,31 @@ static status_t call_interrupted(struct channel* c, struct channel_waiter* w) {
     return result;
 }
 
-static status_t call_finish(struct channel_waiter* w, status_t status, struct message** reply) {
-    struct channel* c = w->channel;
-    if (status == STATUS_INTR_RETRY && (status = call_interrupted(c, w)) == STATUS_INTR_RETRY) {
+static status_t call_finish(struct channel* c, struct channel_waiter* w, status_t status) {
+    if (status == STATUS_INTR_RETRY) {
+        status = call_interrupted(c, w);
+    }
+    if (status != STATUS_OK && status != STATUS_INTR_RETRY) {
+        unlink_waiter(c, w);
+    }
+    return status;
+}
+
+// What a call's block ended with. An interrupted call goes on without its system call, and needs
+// the end for that.
+static status_t call_blocked(struct channel* c, struct channel_waiter* w, status_t status) {
+    if (likely(status == STATUS_OK)) {
         return status;
     }
-    if (status != STATUS_OK) {
-        unlink_waiter(c, w);
-    } else {
-        *reply = w->message;
+    status = call_finish(c, w, status);
+    if (status == STATUS_INTR_RETRY) {
+        w->channel = container_of(object_ref(&c->base), struct channel, base);
     }
-    w->channel = nullptr;
-    object_unref(&c->base);
     return status;
 }
 
 status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
-                      struct channel_waiter* w, struct message** reply, bool* sent) {
-    waiter_init(&w->waiter);
+                      struct channel_waiter* w, bool* sent) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&c->base));
@@ -388,20 +395,24 @@ status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
         return status;
     }
     *sent = true;
-    w->channel = container_of(object_ref(&c->base), struct channel, base);
     status = waiter_block_handoff(&w->waiter, deadline_ns, WAIT_INTERRUPTIBLE,
                                   ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, &wl);
-    return call_finish(w, status, reply);
+    return call_blocked(c, w, status);
 }
 
-status_t channel_call_resume(struct channel_waiter* w, int64_t deadline_ns,
-                             struct message** reply) {
-    if (w->channel == nullptr) {
+status_t channel_call_resume(struct channel_waiter* w, int64_t deadline_ns) {
+    struct channel* c = w->channel;
+    if (c == nullptr) {
         return STATUS_BAD_STATE;
     }
     status_t status = waiter_block(&w->waiter, deadline_ns, WAIT_INTERRUPTIBLE,
                                    ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8);
-    return call_finish(w, status, reply);
+    status = call_finish(c, w, status);
+    if (status != STATUS_INTR_RETRY) {
+        w->channel = nullptr;
+        object_unref(&c->base);
+    }
+    return status;
 }
 
 void channel_call_abandon(struct channel_waiter* w) {
@@ -419,14 +430,13 @@ void channel_call_abandon(struct channel_waiter* w) {
 }
 
 // Under the lock, after the answer went out: takes what is queued, or registers as a reader.
-static status_t next_locked(struct channel* c, struct channel_waiter* w, struct message** next)
-    TA_REQ(c->base.lock) {
+static status_t next_locked(struct channel* c, struct channel_waiter* w) TA_REQ(c->base.lock) {
     struct channel_state* s = channel_state(c);
     if (s->closed) {
         return STATUS_CANCELED;
     }
     if (s->queued != 0) {
-        *next = pop_locked(c);
+        w->message = pop_locked(c);
         return STATUS_OK;
     }
     if (peer_closed_locked(c)) {
@@ -436,29 +446,162 @@ static status_t next_locked(struct channel* c, struct channel_waiter* w, struct 
     return STATUS_SHOULD_WAIT;
 }
 
+static status_t read_blocked(struct channel* c, struct channel_waiter* w, status_t status) {
+    if (unlikely(status != STATUS_OK)) {
+        unlink_waiter(c, w);
+    }
+    return status;
+}
+
 status_t channel_reply_wait(struct channel* c, struct message* answer, int64_t deadline_ns,
-                            struct message** next, bool* sent) {
-    UNINITIALIZED struct channel_waiter w;
-    waiter_init(&w.waiter);
+                            struct channel_waiter* w, bool* sent) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&c->base));
     status_t status = answer != nullptr ? deliver_locked(c, answer, &wl) : STATUS_OK;
     *sent = status == STATUS_OK;
     if (likely(status == STATUS_OK)) {
-        status = next_locked(c, &w, next);
+        status = next_locked(c, w);
     }
     spin_release(object_lock(&c->base));
     if (status != STATUS_SHOULD_WAIT) {
         wake_list_flush_next(&wl);
         return status;
     }
-    status = waiter_block_handoff(&w.waiter, deadline_ns, WAIT_INTERRUPTIBLE,
+    status = waiter_block_handoff(&w->waiter, deadline_ns, WAIT_INTERRUPTIBLE,
                                   ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, &wl);
-    if (likely(status == STATUS_OK)) {
-        *next = w.message;
-        return STATUS_OK;
+    return read_blocked(c, w, status);
+}
+
+// ---- small messages ----
+//
+// Straight from the sender's memory into the waiter of a receiver, under the pair's lock. The copy
+// resolves no faults, which is why it may happen there; where it would have to, or where anything
+// else is not the plain case, nothing has happened yet and the caller sends a message.
+
+// The call at the other end that `txid` answers; null: none.
+static struct channel_waiter* find_caller(struct channel_state* to, zx_txid_t txid) {
+    if (txid >= TXID_FIRST) {
+        list_for_each(n, &to->callers) {
+            if (waiter_of(n)->txid == txid) {
+                return waiter_of(n);
+            }
+        }
     }
-    unlink_waiter(c, &w);
-    return status;
+    return nullptr;
+}
+
+// Who would be given a message with this transaction id, and takes `size` bytes so; null: nobody.
+ALWAYS_INLINE struct channel_waiter* find_receiver(struct channel_state* to, zx_txid_t txid,
+                                                   uint32_t size) {
+    struct channel_waiter* w = nullptr;
+    if (!list_empty(&to->callers)) {
+        w = find_caller(to, txid);
+    }
+    if (w == nullptr && !list_empty(&to->readers)) {
+        w = waiter_of(list_first(&to->readers));
+    }
+    return w != nullptr && size <= w->room ? w : nullptr;
+}
+
+// The message with `txid` as its first word goes to a thread that waits at the other end of `c`:
+// that thread, claimed, for the caller to wake; or null and nothing has happened.
+ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* bytes, uint32_t size,
+                                         zx_txid_t txid) TA_REQ(c->base.lock) {
+    struct channel* peer = peer_of(c);
+    peer_lock_held(peer);
+    struct channel_state* to = channel_state(peer);
+    struct channel_waiter* w = find_receiver(to, txid, size);
+    vaddr_t fault_va;
+    if (w == nullptr || arch_copy_from_user_nofault(w->small, bytes, size, &fault_va) != 0) {
+        return nullptr;
+    }
+    // The sender's memory may have changed since the word was read: who gets it was decided by
+    // this one.
+    __builtin_memcpy(w->small, &txid, sizeof(txid));
+    w->small_bytes = size;
+    w->message = nullptr;
+    struct thread* t = w->waiter.thread;
+    if (unlikely(!waiter_claim(&w->waiter, STATUS_OK))) {
+        return nullptr; // timed out, or interrupted
+    }
+    list_remove(&w->waiter.node);
+    return t;
+}
+
+// Whether anybody may be waiting for a message from `c`; a hint without the lock, so that messages
+// for the queue do not take it twice.
+static bool receiver_waits(const struct channel* c) {
+    const struct channel_state* to = &c->peer->guarded_;
+    return __atomic_load_n(&to->readers.head.next, __ATOMIC_RELAXED) != &to->readers.head ||
+           __atomic_load_n(&to->callers.head.next, __ATOMIC_RELAXED) != &to->callers.head;
+}
+
+// False: it is not there, or not aligned as a message's first word should be.
+static bool load_txid(const void __user* bytes, uint32_t size, zx_txid_t* txid) {
+    return size >= sizeof(*txid) && arch_load_user_u32_nofault((const uint32_t __user*)bytes, txid);
+}
+
+status_t channel_write_small(struct channel* c, const void __user* bytes, uint32_t size) {
+    zx_txid_t txid;
+    if (!receiver_waits(c) || !load_txid(bytes, size, &txid)) {
+        return STATUS_NEXT;
+    }
+    struct wake_list wl;
+    wake_list_begin(&wl);
+    spin_acquire(object_lock(&c->base));
+    struct thread* t = give_locked(c, bytes, size, txid);
+    spin_release(object_lock(&c->base));
+    if (t != nullptr) {
+        wake_list_append(&wl, t);
+    }
+    wake_list_flush(&wl);
+    return t != nullptr ? STATUS_OK : STATUS_NEXT;
+}
+
+status_t channel_call_small(struct channel* c, const void __user* bytes, uint32_t size,
+                            int64_t deadline_ns, struct channel_waiter* w) {
+    if (!receiver_waits(c)) {
+        return STATUS_NEXT;
+    }
+    preempt_disable(); // the thread we claim stays valid until it is woken
+    spin_acquire(object_lock(&c->base));
+    w->txid = txid_new_locked(c);
+    struct thread* t = channel_state(c)->closed ? nullptr : give_locked(c, bytes, size, w->txid);
+    if (likely(t != nullptr)) {
+        list_push_back(&channel_state(c)->callers, &w->waiter.node);
+    }
+    spin_release(object_lock(&c->base));
+    if (unlikely(t == nullptr)) {
+        preempt_enable();
+        return STATUS_NEXT;
+    }
+    status_t status =
+        waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
+    return call_blocked(c, w, status);
+}
+
+status_t channel_reply_wait_small(struct channel* c, const void __user* bytes, uint32_t size,
+                                  int64_t deadline_ns, struct channel_waiter* w) {
+    zx_txid_t txid;
+    if (!receiver_waits(c) || !load_txid(bytes, size, &txid)) {
+        return STATUS_NEXT;
+    }
+    preempt_disable(); // as above
+    spin_acquire(object_lock(&c->base));
+    struct thread* t = give_locked(c, bytes, size, txid);
+    status_t status = likely(t != nullptr) ? next_locked(c, w) : STATUS_NEXT;
+    spin_release(object_lock(&c->base));
+    if (unlikely(status != STATUS_SHOULD_WAIT)) {
+        struct wake_list wl;
+        wake_list_begin(&wl);
+        if (t != nullptr) {
+            wake_list_append(&wl, t);
+        }
+        wake_list_flush_next(&wl);
+        preempt_enable();
+        return status;
+    }
+    status = waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
+    return read_blocked(c, w, status);
 }

@@ -201,18 +201,18 @@ struct caller {
 static int call_main(void* arg) {
     struct caller* c = arg;
     struct channel_waiter w = {};
-    struct message* reply = nullptr;
+    channel_waiter_init(&w, 0);
     struct message* m = message_of(0, 16);
     status_t status = STATUS_NO_MEMORY;
     if (m != nullptr) {
-        status = channel_call(c->channel, m, c->deadline_ns, &w, &reply, &c->sent);
+        status = channel_call(c->channel, m, c->deadline_ns, &w, &c->sent);
         if (!c->sent) {
             message_free(m);
         }
     }
     if (status == STATUS_OK) {
-        c->answer_bytes = reply->bytes;
-        message_free(reply);
+        c->answer_bytes = w.message->bytes;
+        message_free(w.message);
     }
     atomic_store(&c->result, (int32_t)status);
     return 0;
@@ -319,11 +319,12 @@ struct echo {
 
 static int server_main(void* arg) {
     struct echo* s = arg;
-    struct message* next = nullptr;
     struct message* answer = nullptr;
     for (;;) {
+        struct channel_waiter w = {};
+        channel_waiter_init(&w, 0);
         bool sent = false;
-        status_t status = channel_reply_wait(s->channel, answer, TIME_INFINITE, &next, &sent);
+        status_t status = channel_reply_wait(s->channel, answer, TIME_INFINITE, &w, &sent);
         if (answer != nullptr && !sent) {
             message_free(answer);
         }
@@ -331,7 +332,7 @@ static int server_main(void* arg) {
             s->errors += status != STATUS_PEER_CLOSED;
             return 0;
         }
-        answer = next; // the request goes back as it is
+        answer = w.message; // the request goes back as it is
         s->served++;
     }
 }
@@ -346,17 +347,17 @@ static int client_main(void* arg) {
     struct random rng = random_init(c->seed);
     for (uint32_t i = 0; i < 1500; i++) {
         struct channel_waiter w = {};
-        struct message* reply = nullptr;
+        channel_waiter_init(&w, 0);
         uint32_t bytes = 8 + random_below(&rng, 200);
         struct message* m = message_of(0, bytes);
         bool sent = false;
         bool hurry = random_below(&rng, 8) == 0;
         int64_t deadline =
             hurry ? clock_monotonic_ns() + random_below(&rng, 50'000) : TIME_INFINITE;
-        status_t status = channel_call(c->channel, m, deadline, &w, &reply, &sent);
+        status_t status = channel_call(c->channel, m, deadline, &w, &sent);
         if (status == STATUS_OK) {
-            c->errors += reply->bytes != bytes || message_txid(reply) < 0x80000000u;
-            message_free(reply);
+            c->errors += w.message->bytes != bytes || message_txid(w.message) < 0x80000000u;
+            message_free(w.message);
         } else {
             c->errors += status != STATUS_TIMED_OUT || !hurry || !sent;
             c->timeouts++;

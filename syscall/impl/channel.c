@@ -136,9 +136,18 @@ ALWAYS_INLINE status_t prepare_write(struct channel* c, uint32_t options, const 
     return STATUS_OK;
 }
 
+// Bytes that may go straight to who waits for them.
+ALWAYS_INLINE bool is_small(uint32_t options, uint32_t bytes, uint32_t handles) {
+    return (options | handles) == 0 && bytes <= CHANNEL_SMALL_BYTES;
+}
+
 status_t sys_channel_write(struct channel* c, uint32_t options, const void __user* bytes,
                            uint32_t num_bytes, const zx_handle_t __user* handles,
                            uint32_t num_handles) {
+    if (is_small(options, num_bytes, num_handles) &&
+        likely(channel_write_small(c, bytes, num_bytes) == STATUS_OK)) {
+        return STATUS_OK;
+    }
     struct message* m;
     TRY(prepare_write(c, options, bytes, num_bytes, handles, num_handles, &m));
     status_t status = channel_write(c, m);
@@ -413,32 +422,71 @@ static struct read_buffers call_etc_buffers(const zx_channel_call_etc_args_t* ar
                                  .actual_handles = actual_handles};
 }
 
+// A message that came in a waiter: it fits the room that the waiter was given.
+ALWAYS_INLINE status_t deliver_small(const struct channel_waiter* w, uint32_t max_bytes,
+                                     const struct read_buffers* b) {
+    if (unlikely(w->small_bytes > max_bytes)) { // a resumed call may have another buffer
+        status_t status = store_sizes(b->actual_bytes, b->actual_handles, w->small_bytes, 0);
+        return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
+    }
+    return likely(arch_copy_message_to_user(b->bytes, w->small, w->small_bytes, b->actual_bytes,
+                                            w->small_bytes, b->actual_handles, 0))
+               ? STATUS_OK
+               : STATUS_INVALID_ARGS;
+}
+
+// The answer in `w` to a call that returned `status`.
+ALWAYS_INLINE status_t deliver_answer(status_t status, const struct channel_waiter* w,
+                                      uint32_t max_bytes, uint32_t max_handles,
+                                      const struct read_buffers* b) {
+    if (unlikely(status != STATUS_OK)) {
+        return status;
+    }
+    return likely(w->message == nullptr) ? deliver_small(w, max_bytes, b)
+                                         : deliver_reply(w->message, max_bytes, max_handles, b);
+}
+
+// The thread's waiter for its calls, ready for a new one.
+ALWAYS_INLINE struct channel_waiter* new_call(uint32_t max_bytes) {
+    struct channel_waiter* w = thread_object_call(thread_object_current());
+    if (unlikely(w->channel != nullptr)) {
+        channel_call_abandon(w); // a program that never resumed its interrupted call
+    }
+    channel_waiter_init(w, max_bytes);
+    return w;
+}
+
 static status_t call(struct channel* c, struct message* m, uint32_t options, zx_time_t deadline,
                      uint32_t max_bytes, uint32_t max_handles, const struct read_buffers* b) {
     if (unlikely(m->bytes < sizeof(zx_txid_t))) {
         message_free(m);
         return STATUS_INVALID_ARGS;
     }
-    struct channel_waiter* w = thread_object_call(thread_object_current());
-    if (unlikely(w->channel != nullptr)) {
-        channel_call_abandon(w); // a program that never resumed its interrupted call
-    }
-    struct message* reply;
+    struct channel_waiter* w = new_call(max_bytes);
     bool sent;
-    status_t status = channel_call(c, m, deadline, w, &reply, &sent);
-    if (unlikely(status != STATUS_OK)) {
-        return sent ? status : refused(m, status, options);
+    status_t status = channel_call(c, m, deadline, w, &sent);
+    if (unlikely(!sent)) {
+        return refused(m, status, options);
     }
-    return deliver_reply(reply, max_bytes, max_handles, b);
+    return deliver_answer(status, w, max_bytes, max_handles, b);
 }
 
 status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadline,
                           const zx_channel_call_args_t* args, uint32_t __user* actual_bytes,
                           uint32_t __user* actual_handles) {
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+    if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles) &&
+               args->wr_num_bytes >= sizeof(zx_txid_t))) {
+        struct channel_waiter* w = new_call(args->rd_num_bytes);
+        status_t status = channel_call_small(c, (const void __user*)args->wr_bytes,
+                                             args->wr_num_bytes, deadline, w);
+        if (likely(status != STATUS_NEXT)) {
+            return deliver_answer(status, w, args->rd_num_bytes, args->rd_num_handles, &b);
+        }
+    }
     struct message* m;
     TRY(prepare_write(c, options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
                       (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles, &m));
-    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     return call(c, m, options, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
 }
 
@@ -455,9 +503,8 @@ status_t sys_channel_call_etc(struct channel* c, uint32_t options, zx_time_t dea
 
 static status_t resume(zx_time_t deadline, uint32_t max_bytes, uint32_t max_handles,
                        const struct read_buffers* b) {
-    struct message* reply;
-    TRY(channel_call_resume(thread_object_call(thread_object_current()), deadline, &reply));
-    return deliver_reply(reply, max_bytes, max_handles, b);
+    struct channel_waiter* w = thread_object_call(thread_object_current());
+    return deliver_answer(channel_call_resume(w, deadline), w, max_bytes, max_handles, b);
 }
 
 status_t sys_channel_call_finish(zx_time_t deadline, const zx_channel_call_args_t* args,
@@ -475,39 +522,63 @@ status_t sys_channel_call_etc_finish(zx_time_t deadline, const zx_channel_call_e
 
 // ---- reply and wait ----
 
-status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uint32_t options,
-                                zx_time_t deadline, const zx_channel_call_args_t* args,
-                                uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
-    constexpr uint32_t READ_OPTIONS = ZX_CHANNEL_READ_MAY_DISCARD;
-    bool skip = (options & ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY) != 0;
-    uint32_t write_options = options & ~(READ_OPTIONS | ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY);
-    struct message* answer = nullptr;
-    if (!skip) {
-        TRY(prepare_write(c, write_options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
-                          (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles,
-                          &answer));
-    }
-    struct message* next;
-    bool sent;
-    status_t status = channel_reply_wait(c, answer, deadline, &next, &sent);
-    if (unlikely(status != STATUS_OK)) {
-        return sent ? status : refused(answer, status, write_options);
-    }
-    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+// The next message, which the channel delivered or had queued.
+static status_t deliver_next(struct channel* c, struct message* next, bool discard,
+                             const zx_channel_call_args_t* args, const struct read_buffers* b) {
+    status_t status;
     if (unlikely(next->bytes > args->rd_num_bytes || next->handles > args->rd_num_handles)) {
-        status = store_sizes(actual_bytes, actual_handles, next->bytes, next->handles);
-        if ((options & READ_OPTIONS) != 0) {
+        status = store_sizes(b->actual_bytes, b->actual_handles, next->bytes, next->handles);
+        if (discard) {
             message_free(next);
         } else {
             channel_unread(c, next);
         }
         return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
     }
-    status = deliver(next, &b);
+    status = deliver(next, b);
     if (unlikely(status == STATUS_NO_MEMORY)) {
         channel_unread(c, next);
     }
     return status;
+}
+
+static NOINLINE status_t reply_wait_any(struct channel* c, uint32_t write_options, bool skip,
+                                        zx_time_t deadline, const zx_channel_call_args_t* args,
+                                        struct channel_waiter* w) {
+    struct message* answer = nullptr;
+    if (!skip) {
+        TRY(prepare_write(c, write_options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
+                          (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles,
+                          &answer));
+    }
+    bool sent;
+    status_t status = channel_reply_wait(c, answer, deadline, w, &sent);
+    return likely(sent) ? status : refused(answer, status, write_options);
+}
+
+status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uint32_t options,
+                                zx_time_t deadline, const zx_channel_call_args_t* args,
+                                uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
+    constexpr uint32_t READ_OPTIONS = ZX_CHANNEL_READ_MAY_DISCARD;
+    bool skip = (options & ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY) != 0;
+    uint32_t write_options = options & ~(READ_OPTIONS | ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY);
+    UNINITIALIZED struct channel_waiter w;
+    channel_waiter_init(&w, args->rd_num_bytes);
+    status_t status = STATUS_NEXT;
+    if (likely(!skip && is_small(write_options, args->wr_num_bytes, args->wr_num_handles))) {
+        status = channel_reply_wait_small(c, (const void __user*)args->wr_bytes, args->wr_num_bytes,
+                                          deadline, &w);
+    }
+    if (unlikely(status == STATUS_NEXT)) {
+        status = reply_wait_any(c, write_options, skip, deadline, args, &w);
+    }
+    if (unlikely(status != STATUS_OK)) {
+        return status;
+    }
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
+    return likely(w.message == nullptr)
+               ? deliver_small(&w, args->rd_num_bytes, &b)
+               : deliver_next(c, w.message, (options & READ_OPTIONS) != 0, args, &b);
 }
 
 status_t sys_channel_create(uint32_t options, struct user_out_handle* out0,

@@ -104,6 +104,40 @@ size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
     return copy((void*)user_address(dst), src, size, user_address(dst));
 }
 
+// As put32() with user memory open; null is nowhere.
+ALWAYS_INLINE bool put32_open(vaddr_t va, uint32_t value) {
+    if (va == 0) {
+        return true;
+    }
+    if (unlikely(!in_aspace(va, sizeof(value)))) {
+        return false;
+    }
+    __asm__ goto volatile("1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
+                          :
+                          : "r"(value), "r"(va)
+                          : "memory"
+                          : refused);
+    return true;
+refused:
+    return false;
+}
+
+bool arch_copy_message_to_user(void __user* dst, const void* src, size_t size,
+                               uint32_t __user* count1, uint32_t value1, uint32_t __user* count2,
+                               uint32_t value2) {
+    check_may_fault();
+    const vaddr_t to = user_address(dst);
+    if (unlikely(!in_aspace(to, size))) {
+        return false;
+    }
+    user_access_open();
+    const bool ok = copy_bytes((void*)to, src, size) == 0 &&
+                    put32_open(user_address(count1), value1) &&
+                    put32_open(user_address(count2), value2);
+    user_access_close();
+    return ok;
+}
+
 // Where a range that does not fit the address space leaves it: the address that no fault resolves.
 static vaddr_t refused_at(vaddr_t va) {
     const struct arch_aspace* as = thread_current()->arch_aspace;

@@ -21,6 +21,12 @@
 // One value, at any address. False: bad pointer.
 [[nodiscard]] bool arch_put_user_u32(uint32_t __user* dst, uint32_t value);
 
+// A message and its two counts, each of which may be null: three stores, one opening of user
+// memory. False: bad pointer, and any part of it may have been stored.
+[[nodiscard]] bool arch_copy_message_to_user(void __user* dst, const void* src, size_t size,
+                                             uint32_t __user* count1, uint32_t value1,
+                                             uint32_t __user* count2, uint32_t value2);
+
 // The same with faults disabled: on a fault `*fault_va` is the address to resolve (see
 // vm_fault_in()), the return value what is left.
 [[nodiscard]] size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size,

@@ -135,6 +135,11 @@ struct wake_list;
 status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
                               uint8_t reason, struct wake_list* wl);
 
+// The same for one thread whose waiter the caller has claimed, with preemption off since before
+// (one level, which is given up): the short way, for system calls. The wait is interruptible.
+status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                         struct thread* target);
+
 // Wake-ups collected under locks and delivered after them, in order. A thread already on some list
 // is covered by that list's flush.
 struct wake_list {
