@@ -76,11 +76,23 @@ void wake_list_flush_slow(struct wake_list* wl) {
     }
 }
 
+// thread_lock() for a thread that most likely belongs to this CPU. Outside the analysis as that.
+ALWAYS_INLINE struct cpu_sched* lock_near(struct thread* t, struct cpu_sched* self) TA_OFF {
+    if (likely(atomic_load_explicit(&t->sched.cpu, memory_order_relaxed) == self->index)) {
+        spin_acquire_raw(&self->lock);
+        if (likely(atomic_load_explicit(&t->sched.cpu, memory_order_relaxed) == self->index)) {
+            return self;
+        }
+        spin_release_raw(&self->lock);
+    }
+    return thread_lock(t);
+}
+
 // Makes a claimed thread READY and ours to place on this CPU; false: it cannot come here or need
 // not be woken, and the caller unparks it. Interrupts off, depth 1. On success its new lock, this
 // CPU's, is held. Outside the analysis: the lock is known at run time only.
 ALWAYS_INLINE bool adopt(struct thread* t, struct cpu_sched* self) TA_OFF {
-    struct cpu_sched* c = thread_lock(t);
+    struct cpu_sched* c = lock_near(t, self);
     if (thread_state(t) != THREAD_BLOCKED || (t->sched.affinity & cpu_bit(self->index)) == 0) {
         thread_unlock(c);
         return false;
@@ -251,7 +263,7 @@ ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* ta
         return;
     }
     uint64_t now = cpu_ticks();
-    if (!must_block(t, w) || !sched_next_fits(c, target, now)) {
+    if (!must_block(t, w) || !next_fits(c, target, now)) {
         sched_make_ready(c, target);
         return;
     }
@@ -280,8 +292,8 @@ status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_m
     return wait_end(t, w, deadline_ns);
 }
 
-status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                         struct thread* target) {
+INLINE_ACROSS_FILES status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                                             struct thread* target) {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!t->sched.is_idle && irq_enabled());
     wait_begin(t, w, deadline_ns, WAIT_INTERRUPTIBLE, reason);

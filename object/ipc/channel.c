@@ -12,7 +12,7 @@
 // A waiter that timed out stays linked until its thread takes the lock; whoever meets it there
 // fails to claim it and passes it over.
 
-#include <object/channel.h>
+#include "channel_priv.h"
 
 #include <zircon/syscalls/object.h>
 
@@ -21,24 +21,6 @@
 // Messages one end may have waiting; beyond it the writer is told NO_RESOURCES, so that nobody can
 // fill the kernel with messages.
 constexpr uint32_t QUEUE_LIMIT = 3500;
-constexpr zx_txid_t TXID_FIRST = 0x80000000u;
-
-// What the pair's lock protects for one end.
-struct channel_state {
-    struct list queue;   // struct message, oldest first
-    struct list callers; // struct channel_waiter: calls that wait for their answer on this end
-    struct list readers; // struct channel_waiter: threads that take any message
-    uint32_t queued;
-    zx_txid_t next_txid;
-    bool closed;
-};
-
-struct channel {
-    struct object base;
-    struct channel* peer; // the other end; immutable
-    struct channel_state guarded_;
-};
-
 struct channel_pair {
     spinlock_t lock;
     _Atomic(uint32_t) ends_left; // ends whose memory is still in use
@@ -47,28 +29,9 @@ struct channel_pair {
 
 SLAB_CACHE(pair_cache, struct channel_pair);
 
-static inline struct channel_state* channel_state(struct channel* c) TA_REQ(c->base.lock) {
-    return &c->guarded_;
-}
-
-static struct channel* peer_of(struct channel* c) {
-    return c->peer;
-}
-
 static struct channel_pair* pair_of(struct channel* c) {
     struct channel* first = c < c->peer ? c : c->peer;
     return (struct channel_pair*)(void*)((char*)first - offsetof(struct channel_pair, end));
-}
-
-// The lock of one end is the lock of the other, which the analysis cannot know.
-static inline void peer_lock_held(struct channel* peer) TA_ASSERT(peer->base.lock) {
-    DEBUG_ASSERT(spin_held(peer->base.lock));
-}
-
-static inline bool peer_closed_locked(struct channel* c) TA_REQ(c->base.lock) {
-    struct channel* peer = peer_of(c);
-    peer_lock_held(peer);
-    return channel_state(peer)->closed;
 }
 
 // ---- life ----
@@ -193,10 +156,6 @@ static bool hand_over(struct channel_waiter* w, struct message* m, struct wake_l
     return wake_list_add(wl, &w->waiter, STATUS_OK);
 }
 
-static struct channel_waiter* waiter_of(struct list_node* n) {
-    return container_of(container_of(n, struct waiter, node), struct channel_waiter, waiter);
-}
-
 static bool answer_call(struct channel_state* to, struct message* m, struct wake_list* wl) {
     if (list_empty(&to->callers)) {
         return false;
@@ -257,7 +216,7 @@ status_t channel_write(struct channel* c, struct message* m) {
 
 // ---- reading ----
 
-static struct message* pop_locked(struct channel* c) TA_REQ(c->base.lock) {
+struct message* channel_pop_locked(struct channel* c) {
     struct channel_state* s = channel_state(c);
     struct list_node* n = list_pop_front(&s->queue);
     if (--s->queued == 0) {
@@ -274,7 +233,7 @@ status_t channel_read(struct channel* c, uint32_t max_bytes, uint32_t max_handle
     spin_acquire(object_lock(&c->base));
     struct channel_state* s = channel_state(c);
     if (s->queued == 0) {
-        status = peer_closed_locked(c) ? STATUS_PEER_CLOSED : STATUS_SHOULD_WAIT;
+        status = channel_peer_closed_locked(c) ? STATUS_PEER_CLOSED : STATUS_SHOULD_WAIT;
         *bytes = *handles = 0;
     } else {
         m = container_of(list_first(&s->queue), struct message, node);
@@ -285,7 +244,7 @@ status_t channel_read(struct channel* c, uint32_t max_bytes, uint32_t max_handle
             m = nullptr;
         }
         if (m != nullptr || discard) {
-            m = pop_locked(c);
+            m = channel_pop_locked(c);
         }
     }
     spin_release(object_lock(&c->base));
@@ -319,27 +278,12 @@ void channel_unread(struct channel* c, struct message* m) {
 // ---- waiting for a message ----
 
 // After the block: unlinks what is still linked. The status says who claimed the waiter.
-static void unlink_waiter(struct channel* c, struct channel_waiter* w) {
+void channel_unlink_waiter(struct channel* c, struct channel_waiter* w) {
     spin_acquire(object_lock(&c->base));
     if (list_linked(&w->waiter.node)) {
         list_remove(&w->waiter.node);
     }
     spin_release(object_lock(&c->base));
-}
-
-static zx_txid_t txid_new_locked(struct channel* c) TA_REQ(c->base.lock) {
-    struct channel_state* s = channel_state(c);
-    for (;;) {
-        zx_txid_t txid = s->next_txid;
-        s->next_txid = txid == UINT32_MAX ? TXID_FIRST : txid + 1;
-        bool taken = false;
-        list_for_each(n, &s->callers) {
-            taken = taken || waiter_of(n)->txid == txid;
-        }
-        if (!taken) {
-            return txid;
-        }
-    }
 }
 
 // The call was interrupted. Unless its answer came in the meantime it stays under way: armed again,
@@ -359,17 +303,13 @@ static status_t call_finish(struct channel* c, struct channel_waiter* w, status_
         status = call_interrupted(c, w);
     }
     if (status != STATUS_OK && status != STATUS_INTR_RETRY) {
-        unlink_waiter(c, w);
+        channel_unlink_waiter(c, w);
     }
     return status;
 }
 
-// What a call's block ended with. An interrupted call goes on without its system call, and needs
-// the end for that.
-static status_t call_blocked(struct channel* c, struct channel_waiter* w, status_t status) {
-    if (likely(status == STATUS_OK)) {
-        return status;
-    }
+// An interrupted call goes on without its system call, and needs the end for that.
+status_t channel_call_broken(struct channel* c, struct channel_waiter* w, status_t status) {
     status = call_finish(c, w, status);
     if (status == STATUS_INTR_RETRY) {
         w->channel = container_of(object_ref(&c->base), struct channel, base);
@@ -382,7 +322,7 @@ status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&c->base));
-    w->txid = txid_new_locked(c);
+    w->txid = channel_txid_new_locked(c);
     message_set_txid(m, w->txid);
     status_t status = channel_state(c)->closed ? STATUS_CANCELED : deliver_locked(c, m, &wl);
     if (likely(status == STATUS_OK)) {
@@ -397,7 +337,7 @@ status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
     *sent = true;
     status = waiter_block_handoff(&w->waiter, deadline_ns, WAIT_INTERRUPTIBLE,
                                   ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, &wl);
-    return call_blocked(c, w, status);
+    return channel_call_blocked(c, w, status);
 }
 
 status_t channel_call_resume(struct channel_waiter* w, int64_t deadline_ns) {
@@ -421,36 +361,12 @@ void channel_call_abandon(struct channel_waiter* w) {
         return;
     }
     bool mine = waiter_claim(&w->waiter, STATUS_INTR_KILLED);
-    unlink_waiter(c, w);
+    channel_unlink_waiter(c, w);
     if (!mine && atomic_load_explicit(&w->waiter.result, memory_order_acquire) == STATUS_OK) {
         message_free(w->message);
     }
     w->channel = nullptr;
     object_unref(&c->base);
-}
-
-// Under the lock, after the answer went out: takes what is queued, or registers as a reader.
-static status_t next_locked(struct channel* c, struct channel_waiter* w) TA_REQ(c->base.lock) {
-    struct channel_state* s = channel_state(c);
-    if (s->closed) {
-        return STATUS_CANCELED;
-    }
-    if (s->queued != 0) {
-        w->message = pop_locked(c);
-        return STATUS_OK;
-    }
-    if (peer_closed_locked(c)) {
-        return STATUS_PEER_CLOSED;
-    }
-    list_push_back(&s->readers, &w->waiter.node);
-    return STATUS_SHOULD_WAIT;
-}
-
-static status_t read_blocked(struct channel* c, struct channel_waiter* w, status_t status) {
-    if (unlikely(status != STATUS_OK)) {
-        unlink_waiter(c, w);
-    }
-    return status;
 }
 
 status_t channel_reply_wait(struct channel* c, struct message* answer, int64_t deadline_ns,
@@ -461,7 +377,7 @@ status_t channel_reply_wait(struct channel* c, struct message* answer, int64_t d
     status_t status = answer != nullptr ? deliver_locked(c, answer, &wl) : STATUS_OK;
     *sent = status == STATUS_OK;
     if (likely(status == STATUS_OK)) {
-        status = next_locked(c, w);
+        status = channel_next_locked(c, w);
     }
     spin_release(object_lock(&c->base));
     if (status != STATUS_SHOULD_WAIT) {
@@ -470,138 +386,5 @@ status_t channel_reply_wait(struct channel* c, struct message* answer, int64_t d
     }
     status = waiter_block_handoff(&w->waiter, deadline_ns, WAIT_INTERRUPTIBLE,
                                   ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, &wl);
-    return read_blocked(c, w, status);
-}
-
-// ---- small messages ----
-//
-// Straight from the sender's memory into the waiter of a receiver, under the pair's lock. The copy
-// resolves no faults, which is why it may happen there; where it would have to, or where anything
-// else is not the plain case, nothing has happened yet and the caller sends a message.
-
-// The call at the other end that `txid` answers; null: none.
-static struct channel_waiter* find_caller(struct channel_state* to, zx_txid_t txid) {
-    if (txid >= TXID_FIRST) {
-        list_for_each(n, &to->callers) {
-            if (waiter_of(n)->txid == txid) {
-                return waiter_of(n);
-            }
-        }
-    }
-    return nullptr;
-}
-
-// Who would be given a message with this transaction id, and takes `size` bytes so; null: nobody.
-ALWAYS_INLINE struct channel_waiter* find_receiver(struct channel_state* to, zx_txid_t txid,
-                                                   uint32_t size) {
-    struct channel_waiter* w = nullptr;
-    if (!list_empty(&to->callers)) {
-        w = find_caller(to, txid);
-    }
-    if (w == nullptr && !list_empty(&to->readers)) {
-        w = waiter_of(list_first(&to->readers));
-    }
-    return w != nullptr && size <= w->room ? w : nullptr;
-}
-
-// The message with `txid` as its first word goes to a thread that waits at the other end of `c`:
-// that thread, claimed, for the caller to wake; or null and nothing has happened.
-ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* bytes, uint32_t size,
-                                         zx_txid_t txid) TA_REQ(c->base.lock) {
-    struct channel* peer = peer_of(c);
-    peer_lock_held(peer);
-    struct channel_state* to = channel_state(peer);
-    struct channel_waiter* w = find_receiver(to, txid, size);
-    vaddr_t fault_va;
-    if (w == nullptr || arch_copy_from_user_nofault(w->small, bytes, size, &fault_va) != 0) {
-        return nullptr;
-    }
-    // The sender's memory may have changed since the word was read: who gets it was decided by
-    // this one.
-    __builtin_memcpy(w->small, &txid, sizeof(txid));
-    w->small_bytes = size;
-    w->message = nullptr;
-    struct thread* t = w->waiter.thread;
-    if (unlikely(!waiter_claim(&w->waiter, STATUS_OK))) {
-        return nullptr; // timed out, or interrupted
-    }
-    list_remove(&w->waiter.node);
-    return t;
-}
-
-// Whether anybody may be waiting for a message from `c`; a hint without the lock, so that messages
-// for the queue do not take it twice.
-static bool receiver_waits(const struct channel* c) {
-    const struct channel_state* to = &c->peer->guarded_;
-    return __atomic_load_n(&to->readers.head.next, __ATOMIC_RELAXED) != &to->readers.head ||
-           __atomic_load_n(&to->callers.head.next, __ATOMIC_RELAXED) != &to->callers.head;
-}
-
-// False: it is not there, or not aligned as a message's first word should be.
-static bool load_txid(const void __user* bytes, uint32_t size, zx_txid_t* txid) {
-    return size >= sizeof(*txid) && arch_load_user_u32_nofault((const uint32_t __user*)bytes, txid);
-}
-
-status_t channel_write_small(struct channel* c, const void __user* bytes, uint32_t size) {
-    zx_txid_t txid;
-    if (!receiver_waits(c) || !load_txid(bytes, size, &txid)) {
-        return STATUS_NEXT;
-    }
-    struct wake_list wl;
-    wake_list_begin(&wl);
-    spin_acquire(object_lock(&c->base));
-    struct thread* t = give_locked(c, bytes, size, txid);
-    spin_release(object_lock(&c->base));
-    if (t != nullptr) {
-        wake_list_append(&wl, t);
-    }
-    wake_list_flush(&wl);
-    return t != nullptr ? STATUS_OK : STATUS_NEXT;
-}
-
-status_t channel_call_small(struct channel* c, const void __user* bytes, uint32_t size,
-                            int64_t deadline_ns, struct channel_waiter* w) {
-    if (!receiver_waits(c)) {
-        return STATUS_NEXT;
-    }
-    preempt_disable(); // the thread we claim stays valid until it is woken
-    spin_acquire(object_lock(&c->base));
-    w->txid = txid_new_locked(c);
-    struct thread* t = channel_state(c)->closed ? nullptr : give_locked(c, bytes, size, w->txid);
-    if (likely(t != nullptr)) {
-        list_push_back(&channel_state(c)->callers, &w->waiter.node);
-    }
-    spin_release(object_lock(&c->base));
-    if (unlikely(t == nullptr)) {
-        preempt_enable();
-        return STATUS_NEXT;
-    }
-    status_t status =
-        waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
-    return call_blocked(c, w, status);
-}
-
-status_t channel_reply_wait_small(struct channel* c, const void __user* bytes, uint32_t size,
-                                  int64_t deadline_ns, struct channel_waiter* w) {
-    zx_txid_t txid;
-    if (!receiver_waits(c) || !load_txid(bytes, size, &txid)) {
-        return STATUS_NEXT;
-    }
-    preempt_disable(); // as above
-    spin_acquire(object_lock(&c->base));
-    struct thread* t = give_locked(c, bytes, size, txid);
-    status_t status = likely(t != nullptr) ? next_locked(c, w) : STATUS_NEXT;
-    spin_release(object_lock(&c->base));
-    if (unlikely(status != STATUS_SHOULD_WAIT)) {
-        struct wake_list wl;
-        wake_list_begin(&wl);
-        if (t != nullptr) {
-            wake_list_append(&wl, t);
-        }
-        wake_list_flush_next(&wl);
-        preempt_enable();
-        return status;
-    }
-    status = waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
-    return read_blocked(c, w, status);
+    return channel_read_blocked(c, w, status);
 }

@@ -471,9 +471,11 @@ static status_t call(struct channel* c, struct message* m, uint32_t options, zx_
     return deliver_answer(status, w, max_bytes, max_handles, b);
 }
 
-status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadline,
-                          const zx_channel_call_args_t* args, uint32_t __user* actual_bytes,
-                          uint32_t __user* actual_handles) {
+INLINE_ACROSS_FILES status_t sys_channel_call(struct channel* c, uint32_t options,
+                                              zx_time_t deadline,
+                                              const zx_channel_call_args_t* args,
+                                              uint32_t __user* actual_bytes,
+                                              uint32_t __user* actual_handles) {
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles) &&
                args->wr_num_bytes >= sizeof(zx_txid_t))) {
@@ -556,9 +558,11 @@ static NOINLINE status_t reply_wait_any(struct channel* c, uint32_t write_option
     return likely(sent) ? status : refused(answer, status, write_options);
 }
 
-status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uint32_t options,
-                                zx_time_t deadline, const zx_channel_call_args_t* args,
-                                uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
+INLINE_ACROSS_FILES status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t,
+                                                    uint32_t options, zx_time_t deadline,
+                                                    const zx_channel_call_args_t* args,
+                                                    uint32_t __user* actual_bytes,
+                                                    uint32_t __user* actual_handles) {
     constexpr uint32_t READ_OPTIONS = ZX_CHANNEL_READ_MAY_DISCARD;
     bool skip = (options & ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY) != 0;
     uint32_t write_options = options & ~(READ_OPTIONS | ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY);

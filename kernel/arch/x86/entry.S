@@ -274,30 +274,11 @@ GLOBAL(x86_user_enter)
     jmp x86_user_iret
 END(x86_user_enter)
 
-// struct thread* x86_switch_stacks(struct thread* prev, struct thread* next)
-GLOBAL(x86_switch_stacks)
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, THREAD_SP(%rdi)
-    movq THREAD_SP(%rsi), %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    movq %rdi, %rax
-    ret
-END(x86_switch_stacks)
-
-// Where a new thread's first switch returns to: rbx is its entry function, rax the thread that ran before.
+// Where a new thread's first switch "returns" to: on the stack its entry function, in rdi the thread that ran before.
 GLOBAL(x86_thread_begin)
-    movq %rax, %rdi
-    call *%rbx
+    popq %rax
+    xorl %ebp, %ebp
+    call *%rax
     ud2
 END(x86_thread_begin)
 

@@ -36,14 +36,13 @@ static_assert(offsetof(struct arch_user_frame, rip) == FRAME_RIP);
 static_assert(offsetof(struct arch_user_frame, rsp) == FRAME_RSP);
 static_assert(sizeof(struct arch_user_frame) == FRAME_SIZE);
 
-struct thread* x86_switch_stacks(struct thread* prev, struct thread* next);
 void x86_thread_begin(void);
 [[noreturn]] void x86_user_enter(struct arch_user_frame* frame);
 
-// What x86_switch_stacks() pops.
+// What a new thread's first switch finds on its stack: see switch_stacks(), x86_thread_begin.
 struct switch_frame {
-    uint64_t r15, r14, r13, r12, rbx, rbp;
     uint64_t return_address;
+    uint64_t entry;
 };
 
 void arch_thread_init(struct arch_thread* t, vaddr_t stack_top,
@@ -52,8 +51,8 @@ void arch_thread_init(struct arch_thread* t, vaddr_t stack_top,
     // thread has ever been in user mode.
     memset((void*)(stack_top - FRAME_SIZE), 0, FRAME_SIZE);
     struct switch_frame* f = (struct switch_frame*)(stack_top - FRAME_SIZE - 16 - sizeof(*f));
-    *f = (struct switch_frame){.rbx = (uint64_t)entry,
-                               .return_address = (uint64_t)&x86_thread_begin};
+    *f = (struct switch_frame){.return_address = (uint64_t)&x86_thread_begin,
+                               .entry = (uint64_t)entry};
     // A null return address and frame pointer above it end a backtrace.
     memset(f + 1, 0, 16);
     t->sp = (uint64_t)f;
@@ -104,6 +103,24 @@ static void bases_load(const struct arch_thread* t) {
 // middle.
 #define SWITCH_CODE __attribute__((no_stack_protector))
 
+// Leaves the stack of `prev` for that of `next`; returns when somebody switches back, with who that
+// was. The frame pointer and where to go on are all that is stored: what else the compiler wants to
+// keep, it keeps on the stack by itself.
+ALWAYS_INLINE SWITCH_CODE struct thread* switch_stacks(struct thread* prev, struct thread* next) {
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "movq %%rsp, %c[sp](%[prev])\n\t"
+                     "movq %c[sp](%[next]), %%rsp\n\t"
+                     "retq\n"
+                     "1: popq %%rbp"
+                     : [prev] "+D"(prev), [next] "+S"(next)
+                     : [sp] "i"(offsetof(struct thread, arch.sp))
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "memory", "cc");
+    return prev;
+}
+
 // The last steps of every switch.
 ALWAYS_INLINE SWITCH_CODE struct thread* switch_to(struct x86_cpu* c, struct thread* prev,
                                                    struct thread* next) {
@@ -111,7 +128,7 @@ ALWAYS_INLINE SWITCH_CODE struct thread* switch_to(struct x86_cpu* c, struct thr
     c->percpu.kernel_sp = next->arch.stack_top;
     c->percpu.canary = next->arch.canary;
     c->tss.rsp[0] = next->arch.stack_top;
-    return x86_switch_stacks(prev, next);
+    return switch_stacks(prev, next);
 }
 
 static NOINLINE SWITCH_CODE struct thread* switch_general(struct thread* prev,
@@ -137,9 +154,9 @@ static NOINLINE SWITCH_CODE struct thread* switch_refused(struct thread* prev,
 }
 
 // Between two user threads on a CPU that has FSGSBASE and XSAVEOPT, which is the case that counts,
-// nothing is called but by a jump, so nothing needs saving: one trip to the inactive GS base, one
-// XSAVEOPT, one XRSTOR.
-SWITCH_CODE struct thread* arch_context_switch(struct thread* prev, struct thread* next) {
+// nothing is called: one trip to the inactive GS base, one XSAVEOPT, one XRSTOR.
+SWITCH_CODE INLINE_ACROSS_FILES struct thread* arch_context_switch(struct thread* prev,
+                                                                   struct thread* next) {
     if (unlikely(prev->arch.fpu == nullptr || next->arch.fpu == nullptr || !x86_fast_switch)) {
         return switch_general(prev, next);
     }

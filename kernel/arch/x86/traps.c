@@ -291,10 +291,10 @@ static void extable_apply(const struct extable_entry* e, struct arch_user_frame*
 }
 
 // A page fault of a user copy: resolved like one from user mode unless the copy runs with faults
-// disabled.
+// disabled or where nobody may sleep.
 static void copy_fault(const struct extable_entry* e, struct arch_user_frame* frame, uint64_t cr2) {
     struct arch_thread* t = &thread_current()->arch;
-    if (cr2 < USER_HALF_END && t->nofault == 0) {
+    if (cr2 < USER_HALF_END && t->nofault == 0 && !preempt_disabled()) {
         irq_enable(); // a copy never runs with interrupts off
         const status_t status = arch_upcall_page_fault(cr2, fault_flags(frame->error_code));
         irq_disable();

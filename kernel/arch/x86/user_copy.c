@@ -105,11 +105,11 @@ size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
 }
 
 // As put32() with user memory open; null is nowhere.
-ALWAYS_INLINE bool put32_open(vaddr_t va, uint32_t value) {
+ALWAYS_INLINE bool put32_open(const struct arch_aspace* as, vaddr_t va, uint32_t value) {
     if (va == 0) {
         return true;
     }
-    if (unlikely(!in_aspace(va, sizeof(value)))) {
+    if (unlikely(va - as->base > as->size - sizeof(value))) {
         return false;
     }
     __asm__ goto volatile("1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
@@ -122,20 +122,27 @@ refused:
     return false;
 }
 
-bool arch_copy_message_to_user(void __user* dst, const void* src, size_t size,
-                               uint32_t __user* count1, uint32_t value1, uint32_t __user* count2,
-                               uint32_t value2) {
+INLINE_ACROSS_FILES bool arch_copy_message_to_user(void __user* dst, const void* src, size_t size,
+                                                   uint32_t __user* count1, uint32_t value1,
+                                                   uint32_t __user* count2, uint32_t value2) {
     check_may_fault();
     const vaddr_t to = user_address(dst);
     if (unlikely(!in_aspace(to, size))) {
         return false;
     }
+    const struct arch_aspace* as = thread_current()->arch_aspace;
     user_access_open();
     const bool ok = copy_bytes((void*)to, src, size) == 0 &&
-                    put32_open(user_address(count1), value1) &&
-                    put32_open(user_address(count2), value2);
+                    put32_open(as, user_address(count1), value1) &&
+                    put32_open(as, user_address(count2), value2);
     user_access_close();
     return ok;
+}
+
+INLINE_ACROSS_FILES bool arch_copy_from_user_present(void* dst, const void __user* src,
+                                                     size_t size) {
+    DEBUG_ASSERT(preempt_disabled());
+    return copy(dst, (const void*)user_address(src), size, user_address(src)) == 0;
 }
 
 // Where a range that does not fit the address space leaves it: the address that no fault resolves.

@@ -2,9 +2,8 @@
 //
 // The limit is the current address space's, checked once per copy; SMAP is opened around the copy
 // only. A fault inside the copy loop resolves through the normal fault path (which may sleep, page
-// in, allocate); when that fails, the copy stops and reports how far it came. With faults disabled
-// (user_copy_faults_disable), a fault is not resolved: the copy stops at once and reports the
-// address.
+// in, allocate); when that fails, the copy stops and reports how far it came. The forms that
+// disable faults, and any copy while preemption is off, do not resolve one: the copy stops at once.
 #pragma once
 
 #include <stddef.h>
@@ -33,6 +32,10 @@
                                                  vaddr_t* fault_va);
 [[nodiscard]] size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
                                                vaddr_t* fault_va);
+
+// With preemption off, and so without resolving faults: false when a part is not present or the
+// pointer is bad.
+[[nodiscard]] bool arch_copy_from_user_present(void* dst, const void __user* src, size_t size);
 
 // Loads one aligned 32-bit word with faults disabled (futex compare under a lock). False on a
 // fault.

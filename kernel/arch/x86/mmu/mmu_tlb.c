@@ -66,7 +66,7 @@ static NOINLINE void switch_to_none(struct tlb_cpu* c, uint32_t cpu) {
     }
 }
 
-void arch_aspace_switch(struct arch_aspace* next) {
+INLINE_ACROSS_FILES void arch_aspace_switch(struct arch_aspace* next) {
     uint32_t cpu = arch_cpu_index();
     struct tlb_cpu* c = &cpus[cpu];
     struct arch_aspace* prev = c->aspace;
