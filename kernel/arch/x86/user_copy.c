@@ -29,12 +29,10 @@ ALWAYS_INLINE void user_access_close(void) {
     }
 }
 
-// Inside the current address space, whose limits decide: kernel threads have none, and can reach
-// nothing.
-static bool in_aspace(vaddr_t va, size_t size) {
-    const struct arch_aspace* as = thread_current()->arch_aspace;
-    // An address below the base wraps to more than any size: base and size are under 2^47.
-    return as != nullptr && size <= as->size && va - as->base <= as->size - size;
+// Inside the user half. What of it the current address space has is up to the page tables: what is
+// not mapped faults, and the fault is not resolved. Kernel threads have no tables of their own there.
+ALWAYS_INLINE bool in_user_half(vaddr_t va, size_t size) {
+    return size <= USER_HALF_END && va <= USER_HALF_END - size;
 }
 
 // The one place where a user pointer becomes an address.
@@ -63,7 +61,7 @@ ALWAYS_INLINE size_t copy_bytes(void* dst, const void* src, size_t size) {
 }
 
 ALWAYS_INLINE size_t copy(void* dst, const void* src, size_t size, vaddr_t user) {
-    if (unlikely(!in_aspace(user, size))) {
+    if (unlikely(!in_user_half(user, size))) {
         return size;
     }
     user_access_open();
@@ -73,7 +71,7 @@ ALWAYS_INLINE size_t copy(void* dst, const void* src, size_t size, vaddr_t user)
 }
 
 ALWAYS_INLINE bool put32(vaddr_t va, uint32_t value) {
-    if (unlikely(!in_aspace(va, sizeof(value)))) {
+    if (unlikely(!in_user_half(va, sizeof(value)))) {
         return false;
     }
     user_access_open();
@@ -105,11 +103,11 @@ size_t arch_copy_to_user(void __user* dst, const void* src, size_t size) {
 }
 
 // As put32() with user memory open; null is nowhere.
-ALWAYS_INLINE bool put32_open(const struct arch_aspace* as, vaddr_t va, uint32_t value) {
+ALWAYS_INLINE bool put32_open(vaddr_t va, uint32_t value) {
     if (va == 0) {
         return true;
     }
-    if (unlikely(va - as->base > as->size - sizeof(value))) {
+    if (unlikely(!in_user_half(va, sizeof(value)))) {
         return false;
     }
     __asm__ goto volatile("1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
@@ -127,14 +125,13 @@ INLINE_ACROSS_FILES bool arch_copy_message_to_user(void __user* dst, const void*
                                                    uint32_t __user* count2, uint32_t value2) {
     check_may_fault();
     const vaddr_t to = user_address(dst);
-    if (unlikely(!in_aspace(to, size))) {
+    if (unlikely(!in_user_half(to, size))) {
         return false;
     }
-    const struct arch_aspace* as = thread_current()->arch_aspace;
     user_access_open();
     const bool ok = copy_bytes((void*)to, src, size) == 0 &&
-                    put32_open(as, user_address(count1), value1) &&
-                    put32_open(as, user_address(count2), value2);
+                    put32_open(user_address(count1), value1) &&
+                    put32_open(user_address(count2), value2);
     user_access_close();
     return ok;
 }
@@ -145,10 +142,9 @@ INLINE_ACROSS_FILES bool arch_copy_from_user_present(void* dst, const void __use
     return copy(dst, (const void*)user_address(src), size, user_address(src)) == 0;
 }
 
-// Where a range that does not fit the address space leaves it: the address that no fault resolves.
+// Where a range that does not fit the user half leaves it: the address that no fault resolves.
 static vaddr_t refused_at(vaddr_t va) {
-    const struct arch_aspace* as = thread_current()->arch_aspace;
-    return as != nullptr && va >= as->base && va - as->base < as->size ? as->base + as->size : va;
+    return max(va, (vaddr_t)USER_HALF_END);
 }
 
 static size_t copy_nofault(void* dst, const void* src, size_t size, vaddr_t user,
@@ -176,7 +172,7 @@ size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
 
 bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
     const vaddr_t va = user_address(src);
-    if (unlikely((va & 3) != 0 || !in_aspace(va, sizeof(*out)))) {
+    if (unlikely((va & 3) != 0 || !in_user_half(va, sizeof(*out)))) {
         return false;
     }
     struct arch_thread* t = &thread_current()->arch;
