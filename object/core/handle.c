@@ -172,6 +172,8 @@ static bool grow_directory(struct handle_table* t, uint32_t chunk) {
     return true;
 }
 
+// Adds chunk number `chunk`, unless somebody else has meanwhile, or has used up all that was there:
+// then it may lie beyond the directory, and whoever asks again is told so. Called without the lock.
 static bool grow_chunk(struct handle_table* t, uint32_t chunk) {
     struct handle_entry* entries = slab_alloc(&chunk_cache);
     if (entries == nullptr) {
@@ -179,7 +181,7 @@ static bool grow_chunk(struct handle_table* t, uint32_t chunk) {
     }
     spin_acquire(&t->lock);
     struct handle_directory* d = atomic_load_explicit(&t->directory, memory_order_relaxed);
-    if (d->chunks[chunk] == nullptr) {
+    if (chunk < d->capacity && d->chunks[chunk] == nullptr) {
         d->chunks[chunk] = entries;
         entries = nullptr;
     }

@@ -65,10 +65,13 @@ ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* b
     w->small_bytes = size;
     w->message = nullptr;
     struct thread* t = w->waiter.thread;
+    struct list_node* before = w->waiter.node.prev;
+    list_remove(&w->waiter.node); // before the claim: afterwards the waiter is its thread's again
     if (unlikely(!waiter_claim(&w->waiter, STATUS_OK))) {
-        return nullptr; // timed out, or interrupted
+        // Timed out, or interrupted: its thread comes for the lock, and may have to be found.
+        list_insert_after(before, &w->waiter.node);
+        return nullptr;
     }
-    list_remove(&w->waiter.node);
     return t;
 }
 

@@ -188,26 +188,31 @@ static bool is_user(const struct port_packet* packet) {
     return packet->packet.type == ZX_PKT_TYPE_USER;
 }
 
-// A packet leaves the port: taken, or dropped.
+static bool is_wait(const struct port_packet* packet) {
+    return packet->packet.type == ZX_PKT_TYPE_SIGNAL_ONE;
+}
+
+// A packet leaves the queue: taken, or dropped.
 static void uncount_locked(struct port* p, const struct port_packet* packet) TA_REQ(p->lock) {
     port_state(p)->user_packets -= is_user(packet);
-    port_state(p)->waits -= packet->packet.type == ZX_PKT_TYPE_SIGNAL_ONE;
+    port_state(p)->waits -= is_wait(packet);
 }
 
 static void queue_locked(struct port* p, struct port_packet* packet, struct wake_list* wl)
     TA_REQ(p->lock) {
     struct port_state* s = port_state(p);
     struct list_node* n;
-    s->user_packets += is_user(packet);
+    bool wait = is_wait(packet); // looked at before the claim: afterwards its thread may free it
     while ((n = list_pop_front(&s->waiters)) != nullptr) {
         struct port_waiter* w =
             container_of(container_of(n, struct waiter, node), struct port_waiter, waiter);
         w->packet = packet;
         if (wake_list_add(wl, &w->waiter, STATUS_OK)) {
-            uncount_locked(p, packet);
+            s->waits -= wait;
             return;
         }
     }
+    s->user_packets += is_user(packet);
     list_push_back(&s->packets, &packet->node);
 }
 

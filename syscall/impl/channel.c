@@ -136,9 +136,11 @@ ALWAYS_INLINE status_t prepare_write(struct channel* c, uint32_t options, const 
     return STATUS_OK;
 }
 
-// Bytes that may go straight to who waits for them.
+// Bytes that may go straight to who waits for them. Fewer than a transaction id do not: they answer
+// no call, and who waits first may be one.
 ALWAYS_INLINE bool is_small(uint32_t options, uint32_t bytes, uint32_t handles) {
-    return (options | handles) == 0 && bytes <= CHANNEL_SMALL_BYTES;
+    constexpr uint32_t LEAST = sizeof(zx_txid_t);
+    return (options | handles) == 0 && bytes - LEAST <= CHANNEL_SMALL_BYTES - LEAST;
 }
 
 status_t sys_channel_write(struct channel* c, uint32_t options, const void __user* bytes,
@@ -477,8 +479,7 @@ INLINE_ACROSS_FILES status_t sys_channel_call(struct channel* c, uint32_t option
                                               uint32_t __user* actual_bytes,
                                               uint32_t __user* actual_handles) {
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
-    if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles) &&
-               args->wr_num_bytes >= sizeof(zx_txid_t))) {
+    if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles))) {
         struct channel_waiter* w = new_call(args->rd_num_bytes);
         status_t status = channel_call_small(c, (const void __user*)args->wr_bytes,
                                              args->wr_num_bytes, deadline, w);

@@ -291,6 +291,46 @@ CASE(routing) {
 }
 
 // An answer that does not fit is gone, its handles with it.
+// Two calls, one after the other.
+static void call_twice(void* arg) {
+    zx_handle_t* end = arg;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct message out = {.value = i};
+        struct message in = {};
+        zx_channel_call_args_t args = args_for(&out, &in);
+        uint32_t bytes = 0;
+        uint32_t handles;
+        EXPECT_OK(zx_channel_call(*end, 0, utest_after_ms(10000), &args, &bytes, &handles));
+        EXPECT_EQ(bytes, sizeof(in));
+        EXPECT_EQ(in.value, i);
+    }
+}
+
+// Fewer bytes than a transaction id answer no call, whatever they are: the last answer, whose id
+// begins where theirs would, does not complete them.
+CASE(shorter_than_an_id) {
+    struct utest_pair pair = utest_channel();
+    struct utest_thread t;
+    utest_thread_start(&t, call_twice, &pair.a);
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT_OK(zx_object_wait_one(pair.b, ZX_CHANNEL_READABLE, utest_after_ms(10000), nullptr));
+        struct message m;
+        EXPECT_OK(zx_channel_read(pair.b, 0, &m, nullptr, sizeof(m), 0, nullptr, nullptr));
+        for (uint32_t n = 0; n < sizeof(m.txid); n++) {
+            EXPECT_OK(zx_channel_write(pair.b, 0, &m.txid, n, nullptr, 0));
+        }
+        EXPECT_OK(zx_channel_write(pair.b, 0, &m, sizeof(m), nullptr, 0));
+    }
+    utest_thread_join(&t);
+    for (uint32_t i = 0; i < 2 * sizeof(zx_txid_t); i++) {
+        uint8_t in[4];
+        uint32_t bytes = 77;
+        EXPECT_OK(zx_channel_read(pair.a, 0, in, nullptr, sizeof(in), 0, &bytes, nullptr));
+        EXPECT_EQ(bytes, i % sizeof(zx_txid_t));
+    }
+    utest_close_pair(pair);
+}
+
 CASE(answer_too_large) {
     struct utest_pair pair = utest_channel();
     struct caller c = {.end = pair.a, .room = 6};
