@@ -30,7 +30,8 @@ ALWAYS_INLINE void user_access_close(void) {
 }
 
 // Inside the user half. What of it the current address space has is up to the page tables: what is
-// not mapped faults, and the fault is not resolved. Kernel threads have no tables of their own there.
+// not mapped faults, and the fault is not resolved. Kernel threads have no tables of their own
+// there.
 ALWAYS_INLINE bool in_user_half(vaddr_t va, size_t size) {
     return size <= USER_HALF_END && va <= USER_HALF_END - size;
 }

@@ -37,11 +37,11 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-// On a definition that other files call: in release, where the kernel is optimised as a whole, it is
-// inlined there. For the few steps of the hottest paths.
+// On a definition that other files call: in release, where the kernel is optimised as a whole, it
+// is inlined there. For the few steps of the hottest paths.
 #define INLINE_ACROSS_FILES __attribute__((always_inline))
-#define NOINLINE      __attribute__((noinline))
-#define COLD          __attribute__((cold))
+#define NOINLINE            __attribute__((noinline))
+#define COLD                __attribute__((cold))
 // For the slow half of what is inline everywhere: the caller's registers survive the call, so that
 // a caller that never takes it need not keep its own out of harm's way.
 #define PRESERVES_REGISTERS __attribute__((preserve_most))
