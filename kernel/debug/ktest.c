@@ -140,7 +140,6 @@ void ktest_print_gauges(void) {
     uint64_t values[KGAUGE_MAX];
     size_t n = kgauges_read(values);
     for (size_t i = 0; i < n; i++) {
-        kprintf("\x1e[value] %s %lu\n", __kgauges_start[i].name, (unsigned long)values[i]);
         kprintf("%12lu %s\n", (unsigned long)values[i], __kgauges_start[i].name);
     }
 }
@@ -259,16 +258,20 @@ bool ktest_run(struct text_span patterns) {
     struct text_span all = {"all", 3};
     struct totals totals = {.leak_checks = true};
     const struct ktest_case* c = nullptr;
+    bool found = false;
     while ((c = next_case(list ? all : patterns, c)) != nullptr) {
+        found = true;
         if (list) {
             kprintf("\x1e[test] kernel %s.%s listed\n", c->group, c->name);
         } else {
             run_one(c, &totals);
         }
     }
+    if (!found) {
+        kprintf("no test is named '%.*s' (GROUP or GROUP.CASE, * and ?; `list` names them)\n",
+                (int)patterns.len, patterns.data);
+    }
     kprintf("\x1e[tests] %u passed, %u failed, %u skipped\n", totals.passed, totals.failed,
-            totals.skipped);
-    kprintf("kernel tests: %u passed, %u failed, %u skipped\n", totals.passed, totals.failed,
             totals.skipped);
     atomic_store_explicit(&runner.busy, false, memory_order_release);
     return totals.failed == 0;

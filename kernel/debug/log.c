@@ -241,8 +241,11 @@ static void deliver(void) {
     }
 }
 
-void log_start(bool to_serial) {
+void log_set_serial(bool to_serial) {
     atomic_store_explicit(&klogger.off_serial, !to_serial, memory_order_relaxed);
+}
+
+void log_start(void) {
     timer_init(&klogger.flush_again, flush_again, false);
     atomic_store_explicit(&klogger.running, true, memory_order_release);
 }

@@ -9,6 +9,7 @@
 #include <arch/clock.h>
 #include <arch/upcalls.h>
 #include <lib/bits.h>
+#include <lib/fmt.h>
 #include <lib/string.h>
 #include <sched/hooks.h>
 #include <sched/init.h>
@@ -334,9 +335,8 @@ void sched_start_boot(int (*main_fn)(void* arg)) {
 }
 
 struct thread* arch_upcall_secondary_thread(uint32_t cpu) {
-    char name[] = "idle/00";
-    name[5] = (char)('0' + cpu / 10);
-    name[6] = (char)('0' + cpu % 10);
+    char name[16];
+    (void)fmt_snprintf(name, sizeof(name), "idle/%u", cpu);
     struct thread* t = create(name, 0);
     if (t != nullptr) {
         make_idle(t, cpu);

@@ -65,7 +65,7 @@ static void describe_machine(void) {
 }
 
 static int main_thread(void*) {
-    log_start(parse_option_bool(cmdline(), "log.serial", true));
+    log_start();
     init_run_level(INIT_THREADS);
     arch_start_secondary_cpus();
     init_run_level(INIT_SMP);
@@ -89,6 +89,7 @@ void kernel_main(const struct handoff* handoff) {
     sched_init_boot((vaddr_t)__boot_stack_top);
     boot_handoff_set(handoff);
     cmdline_init(handoff->cmdline, handoff->cmdline_len);
+    log_set_serial(parse_option_bool(cmdline(), "log.serial", true));
     panic_init(handoff->kernel_bias, cmdline());
     init_run_level(INIT_EARLY);
     pmm_init(handoff);

@@ -23,6 +23,10 @@ static zx_status_t print_file(const char* path) {
 }
 
 int main(int argc, char** argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: cat FILE...\n");
+        return 2;
+    }
     int result = 0;
     for (int i = 1; i < argc; i++) {
         zx_status_t status = print_file(argv[i]);

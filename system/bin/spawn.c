@@ -70,11 +70,12 @@ int main(int argc, char** argv) {
         argc--;
         argv++;
     }
-    if (argc < 3) {
+    char* end = nullptr;
+    unsigned long long count = argc > 1 ? strtoull(argv[1], &end, 10) : 0;
+    if (argc < 3 || end == argv[1] || *end != '\0') {
         fprintf(stderr, "usage: spawn [-s] COUNT PATH [ARG...]\n");
         return 2;
     }
-    unsigned long long count = strtoull(argv[1], nullptr, 10);
     struct launch_vdso vdso;
     struct launch_file file = {};
     zx_status_t status = bootsvc_open(bootsvc_startup(), argv[2], &file.vmo, &file.len);

@@ -15,7 +15,10 @@ constexpr char CONTROL_C = 0x03;
 constexpr char CONTROL_D = 0x04;
 constexpr char BACKSPACE = 0x08;
 constexpr char CONTROL_U = 0x15;
+constexpr char ESCAPE = 0x1b;
 constexpr char DELETE = 0x7f;
+
+enum escape { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_PARAMETERS, ESCAPE_LAST };
 
 constexpr uint32_t RING_LEN = 1024; // a power of two
 constexpr zx_signals_t DATA = ZX_USER_SIGNAL_0;
@@ -116,10 +119,45 @@ static void erase(size_t* len, size_t count) {
     }
 }
 
+// The rest of what a key such as an arrow sends after ESC: "[", parameters, a letter; or "O" and a
+// letter. It means nothing here, and what does not look so is a character of the line.
+static bool skip_sequence(enum escape* state, char ch) {
+    switch (*state) {
+    case ESCAPE_BEGUN:
+        if (ch == ESCAPE) {
+            return true; // with Alt: one more
+        }
+        *state = ch == '[' ? ESCAPE_PARAMETERS : ch == 'O' ? ESCAPE_LAST : ESCAPE_NONE;
+        return *state != ESCAPE_NONE;
+    case ESCAPE_PARAMETERS:
+        if (ch < ' ' || ch > '~') {
+            *state = ESCAPE_NONE; // a broken one: control characters count
+            return false;
+        }
+        if (ch >= '@') {
+            *state = ESCAPE_NONE;
+        }
+        return true;
+    case ESCAPE_LAST:
+        *state = ESCAPE_NONE;
+        return ch >= ' ';
+    default:
+        if (ch == ESCAPE) {
+            *state = ESCAPE_BEGUN;
+            return true;
+        }
+        return false;
+    }
+}
+
 static console_result_t edit_line(char* line, size_t capacity) {
     size_t len = 0;
+    enum escape escape = ESCAPE_NONE;
     for (;;) {
         char ch = read_char();
+        if (skip_sequence(&escape, ch)) {
+            continue;
+        }
         if (ch == '\r' || ch == '\n') {
             echo("\n");
             line[len] = '\0';

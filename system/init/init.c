@@ -150,6 +150,10 @@ static void run_list(const struct shell* sh, char* text) {
 
 static void run_prompt(struct shell* sh) {
     static char line[shell_line_max];
+    if (sh->debug == ZX_HANDLE_INVALID) {
+        fprintf(stderr, "init: no prompt without a console\n");
+        exit(EXIT_FAILURE);
+    }
     zx_status_t status = console_start(sh->debug);
     if (status != ZX_OK) {
         fprintf(stderr, "init: no console: %s\n", zx_status_get_string(status));

@@ -261,6 +261,10 @@ static int64_t run_help(const struct shell* sh, const struct shell_words* words)
 static int64_t run_k(const struct shell* sh, const struct shell_words* words) {
     char text[shell_line_max];
     size_t used = 0;
+    if (words->count == 1) {
+        fprintf(stderr, "usage: k WORDS (k help lists them)\n");
+        return shell_bad_line;
+    }
     for (uint32_t i = 1; i < words->count; i++) {
         int len =
             snprintf(text + used, sizeof(text) - used, "%s%s", i > 1 ? " " : "", words->word[i]);
@@ -274,8 +278,11 @@ static int64_t run_k(const struct shell* sh, const struct shell_words* words) {
     if (status == ZX_OK) {
         return 0;
     }
+    if (status == ZX_ERR_NOT_FOUND) {
+        return shell_not_found; // the kernel has said so
+    }
     fprintf(stderr, "k %s: %s\n", text, zx_status_get_string(status));
-    return status == ZX_ERR_NOT_FOUND ? shell_not_found : 1;
+    return 1;
 }
 
 static int64_t power(const struct shell* sh, uint32_t command, const char* what) {

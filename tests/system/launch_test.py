@@ -43,27 +43,37 @@ class RunListTest(SystemTest):
 
     def test_files(self) -> None:
         result = self.run_commands(
-            "ls /boot", "ls bin", "cat doc/LICENSE", "ls nowhere", "cat nowhere"
+            "ls /boot", "ls bin", "cat doc/LICENSE", "ls nowhere", "cat nowhere", "ls doc/LICENSE"
         )
         self.assertIn("bin/\n", _text(result, 0))
         self.assertRegex(_text(result, 1), r"\d+  hello\n")
         self.assertNotIn("/", _text(result, 1))
         self.assertEqual(_text(result, 2), (ROOT / "LICENSE").read_text())
-        self.assertEqual([command.code for command in result.commands[3:]], [1, 1])
+        self.assertEqual([command.code for command in result.commands[3:]], [1, 1, 0])
+        self.assertRegex(_text(result, 5), r"^ *\d+  doc/LICENSE\n$")
         self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 4))
 
     def test_processes_are_shown(self) -> None:
-        result = self.run_commands("ps", "kill 1", "kill x")
+        result = self.run_commands("ps", "kill 1", "kill x", "spawn x bin/hello", "cat")
         for name in ("job root", "userboot", "bin/init", "job programs", "svc/launcher"):
             self.assertIn(name, _text(result, 0))
         self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 1))
-        self.assertEqual([command.code for command in result.commands], [0, 1, 1])
+        codes = [command.code for command in result.commands]
+        self.assertEqual(codes, [0, 1, 1, 2, 2])
+        self.assertIn("usage: spawn", _text(result, 3))
 
     def test_kernel_commands(self) -> None:
-        result = self.run_commands("k mem", "k no_such_thing", "help")
+        result = self.run_commands(
+            "k mem", "k no_such_thing", "help", "k", "k ut no_such_thing", "k drain", "k threads"
+        )
         self.assertIn("total", _text(result, 0))
-        self.assertNotEqual(result.commands[1].code, 0)
+        self.assertEqual(result.commands[1].code, _NO_COMMAND)
         self.assertIn("poweroff", _text(result, 2))
+        self.assertEqual(result.commands[3].code, _BAD_LINE)
+        self.assertIn("k help", _text(result, 3))
+        self.assertIn("no test is named 'no_such_thing'", _text(result, 4))
+        self.assertEqual(_text(result, 5).count("heap_objects"), 1)
+        self.assertRegex(_text(result, 6), r"idle/0\n")
 
 
 @depends_on("uefi", "machine", "variant")
@@ -84,11 +94,17 @@ class PromptTest(SystemTest):
 
     def test_lines_are_edited_and_run(self) -> None:
         with self.boot() as console:
-            console.wait_text("jacinth> ")
+            # The kernel's log is elsewhere, from its first record on.
+            self.assertRegex(console.wait_text("jacinth> "), r"^!?Jacinth on ")
             console.type("ehx\x7f\x7f\x7fhello x\r")
             self.assertIn("\r\nhello x", console.wait_text("hello x\njacinth> ").replace("\n", "\r\n"))
             console.type("rubbish\x15exit 5\r")
             console.wait_text("exit code 5")
+            # Keys that send a sequence: up, F1, delete, control-left; nothing of it is in the line.
+            console.type("\x1b[A\x1b\x1b[B\x1bOPhello \x1b[3~keys\x1b[1;5D\r")
+            console.wait_text("\nhello keys\njacinth> ")
+            console.type("init\r")
+            console.wait_text("no prompt without a console\nexit code 1\njacinth> ")
             console.type("poweroff\r")
             self.assertEqual(console.wait_end().how, "power-off")
 
