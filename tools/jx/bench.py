@@ -16,9 +16,9 @@ from jx.guest import Event, GuestError
 from jx.image import ImageError
 from jx.machine import Settings
 from jx.markers import Marker
-from jx.run import verdict
+from jx.run import seconds, verdict
 from jx.script import run_script
-from jx.tree import out_dir
+from jx.tree import out_dir, writable_path
 
 _PROGRAM = "bench"
 _TIMEOUT_S = 600.0
@@ -26,15 +26,16 @@ _TIMEOUT_S = 600.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="only these rows (8 24b)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
-    parser.add_argument("--timeout", type=float, default=_TIMEOUT_S, metavar="SECONDS")
+    parser.add_argument("--json", type=writable_path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--timeout", type=seconds, default=_TIMEOUT_S, metavar="SECONDS")
     parser.add_argument("--verbose", action="store_true", help="show the QEMU command and all output")
 
 
 def run(args: argparse.Namespace) -> int:
     unknown = set(args.rows) - {row.key for row in ROWS}
     if unknown:
-        print(f"jx: no such row: {' '.join(sorted(unknown))}", file=sys.stderr)
+        keys = " ".join(row.key for row in ROWS)
+        print(f"jx: no such row: {' '.join(sorted(unknown))} (there are {keys})", file=sys.stderr)
         return 2
     packages.ensure("run")
     settings = Settings(

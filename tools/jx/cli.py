@@ -27,14 +27,28 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./jx", description="Jacinth's one driver command.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in _COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=module.__doc__)
+        sub = commands.add_parser(
+            name, help=text, description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, parser=sub)
     return parser
 
 
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Exits after an error or a request for help; what is wrong is said by whom it concerns."""
+    if not argv or argv[0] == "help":  # `help`, `help run`
+        argv = [*argv[1:2], "--help"]
+    args, extra = make_parser().parse_known_args(argv)
+    if extra:
+        hint = " (a command for the machine goes after -c)" if args.command == "run" else ""
+        args.parser.error(f"unrecognized arguments: {' '.join(extra)}{hint}")
+    return args
+
+
 def main(argv: list[str]) -> int:
-    args = make_parser().parse_args(argv)
+    args = parse(argv)
     # Whoever ends us politely gets our temporary files and machines cleared away.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

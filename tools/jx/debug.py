@@ -108,5 +108,5 @@ def _show_console(guest: Guest, stop: threading.Event) -> None:
         elif isinstance(event, Marker):
             print(f"[{event.word}] {event.rest}", flush=True)
         elif isinstance(event, Ended):
-            print(f"jx: the machine ended: {event.how} {event.detail}", flush=True)
+            print(f"jx: the machine ended: {event.words()}", flush=True)
             return

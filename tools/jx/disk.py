@@ -19,7 +19,7 @@ from jx.guest import Ended, Event, Guest, GuestError
 from jx.image import BootImage, ImageError
 from jx.machine import OVMF_VARS, BootFiles, Settings
 from jx.markers import Marker
-from jx.tree import out_dir
+from jx.tree import out_dir, writable_path
 
 _MACHINES = ("q35", "pc")
 _LIMIT_S = 120.0
@@ -29,7 +29,7 @@ _EXPECTED = b"hello image\n"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="(out/release/jacinth.img)"
+        "-o", "--output", type=writable_path, metavar="FILE", help="(out/release/jacinth.img)"
     )
     machine.add_arguments(parser)
 

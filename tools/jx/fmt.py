@@ -10,7 +10,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jx import packages
+from jx import packages, tree
 from jx.tree import ROOT, changed_files, tree_files
 
 C_SUFFIXES = (".c", ".h")
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     packages.ensure("fmt")
     if args.files:
-        files = [path.resolve() for path in args.files]
+        files = [tree.file_in_tree(path) for path in args.files]
     else:
         find = tree_files if args.all else changed_files
         files = find(*C_SUFFIXES, *GN_SUFFIXES)

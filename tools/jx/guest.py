@@ -39,6 +39,15 @@ _CONNECT_S = 20.0
 _PR_SET_PDEATHSIG = 1
 
 
+_END_WORDS = {
+    "power-off": "it was switched off",
+    "panic": "the kernel panicked",
+    "clean": "the kernel ended it as a success (kernel.ut passed, or the first program returned 0)",
+    "tests-failed": "the kernel ended it as a failure"
+    " (kernel.ut failed, or the first program was killed or did not return 0)",
+}
+
+
 class GuestError(Exception):
     """QEMU could not be started."""
 
@@ -51,6 +60,10 @@ class Ended(NamedTuple):
 
     how: str
     detail: str = ""
+
+    def words(self) -> str:
+        """For people: what comes after "the machine ended: "."""
+        return self.detail or _END_WORDS.get(self.how, self.how)
 
 
 class Input(NamedTuple):
@@ -309,7 +322,7 @@ def _how_it_ended(code: int, reason: str, errors: str) -> Ended:
         return Ended("power-off")
     if code == 0 and reason == "guest-reset":
         return Ended("reset", "the guest reset the machine (a reboot, or a triple fault)")
-    return Ended("broken", f"QEMU ended with code {code}, {reason or 'no reason given'}: {errors}")
+    return Ended("broken", f"QEMU ended with code {code}{f' ({reason})' if reason else ''}: {errors}")
 
 
 def _listen(path: Path) -> socket.socket:

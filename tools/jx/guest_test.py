@@ -75,6 +75,14 @@ class ArgumentsTest(unittest.TestCase):
         with self.assertRaises(argparse.ArgumentTypeError):
             self._parse("--uefi", "--machine", "microvm")
 
+    def test_memory_that_firmware_needs(self) -> None:
+        for size in ("32M", "49151k", "1"):
+            with self.assertRaisesRegex(argparse.ArgumentTypeError, "48M"):
+                self._parse("--uefi", "--mem", size)
+        for size in ("48M", "49152K", "1g"):
+            self.assertEqual(self._parse("--uefi", "--mem", size).mem, size)
+        self.assertEqual(self._parse("--mem", "8M").mem, "8M")
+
 
 class NewlineDecoderTest(unittest.TestCase):
     def test_removes_exactly_one_cr_before_a_newline(self) -> None:

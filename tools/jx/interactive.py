@@ -67,7 +67,7 @@ def run(settings: Settings, commands: list[str] | None = None, *, patient: bool 
             end = _Console(guest, settings, stdin).follow()
     if end is None or end.how in ("power-off", "clean"):
         return 0
-    print(f"jx: the machine ended: {' '.join(end).strip()}", file=sys.stderr)
+    print(f"jx: the machine ended: {end.words()}", file=sys.stderr)
     return 70 if end.how == "panic" else 69
 
 

@@ -18,6 +18,8 @@ _MACHINE_OPTIONS = {"microvm": ",acpi=on,pit=on,rtc=on"}
 DEBUGCON_PORT = 0xE9
 DEBUG_EXIT_PORT = 0xF4
 
+# Firmware with less hangs, and writes nothing.
+_UEFI_MEM_MIN = 48 << 20
 _OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 
@@ -169,6 +171,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def from_arguments(args: argparse.Namespace) -> Settings:
     if args.uefi and args.machine == "microvm":
         raise argparse.ArgumentTypeError("--uefi: the microvm machine has no UEFI firmware")
+    if args.uefi and mem_bytes(args.mem) < _UEFI_MEM_MIN:
+        raise argparse.ArgumentTypeError(
+            f"--uefi: the firmware does not start with less than {_UEFI_MEM_MIN >> 20}M"
+        )
     return Settings(
         variant=args.variant, uefi=args.uefi, machine=args.machine, smp=args.smp, mem=args.mem,
         cpu=args.cpu, icount=args.icount, append=" ".join(args.append), adds=tuple(args.adds),
@@ -187,6 +193,11 @@ def _mem_size(text: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*[kKmMgG]?", text):
         raise argparse.ArgumentTypeError(f"not a size such as 512M or 8G: {text!r}")
     return text if text[-1].isalpha() else text + "M"
+
+
+def mem_bytes(size: str) -> int:
+    """What QEMU makes of a size that `_mem_size` has let through."""
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1].lower()]
 
 
 def _existing_file(text: str) -> Path:

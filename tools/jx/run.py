@@ -28,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this command and power off (may be repeated)",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS",
+        "--timeout", type=seconds, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS",
         help="limit for everything that -c runs (60)",
     )
     machine.add_arguments(parser)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -60,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
 def run_commands(settings: Settings, commands: list[str], seconds: float) -> int:
     result = run_script(settings, commands, seconds, _show)
     code = verdict(result, commands, seconds)
-    if settings.verbose or (not result.commands and code != 0):
+    log = result.debug_log.removeprefix("!")  # the boot code's sign of life
+    if log and (settings.verbose or (not result.commands and code != 0)):
         # If not even the first command began, the kernel's log says more than we can.
-        print(f"jx: the kernel's log:\n{result.debug_log}", file=sys.stderr)
+        print(f"jx: the kernel's log:\n{log}", file=sys.stderr)
     return code
 
 
@@ -91,7 +92,7 @@ def verdict(result: ScriptResult, commands: list[str], seconds: float) -> int:
         return EXIT_TIMEOUT
     if not result.complete(len(commands)):
         assert result.end is not None
-        print(f"jx: the machine ended early {where}: {' '.join(result.end)}", file=sys.stderr)
+        print(f"jx: the machine ended early {where}: {result.end.words()}", file=sys.stderr)
         return EXIT_ENDED_EARLY
     last = result.commands[-1].code if result.commands else 0
     return 0 if last is None else shell_code(last)

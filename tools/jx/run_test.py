@@ -53,6 +53,11 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(code, 69)
         self.assertIn("no byte", text)
 
+    def test_every_end_has_words(self) -> None:
+        for how in ("power-off", "panic", "clean", "tests-failed"):
+            self.assertNotEqual(Ended(how).words(), how)
+        self.assertEqual(Ended("reset", "why").words(), "why")
+
 
 class ArgumentsTest(unittest.TestCase):
     def test_commands_and_timeout(self) -> None:
@@ -63,6 +68,38 @@ class ArgumentsTest(unittest.TestCase):
         for words in (["run", "--timeout", "0"], ["run", "--timeout", "x"], ["nothing"]):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
                 parser.parse_args(words)
+
+    def _refused(self, *words: str) -> tuple[int, str]:
+        out = io.StringIO()
+        with (
+            contextlib.redirect_stderr(out), contextlib.redirect_stdout(out),
+            self.assertRaises(SystemExit) as end,
+        ):  # fmt: skip
+            cli.parse(list(words))
+        assert isinstance(end.exception.code, int)
+        return end.exception.code, out.getvalue()
+
+    def test_help_is_a_command(self) -> None:
+        for words in ([], ["help"], ["--help"]):
+            code, text = self._refused(*words)
+            self.assertEqual(code, 0)
+            self.assertIn("doctor", text)
+        code, text = self._refused("help", "bench")
+        self.assertEqual(code, 0)
+        self.assertIn("usage: ./jx bench", text)
+
+    def test_what_is_unknown_is_said_by_the_subcommand(self) -> None:
+        code, text = self._refused("image", "--frob")
+        self.assertEqual(code, 2)
+        self.assertIn("./jx image: error: unrecognized arguments: --frob", text)
+        self.assertIn("-c", self._refused("run", "hello", "a")[1])
+
+    def test_results_that_cannot_be_written_are_refused_first(self) -> None:
+        for words in (["test", "--junit", "/no/such/x"], ["bench", "--json", "/no/such/x"],
+                      ["image", "-o", "/no/such/x"], ["bench", "--json", "/"]):  # fmt: skip
+            code, text = self._refused(*words)
+            self.assertEqual(code, 2)
+            self.assertRegex(text, "no such folder|a folder")
 
     def test_test_flags(self) -> None:
         args = cli.make_parser().parse_args(["test", "--kind", "host", "--kind", "user", "vmo"])

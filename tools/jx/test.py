@@ -16,7 +16,7 @@ from jx.image import ImageError
 from jx.machine import VARIANTS, Settings
 from jx.testing import host, kernel, pairwise, system, user
 from jx.testing.results import FAILED, Report, Result, matches
-from jx.tree import ROOT
+from jx.tree import ROOT, writable_path
 
 _MATRIX_MEM = "256M"
 KINDS = (host.KIND, kernel.KIND, user.KIND, system.KIND)
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="names of the tests, and no more")
     parser.add_argument("--matrix", action="store_true", help="the full suite in every machine")
     parser.add_argument("--soak", action="store_true", help="the long stress tests, too")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+    parser.add_argument("--junit", type=writable_path, metavar="FILE", help="write the results as JUnit XML")
     machine.add_arguments(parser)
 
 
@@ -75,11 +75,15 @@ def _present(kinds: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _list(settings: Settings, kinds: tuple[str, ...], patterns: list[str], *, soak: bool) -> int:
+    found = False
     for kind in _present(kinds):
         for name in _names(settings, kind, soak=soak):
             if matches(kind, name, patterns):
                 print(f"{kind} {name}")
-    return 0
+                found = True
+    if not found:
+        print("jx: no test has this name", file=sys.stderr)
+    return 0 if found else 1
 
 
 def _names(settings: Settings, kind: str, *, soak: bool) -> list[str]:
