@@ -13,6 +13,9 @@ from jx.tree import ROOT, out_dir
 
 # Kernel options that the runner relies on (tests/README.md).
 _RUNNER_CMDLINE = "log.serial=0 debug.exit=0xf4"
+# HANDOFF_MAX_CMDLINE of <boot/handoff.h> without the NUL. With more, QEMU's own loader overwrites
+# what it hands to the kernel.
+_CMDLINE_MAX = 4095
 _RUN_LIST = "etc/run"
 
 
@@ -56,6 +59,9 @@ class BootImage:
     def _make(self, folder: Path) -> BootFiles:
         out = out_dir(self._settings.variant)
         cmdline = f"{self._options} {self._settings.append}".strip()
+        length = len(cmdline.encode())
+        if length > _CMDLINE_MAX:
+            raise ImageError(f"the kernel's line has {length} bytes, at most {_CMDLINE_MAX} fit")
         kernel = self._settings.kernel_elf()
         zbi = self._zbi(out, folder)
         if not self._settings.uefi:

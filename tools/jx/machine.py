@@ -203,7 +203,8 @@ def mem_bytes(size: str) -> int:
 def _existing_file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"no such file: {text}")
+        what = "not a file" if path.exists() else "no such file"
+        raise argparse.ArgumentTypeError(f"{what}: {text}")
     return path.resolve()
 
 

@@ -1,12 +1,16 @@
 """Tests of what `./jx run` makes of how a machine went."""
 
+import argparse
 import contextlib
 import io
 import unittest
+from pathlib import Path
 
-from jx import cli, run
+from jx import cli, run, tree
 from jx.guest import Ended
+from jx.image import BootImage, ImageError
 from jx.interactive import Keyboard
+from jx.machine import Settings
 from jx.script import CommandResult, ScriptResult
 
 _OFF = Ended("power-off")
@@ -94,6 +98,12 @@ class ArgumentsTest(unittest.TestCase):
         self.assertIn("./jx image: error: unrecognized arguments: --frob", text)
         self.assertIn("-c", self._refused("run", "hello", "a")[1])
 
+    def test_files_that_are_none_are_named(self) -> None:
+        for name, text in (("no/such.c", "no such file"), ("/etc/passwd", "not a file of this")):
+            with self.assertRaisesRegex(argparse.ArgumentTypeError, f"{text}.*{name}"):
+                tree.file_in_tree(Path(name))
+        self.assertIn("not a file: /", self._refused("run", "--disk", "/")[1])
+
     def test_results_that_cannot_be_written_are_refused_first(self) -> None:
         for words in (["test", "--junit", "/no/such/x"], ["bench", "--json", "/no/such/x"],
                       ["image", "-o", "/no/such/x"], ["bench", "--json", "/"]):  # fmt: skip
@@ -104,6 +114,15 @@ class ArgumentsTest(unittest.TestCase):
     def test_test_flags(self) -> None:
         args = cli.make_parser().parse_args(["test", "--kind", "host", "--kind", "user", "vmo"])
         self.assertEqual((args.kinds, args.patterns), (["host", "user"], ["vmo"]))
+
+
+class BootImageTest(unittest.TestCase):
+    def test_a_line_too_long_for_the_kernel(self) -> None:
+        for options in ("x" * 4096, "\u00e9" * 2048):
+            with self.assertRaisesRegex(ImageError, "4096 bytes, at most 4095"):
+                BootImage(Settings(append=options), for_runner=False).__enter__()
+        with self.assertRaisesRegex(ImageError, "one line"):
+            BootImage(Settings(), ["a\nb"])
 
 
 class KeyboardTest(unittest.TestCase):
