@@ -23,8 +23,14 @@ class BuildError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--release", dest="variants", action="store_const", const=("release",))
-    group.add_argument("--debug", dest="variants", action="store_const", const=("debug",))
+    group.add_argument(
+        "--release", dest="variants", action="store_const", const=("release",),
+        help="only the optimised build",
+    )
+    group.add_argument(
+        "--debug", dest="variants", action="store_const", const=("debug",),
+        help="only the build with costly checks",
+    )
     parser.add_argument("-j", type=int, metavar="N", dest="jobs", help="parallel jobs")
     parser.add_argument("targets", nargs="*", help="ninja targets (all by default)")
     parser.set_defaults(variants=("release", "debug"))

@@ -44,7 +44,7 @@ _END_WORDS = {
     "panic": "the kernel panicked",
     "clean": "the kernel ended it as a success (kernel.ut passed, or the first program returned 0)",
     "tests-failed": "the kernel ended it as a failure"
-    " (kernel.ut failed, or the first program was killed or did not return 0)",
+    " (kernel.ut failed, or the first program did not start, was killed, or did not return 0)",
 }
 
 
