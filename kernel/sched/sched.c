@@ -369,7 +369,7 @@ void sched_make_ready(struct cpu_sched* c, struct thread* t) TA_OFF {
 }
 
 // Outside the analysis: it locks whatever CPU's queue the thread belongs to.
-void sched_unpark_no_preempt(struct thread* t) TA_OFF {
+INLINE_ACROSS_FILES void sched_unpark_no_preempt(struct thread* t) TA_OFF {
     irq_state_t state = irq_save();
     struct cpu_sched* c = thread_lock(t);
     if (unlikely(thread_state(t) != THREAD_BLOCKED) || likely(ready_here(c, t))) {

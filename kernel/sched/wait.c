@@ -231,8 +231,8 @@ static NOINLINE void block_loop(struct thread* t, struct waiter* w) TA_OFF {
 
 // The first turn of block_loop() is inlined: usually it is the only one. Outside the analysis: see
 // block_loop().
-status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
-                      uint8_t reason) TA_OFF {
+INLINE_ACROSS_FILES status_t waiter_block(struct waiter* w, int64_t deadline_ns,
+                                          enum wait_mode mode, uint8_t reason) TA_OFF {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!preempt_disabled() && irq_enabled() && !t->sched.is_idle);
     wait_begin(t, w, deadline_ns, mode, reason);
@@ -273,23 +273,10 @@ ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* ta
     switch_to(c, t, target, now);
 }
 
-status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
-                              uint8_t reason, struct wake_list* wl) {
-    struct thread* t = thread_current();
-    DEBUG_ASSERT(!t->sched.is_idle);
-    wait_begin(t, w, deadline_ns, mode, reason);
-    irq_state_t state = irq_save();
-    struct thread* first = pop(wl);
-    if (first != nullptr && wl->head == nullptr) {
-        handoff(t, w, first);
-    } else if (first != nullptr) {
-        sched_unpark(first);
-        flush_many(wl);
-    }
-    block_loop(t, w);
-    irq_restore(state);
-    preempt_enable();
-    return wait_end(t, w, deadline_ns);
+status_t waiter_block_handoff_any(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                                  struct wake_list* wl) {
+    wake_list_flush(wl);
+    return waiter_block(w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
 }
 
 INLINE_ACROSS_FILES status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,

@@ -299,8 +299,7 @@ static bool handoff_once(struct ktest* t) {
     list_remove(n);
     bool claimed = wake_list_add(&wl, container_of(n, struct waiter, node), STATUS_OK);
     spin_release(&r.bell.lock);
-    status_t status =
-        waiter_block_handoff(&w, clock_monotonic_ns() + 5 * MS, WAIT_UNINTERRUPTIBLE, 0, &wl);
+    status_t status = waiter_block_handoff(&w, clock_monotonic_ns() + 5 * MS, 0, &wl);
     KEXPECT(t, claimed);
     KEXPECT_EQ(t, status, STATUS_TIMED_OUT);
     KEXPECT_EQ(t, kthread_join(target), STATUS_OK);

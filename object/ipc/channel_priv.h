@@ -1,7 +1,13 @@
-// What the files of channels share: the ends, and how the waiters on them end.
+// What the files of channels share: the ends, and how a message reaches the other one.
 #pragma once
 
+#include <zircon/syscalls/object.h>
+
 #include <object/channel.h>
+
+// Messages one end may have waiting; beyond it the writer is told NO_RESOURCES, so that nobody can
+// fill the kernel with messages.
+constexpr uint32_t QUEUE_LIMIT = 3500;
 
 constexpr zx_txid_t TXID_FIRST = 0x80000000u;
 
@@ -44,55 +50,73 @@ static inline struct channel_waiter* waiter_of(struct list_node* n) {
     return container_of(container_of(n, struct waiter, node), struct channel_waiter, waiter);
 }
 
-static inline zx_txid_t channel_txid_new_locked(struct channel* c) TA_REQ(c->base.lock) {
-    struct channel_state* s = channel_state(c);
-    for (;;) {
-        zx_txid_t txid = s->next_txid;
-        s->next_txid = txid == UINT32_MAX ? TXID_FIRST : txid + 1;
-        bool taken = false;
-        list_for_each(n, &s->callers) {
-            taken = taken || waiter_of(n)->txid == txid;
-        }
-        if (!taken) {
-            return txid;
-        }
-    }
-}
-
 // The first message of a queue that is not empty.
 struct message* channel_pop_locked(struct channel* c) TA_REQ(c->base.lock);
 
-// Under the lock, after the answer went out: takes what is queued, or registers as a reader.
-static inline status_t channel_next_locked(struct channel* c, struct channel_waiter* w)
-    TA_REQ(c->base.lock) {
-    struct channel_state* s = channel_state(c);
-    if (s->closed) {
-        return STATUS_CANCELED;
+// ---- delivery ----
+
+// A call that was interrupted is still under way: its end is left with the waiter, where
+// call_interrupted() or the resumed call finds it. False: it ended otherwise.
+static inline bool channel_end_interrupted(struct waiter* w, status_t status) {
+    int32_t interrupted = STATUS_INTR_RETRY;
+    return atomic_compare_exchange_strong_explicit(&w->result, &interrupted, (int32_t)status,
+                                                   memory_order_release, memory_order_relaxed);
+}
+
+// False: the waiter timed out or was killed meanwhile; its thread does not look at `message` then.
+static inline bool channel_hand_over(struct channel_waiter* w, struct message* m,
+                                     struct wake_list* wl) {
+    list_remove(&w->waiter.node);
+    w->message = m; // before the claim: afterwards the waiter is its thread's again
+    return wake_list_add(wl, &w->waiter, STATUS_OK);
+}
+
+static inline bool channel_answer_call(struct channel_state* to, struct message* m,
+                                       struct wake_list* wl) {
+    if (list_empty(&to->callers)) {
+        return false;
     }
-    if (s->queued != 0) {
-        w->message = channel_pop_locked(c);
-        return STATUS_OK;
+    zx_txid_t txid = message_txid(m);
+    if (txid < TXID_FIRST) {
+        return false;
     }
-    if (channel_peer_closed_locked(c)) {
+    list_for_each(n, &to->callers) {
+        if (waiter_of(n)->txid == txid) {
+            struct channel_waiter* w = waiter_of(n);
+            return channel_hand_over(w, m, wl) || channel_end_interrupted(&w->waiter, STATUS_OK);
+        }
+    }
+    return false;
+}
+
+static inline bool channel_feed_reader(struct channel_state* to, struct message* m,
+                                       struct wake_list* wl) {
+    while (!list_empty(&to->readers)) {
+        if (channel_hand_over(waiter_of(list_first(&to->readers)), m, wl)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The message goes to the other end of `c`. The pair's lock is held.
+ALWAYS_INLINE status_t channel_deliver_locked(struct channel* c, struct message* m,
+                                              struct wake_list* wl) TA_REQ(c->base.lock) {
+    struct channel* peer = peer_of(c);
+    peer_lock_held(peer);
+    struct channel_state* to = channel_state(peer);
+    if (unlikely(to->closed)) {
         return STATUS_PEER_CLOSED;
     }
-    list_push_back(&s->readers, &w->waiter.node);
-    return STATUS_SHOULD_WAIT;
-}
-
-// After the block: unlinks what is still linked. The status says who claimed the waiter.
-void channel_unlink_waiter(struct channel* c, struct channel_waiter* w);
-
-// What a call's block ended with, and what the wait for the next message did.
-status_t channel_call_broken(struct channel* c, struct channel_waiter* w, status_t status);
-static inline status_t channel_call_blocked(struct channel* c, struct channel_waiter* w,
-                                            status_t status) {
-    return likely(status == STATUS_OK) ? status : channel_call_broken(c, w, status);
-}
-static inline status_t channel_read_blocked(struct channel* c, struct channel_waiter* w,
-                                            status_t status) {
-    if (unlikely(status != STATUS_OK)) {
-        channel_unlink_waiter(c, w);
+    if (channel_answer_call(to, m, wl) || channel_feed_reader(to, m, wl)) {
+        return STATUS_OK;
     }
-    return status;
+    if (unlikely(to->queued >= QUEUE_LIMIT)) {
+        return STATUS_NO_RESOURCES;
+    }
+    list_push_back(&to->queue, &m->node);
+    if (to->queued++ == 0) {
+        object_signal_locked(&peer->base, 0, ZX_CHANNEL_READABLE, wl);
+    }
+    return STATUS_OK;
 }

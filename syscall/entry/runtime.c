@@ -6,6 +6,19 @@
 
 #include <object/resource.h>
 
+NOINLINE struct object* syscall_handle_find(zx_handle_t value, zx_obj_type_t type,
+                                            zx_rights_t need) {
+    return syscall_handle_get(value, type, need);
+}
+NOINLINE struct object* syscall_handle_find_rights(zx_handle_t value, zx_obj_type_t type,
+                                                   zx_rights_t need, zx_rights_t* rights) {
+    return syscall_handle_get_rights(value, type, need, rights);
+}
+NOINLINE struct object* syscall_handle_find_identity(zx_handle_t value, zx_obj_type_t type,
+                                                     zx_rights_t need, const void** identity) {
+    return syscall_handle_get_identity(value, type, need, identity);
+}
+
 status_t syscall_lookup_failed(status_t status) {
     if (status == STATUS_BAD_HANDLE) {
         return policy_bad_handle();

@@ -305,6 +305,12 @@ static void unreserve(struct handle_table* t, struct slots* s) {
 }
 
 ALWAYS_INLINE status_t deliver_bytes(struct message* m, const struct read_buffers* b) {
+    if (likely(m->rest == nullptr)) {
+        return likely(arch_copy_message_to_user(b->bytes, m->data, m->bytes, b->actual_bytes,
+                                                m->bytes, b->actual_handles, m->handles))
+                   ? STATUS_OK
+                   : STATUS_INVALID_ARGS;
+    }
     TRY(message_drain(m, b->bytes));
     return store_sizes(b->actual_bytes, b->actual_handles, m->bytes, m->handles);
 }
@@ -458,8 +464,9 @@ ALWAYS_INLINE struct channel_waiter* new_call(uint32_t max_bytes) {
     return w;
 }
 
-static status_t call(struct channel* c, struct message* m, uint32_t options, zx_time_t deadline,
-                     uint32_t max_bytes, uint32_t max_handles, const struct read_buffers* b) {
+ALWAYS_INLINE status_t call(struct channel* c, struct message* m, uint32_t options,
+                            zx_time_t deadline, uint32_t max_bytes, uint32_t max_handles,
+                            const struct read_buffers* b) {
     if (unlikely(m->bytes < sizeof(zx_txid_t))) {
         message_free(m);
         return STATUS_INVALID_ARGS;
@@ -473,11 +480,9 @@ static status_t call(struct channel* c, struct message* m, uint32_t options, zx_
     return deliver_answer(status, w, max_bytes, max_handles, b);
 }
 
-INLINE_ACROSS_FILES status_t sys_channel_call(struct channel* c, uint32_t options,
-                                              zx_time_t deadline,
-                                              const zx_channel_call_args_t* args,
-                                              uint32_t __user* actual_bytes,
-                                              uint32_t __user* actual_handles) {
+status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadline,
+                          const zx_channel_call_args_t* args, uint32_t __user* actual_bytes,
+                          uint32_t __user* actual_handles) {
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles))) {
         struct channel_waiter* w = new_call(args->rd_num_bytes);
@@ -559,11 +564,9 @@ static NOINLINE status_t reply_wait_any(struct channel* c, uint32_t write_option
     return likely(sent) ? status : refused(answer, status, write_options);
 }
 
-INLINE_ACROSS_FILES status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t,
-                                                    uint32_t options, zx_time_t deadline,
-                                                    const zx_channel_call_args_t* args,
-                                                    uint32_t __user* actual_bytes,
-                                                    uint32_t __user* actual_handles) {
+status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uint32_t options,
+                                zx_time_t deadline, const zx_channel_call_args_t* args,
+                                uint32_t __user* actual_bytes, uint32_t __user* actual_handles) {
     constexpr uint32_t READ_OPTIONS = ZX_CHANNEL_READ_MAY_DISCARD;
     bool skip = (options & ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY) != 0;
     uint32_t write_options = options & ~(READ_OPTIONS | ZX_CHANNEL_REPLY_WAIT_SKIP_REPLY);

@@ -107,7 +107,7 @@ def implementations(interface: Interface) -> str:
         if calls:
             out.append(f"\n// {group.name}")
         for call in calls:
-            out.append(wrapped(f"{_result(call)} sys_{call.name}", parameters(call, names), ";"))
+            out.append(wrapped(f"INLINE_ACROSS_FILES {_result(call)} sys_{call.name}", parameters(call, names), ";"))
             if "undo" in call.flags:
                 out.append(wrapped(f"void sys_{call.name}_undo", parameters(call, names), ";"))
     return "\n".join(out) + "\n"
@@ -243,6 +243,8 @@ class _Wrapper:
             self.emit(f"const void* {a.name}_identity = nullptr;")
         varies = self.requirement_varies(a.name) or len(need.types) > 1
         what = f"{value}, {self.names.constant(need)}, {_rights(need.rights)}"
+        # Inline where it counts, a call where text counts.
+        far = "syscall_handle_get" if "hot" in self.call.flags else "syscall_handle_find"
         quiet = "false"
         if varies:
             self.varying(a)
@@ -251,13 +253,13 @@ class _Wrapper:
             if not a.kind.rights:
                 self.emit(f"zx_rights_t {a.name}_rights = 0;")
             what = f"{value}, OBJECT_ANY, ZX_RIGHT_NONE"
-            get = f"syscall_handle_get_rights({what}, &{a.name}_rights)"
+            get = f"{far}_rights({what}, &{a.name}_rights)"
         elif a.kind.identity:
-            get = f"syscall_handle_get_identity({what}, &{a.name}_identity)"
+            get = f"{far}_identity({what}, &{a.name}_identity)"
         elif a.kind.rights:
-            get = f"syscall_handle_get_rights({what}, &{a.name}_rights)"
+            get = f"{far}_rights({what}, &{a.name}_rights)"
         else:
-            get = f"syscall_handle_get({what})"
+            get = f"{far}({what})"
         failed = f"syscall_handle_failed({what})"
         if quiet != "false":
             failed = f"{quiet} ? STATUS_BAD_HANDLE : {failed}"

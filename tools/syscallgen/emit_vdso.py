@@ -3,8 +3,9 @@ after it.
 
 The kernel lets a call in only if its return address is that symbol (tools/syscallgen/vdso_image.py
 reads them out of the linked image). Arguments 1-6 are in rdi rsi rdx r10 r8 r9, 7 and 8 in r12 and
-r13, the number is in eax; the kernel preserves all registers but rax, rcx and r11, so a retry needs
-nothing saved.
+r13, the number is in eax. The kernel preserves the callee-saved registers only, so the stubs of
+blocking calls, which an interruption (INTR_RETRY) makes enter again, keep their arguments in the
+red zone: 128 bytes below the stack pointer that nobody but the function itself touches.
 """
 
 from __future__ import annotations
@@ -32,22 +33,34 @@ def _enter(call: Call) -> list[str]:
     return [f"    mov ${call.number}, %eax", "    syscall", f"syscall_return_{call.name}:"]
 
 
+def _keep(call: Call) -> list[str]:
+    return [f"    mov %{register}, -{8 * (i + 1)}(%rsp)"
+            for i, register in enumerate(_REGISTERS[:len(call.args)])]
+
+
+def _fetch(call: Call) -> list[str]:
+    return [f"    mov -{8 * (i + 1)}(%rsp), %{register}"
+            for i, register in enumerate(_REGISTERS[:len(call.args)])]
+
+
 def _go_on(call: Call, calls: dict[str, Call]) -> list[str]:
-    """After an interruption: the kernel kept every argument register."""
-    assert call.resume is not None
+    """After an interruption."""
+    out = _fetch(call)
+    if call.resume is None:
+        return [*out, "    jmp 1b"]
     target = calls[call.resume.call]
     names = [a.name for a in call.args]
     if target is call:
         register = _REGISTERS[names.index(call.resume.arg)]
-        return [f"    or ${call.resume.bits}, %{_WIDTH_32[register]}", "    jmp 1b"]
-    out = []
+        return [*out, f"    or ${call.resume.bits}, %{_WIDTH_32[register]}", "    jmp 1b"]
     for position, argument in enumerate(target.args):
         source = names.index(argument.name)
         if source < position:
             raise DefinitionError(f"{call.name}: {target.name} has another order of arguments")
         if source != position:
             out.append(f"    mov %{_REGISTERS[source]}, %{_REGISTERS[position]}")
-    return [*out, "3:", *_enter(target), "    cmp $-6, %eax", "    je 3b", "    ret"]
+    return [*out, "3:", *_keep(target), *_enter(target), "    cmp $-6, %eax", "    je 4f", "    ret",
+            "4:", *_fetch(target), "    jmp 3b"]
 
 
 def _body(call: Call, calls: dict[str, Call]) -> list[str]:
@@ -61,16 +74,17 @@ def _body(call: Call, calls: dict[str, Call]) -> list[str]:
         out.append(f"    mov {8 * (len(saved) + 1 + index)}(%rsp), %{register}")
     if count >= 4:
         out.append("    mov %rcx, %r10")
-    if "blocking" in call.flags:
-        out.append("1:")
+    blocking = "blocking" in call.flags
+    if blocking:
+        out += ["1:", *_keep(call)]
     out += _enter(call)
-    if "blocking" in call.flags:
-        out += ["    cmp $-6, %eax", "    je 2f" if call.resume else "    je 1b"]
+    if blocking:
+        out += ["    cmp $-6, %eax", "    je 2f"]
     for register in reversed(saved):
         out += [f"    pop %{register}", "    .cfi_adjust_cfa_offset -8",
                 f"    .cfi_restore {register}"]
     out.append("    ud2" if "noreturn" in call.flags else "    ret")
-    if call.resume:
+    if blocking:
         out += ["2:", *_go_on(call, calls)]
     return out
 

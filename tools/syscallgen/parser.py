@@ -9,7 +9,7 @@ from syscallgen.model import (
     Argument, Buffer, Call, Case, DefinitionError, Direction, FlagRule, Futex, Group, Handle,
     Interface, Kind, ObjectType, OutHandle, Requirement, Resource, Resume, Scalar, Struct)
 
-FLAGS = frozenset({"vdso", "internal", "blocking", "noreturn", "const", "extension", "undo"})
+FLAGS = frozenset({"vdso", "internal", "blocking", "noreturn", "const", "extension", "undo", "hot"})
 MAX_ARGS = 8
 
 # Types that fit a register. Sizes in bytes, negative if signed.

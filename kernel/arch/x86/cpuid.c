@@ -11,7 +11,6 @@
 #include "regs.h"
 
 bool x86_fsgsbase_on;
-bool x86_smap_on;
 
 constexpr uint32_t PHYS_BITS_DEFAULT = 36; // of CPUs that do not say
 
@@ -108,7 +107,6 @@ void x86_features_detect(void) {
     detect_xsave(f);
     f->tsc_trusted = f->tsc_invariant || memcmp(f->hypervisor, "TCGTCGTCGTCG", 12) == 0;
     x86_fsgsbase_on = f->fsgsbase;
-    x86_smap_on = f->smap;
 }
 
 void x86_cpu_enable_features(void) {

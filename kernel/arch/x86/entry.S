@@ -173,29 +173,20 @@ debug_entry:
     jmp user_vector_entry
 
 // ---- SYSCALL ----
-// User side: number in rax, arguments in rdi rsi rdx r10 r8 r9 r12 r13; rcx and r11 are lost, all other registers survive.
-// The six callee-saved registers, and r11, are not stored on the fast path: the C code below preserves the former, and whoever looks at
-// the frame does so from the slow path, which stores them first.
+// User side: number in rax, arguments in rdi rsi rdx r10 r8 r9 r12 r13, result in rax. As in a C call the callee-saved registers
+// survive; rcx and r11 are lost; the other arguments' registers come back zero.
+// Of the frame the fast path stores where to return to, and no more: the C code below preserves the callee-saved registers, and
+// whoever looks at the frame does so from the slow path, which completes it first.
+
 GLOBAL(x86_syscall_entry)
     swapgs
     movq %rsp, %gs:PERCPU_USER_SP
     movq %gs:PERCPU_KERNEL_SP, %rsp
-    pushq $X86_USER_DS
-    pushq %gs:PERCPU_USER_SP
-    pushq %r11
-    pushq $X86_USER_CS
-    pushq %rcx
-    pushq $0
-    pushq $X86_VECTOR_SYSCALL
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    subq $(FRAME_R10 - FRAME_R15), %rsp
+    subq $FRAME_SIZE, %rsp
+    movq %r11, FRAME_RFLAGS(%rsp)
+    movq %rcx, FRAME_RIP(%rsp)
+    movq %gs:PERCPU_USER_SP, %r11
+    movq %r11, FRAME_RSP(%rsp)
     sti
     // Is there such a call, and does this very instruction belong to it?
     movl syscall_count(%rip), %r11d
@@ -217,13 +208,14 @@ GLOBAL(x86_syscall_entry)
     movl THREAD_PENDING(%rcx), %ecx
     orl %gs:PERCPU_PENDING, %ecx
     jnz syscall_pending
+    // A call's arguments do not survive it, and nothing of the kernel's may be left in their place.
+    xorl %r10d, %r10d
+    xorl %r9d, %r9d
+    xorl %r8d, %r8d
+    xorl %edx, %edx
+    xorl %esi, %esi
+    xorl %edi, %edi
     // The return address passed the check against the vDSO, so it is canonical; the flags are what user mode had.
-    movq 16+FRAME_R10(%rsp), %r10
-    movq 16+FRAME_R9(%rsp), %r9
-    movq 16+FRAME_R8(%rsp), %r8
-    movq 16+FRAME_RDX(%rsp), %rdx
-    movq 16+FRAME_RSI(%rsp), %rsi
-    movq 16+FRAME_RDI(%rsp), %rdi
     movq 16+FRAME_RIP(%rsp), %rcx
     movq 16+FRAME_RFLAGS(%rsp), %r11
     movq 16+FRAME_RSP(%rsp), %rsp
@@ -232,8 +224,21 @@ GLOBAL(x86_syscall_entry)
 
 // The frame becomes complete, because from here on others may look at it or change it.
 .macro COMPLETE_FRAME
+    movq $X86_USER_DS, FRAME_SS(%rsp)
+    movq $X86_USER_CS, FRAME_CS(%rsp)
+    movq $0, FRAME_ERROR(%rsp)
+    movq $X86_VECTOR_SYSCALL, FRAME_VECTOR(%rsp)
     movq FRAME_RFLAGS(%rsp), %r11
     movq %r11, FRAME_R11(%rsp)
+    movq FRAME_RIP(%rsp), %r11
+    movq %r11, FRAME_RCX(%rsp)
+    movq %rax, FRAME_RAX(%rsp)
+    movq %rdi, FRAME_RDI(%rsp)
+    movq %rsi, FRAME_RSI(%rsp)
+    movq %rdx, FRAME_RDX(%rsp)
+    movq %r8, FRAME_R8(%rsp)
+    movq %r9, FRAME_R9(%rsp)
+    movq %r10, FRAME_R10(%rsp)
     movq %rbx, FRAME_RBX(%rsp)
     movq %rbp, FRAME_RBP(%rsp)
     movq %r12, FRAME_R12(%rsp)
@@ -246,7 +251,12 @@ GLOBAL(x86_syscall_entry)
 
 syscall_pending:
     addq $16, %rsp
-    movq %rax, FRAME_RAX(%rsp)
+    xorl %r10d, %r10d
+    xorl %r9d, %r9d
+    xorl %r8d, %r8d
+    xorl %edx, %edx
+    xorl %esi, %esi
+    xorl %edi, %edi
     COMPLETE_FRAME
     call x86_syscall_return_work
     jmp syscall_return_slow

@@ -30,8 +30,8 @@ ALWAYS_INLINE void x86_fpu_save(void* area) {
 
 // False: the CPU refuses what is in the area (the instruction is listed in .extable).
 ALWAYS_INLINE bool x86_fpu_xrstor(const void* area) {
-    __asm__ goto volatile("1: xrstor64 (%0)\n\t"
-                          ".pushsection .extable, \"a\", @progbits\n\t"
+    __asm__ goto volatile(".Lsite%=: 1: xrstor64 (%0)\n\t"
+                          ".pushsection .extable, \"ao\", @progbits, .Lsite%=\n\t"
                           ".balign 4\n\t"
                           ".long 1b - .\n\t"
                           ".long %l[refused] - .\n\t"

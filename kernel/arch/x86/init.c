@@ -22,6 +22,9 @@ static struct x86_cpu boot_cpu;            // the boot CPU's own
 void arch_init_early(const struct handoff* handoff) {
     boot_handoff = handoff;
     x86_features_detect();
+    if (!arch_cpu_features()->smap) {
+        x86_smap_remove();
+    }
     x86_cpu_enable_features();
     // The frames that are active carry the canary of the block that the boot stages made.
     x86_cpu_prepare(&boot_cpu, 0, arch_boot_percpu.canary);

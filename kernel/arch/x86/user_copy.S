@@ -1,8 +1,8 @@
 // Single instructions that may fault, and their fix-ups (the copies are in user_copy.c). Each entry of .extable is a pair of 32-bit
 // offsets, relative to their own address: the instruction that may fault, and where to go on when the fault cannot be resolved.
 
-.macro EXTABLE from, to
-    .pushsection .extable, "a", @progbits
+.macro EXTABLE from, to, function
+    .pushsection .extable, "ao", @progbits, \function
     .balign 4
     .long \from - .
     .long \to - .
@@ -22,7 +22,7 @@ x86_fpu_fxrstor:
     ret
 2:  xorl %eax, %eax
     ret
-    EXTABLE 1b, 2b
+    EXTABLE 1b, 2b, x86_fpu_fxrstor
     .size x86_fpu_fxrstor, . - x86_fpu_fxrstor
 
     .section .note.GNU-stack, "", @progbits

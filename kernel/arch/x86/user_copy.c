@@ -4,29 +4,47 @@
 #include <arch/mmu.h>
 #include <arch/percpu.h>
 #include <lib/assert.h>
+#include <lib/string.h>
 #include <sched/thread.h>
 
 #include "cpuid.h"
+#include "regs.h"
 
 // Where an instruction that may fault goes on when the fault cannot be resolved: each entry is a
-// pair of 32-bit offsets, relative to their own address.
-#define EXTABLE(from, to)                         \
-    ".pushsection .extable, \"a\", @progbits\n\t" \
-    ".balign 4\n\t"                               \
-    ".long " from " - .\n\t"                      \
-    ".long " to " - .\n\t"                        \
+// pair of 32-bit offsets, relative to their own address. The entries belong to the section that
+// SITE marks in front of the instruction ("o"): where the linker drops the function, it drops them,
+// too, instead of keeping it for their sake.
+#define SITE ".Lsite%=:\n\t"
+#define EXTABLE(from, to)                                    \
+    ".pushsection .extable, \"ao\", @progbits, .Lsite%=\n\t" \
+    ".balign 4\n\t"                                          \
+    ".long " from " - .\n\t"                                 \
+    ".long " to " - .\n\t"                                   \
     ".popsection\n\t"
 
-// SMAP forbids the kernel every access to user pages but those between these two.
+// SMAP forbids the kernel every access to user pages but those between these two. Where each of the
+// two is, is noted: on a CPU without SMAP x86_smap_remove() takes them out.
+#define SMAP_SITE                                               \
+    ".pushsection .smap_sites, \"ao\", @progbits, .Lsite%=\n\t" \
+    ".balign 4\n\t"                                             \
+    ".long 1b - .\n\t"                                          \
+    ".popsection"
 ALWAYS_INLINE void user_access_open(void) {
-    if (x86_smap_on) {
-        __asm__ volatile("stac" ::: "memory", "cc");
-    }
+    __asm__ volatile(SITE "1: stac\n\t" SMAP_SITE ::: "memory", "cc");
 }
 ALWAYS_INLINE void user_access_close(void) {
-    if (x86_smap_on) {
-        __asm__ volatile("clac" ::: "memory", "cc");
+    __asm__ volatile(SITE "1: clac\n\t" SMAP_SITE ::: "memory", "cc");
+}
+
+void x86_smap_remove(void) {
+    extern const int32_t __smap_sites_start[], __smap_sites_end[];
+    static const uint8_t nop[3] = {0x0f, 0x1f, 0x00}; // as long as what it replaces
+    const uint64_t cr0 = cr0_read();
+    cr0_write(cr0 & ~CR0_WP); // the text is read-only by its page table entries alone
+    for (const int32_t* site = __smap_sites_start; site < __smap_sites_end; site++) {
+        memcpy((uint8_t*)((uintptr_t)site + (uintptr_t)(intptr_t)*site), nop, sizeof(nop));
     }
+    cr0_write(cr0); // serialises: nothing of the old code is still to come
 }
 
 // Inside the user half. What of it the current address space has is up to the page tables: what is
@@ -47,14 +65,14 @@ ALWAYS_INLINE vaddr_t user_address(const void __user* p) {
 ALWAYS_INLINE size_t copy_bytes(void* dst, const void* src, size_t size) {
     size_t count = size / 8;
     const size_t tail = size % 8;
-    __asm__ volatile("1: rep movsq\n\t"
-                     "movl %k[tail], %k[count]\n"
-                     "2: rep movsb\n"
-                     "3:\n\t"
-                     ".pushsection .text.user_copy_fixup, \"ax\", @progbits\n"
-                     "4: leaq (%[tail],%[count],8), %[count]\n\t"
-                     "jmp 2b\n\t"
-                     ".popsection\n\t" EXTABLE("1b", "4b") EXTABLE("2b", "3b")
+    __asm__ volatile(SITE "1: rep movsq\n\t"
+                          "movl %k[tail], %k[count]\n"
+                          "2: rep movsb\n"
+                          "3:\n\t"
+                          ".pushsection .text.user_copy_fixup%=, \"ax\", @progbits\n"
+                          "4: leaq (%[tail],%[count],8), %[count]\n\t"
+                          "jmp 2b\n\t"
+                          ".popsection\n\t" EXTABLE("1b", "4b") EXTABLE("2b", "3b")
                      : [count] "+c"(count), "+D"(dst), "+S"(src)
                      : [tail] "r"(tail)
                      : "memory");
@@ -76,7 +94,7 @@ ALWAYS_INLINE bool put32(vaddr_t va, uint32_t value) {
         return false;
     }
     user_access_open();
-    __asm__ goto volatile("1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
+    __asm__ goto volatile(SITE "1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
                           :
                           : "r"(value), "r"(va)
                           : "memory"
@@ -111,7 +129,7 @@ ALWAYS_INLINE bool put32_open(vaddr_t va, uint32_t value) {
     if (unlikely(!in_user_half(va, sizeof(value)))) {
         return false;
     }
-    __asm__ goto volatile("1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
+    __asm__ goto volatile(SITE "1: movl %0, (%1)\n\t" EXTABLE("1b", "%l[refused]")
                           :
                           : "r"(value), "r"(va)
                           : "memory"
@@ -126,7 +144,7 @@ INLINE_ACROSS_FILES bool arch_copy_message_to_user(void __user* dst, const void*
                                                    uint32_t __user* count2, uint32_t value2) {
     check_may_fault();
     const vaddr_t to = user_address(dst);
-    if (unlikely(!in_user_half(to, size))) {
+    if (unlikely(!in_user_half(to, size)) && size != 0) {
         return false;
     }
     user_access_open();
@@ -171,7 +189,7 @@ size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
     return copy_nofault((void*)user_address(dst), src, size, user_address(dst), fault_va);
 }
 
-bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
+INLINE_ACROSS_FILES bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
     const vaddr_t va = user_address(src);
     if (unlikely((va & 3) != 0 || !in_user_half(va, sizeof(*out)))) {
         return false;
@@ -180,7 +198,7 @@ bool arch_load_user_u32_nofault(const uint32_t __user* src, uint32_t* out) {
     uint32_t value;
     t->nofault++;
     user_access_open();
-    __asm__ goto volatile("1: movl (%1), %0\n\t" EXTABLE("1b", "%l[refused]")
+    __asm__ goto volatile(SITE "1: movl (%1), %0\n\t" EXTABLE("1b", "%l[refused]")
                           : "=r"(value)
                           : "r"(va)
                           : "memory"

@@ -128,15 +128,10 @@ static inline void waiter_init(struct waiter* w) {
 // then are the claim).
 status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason);
 struct wake_list;
-// Delivers `wl` (which wake_list_begin() opened) and blocks. If it holds exactly one thread and the
-// hand-off conditions hold (affinity allows this CPU, the target is off its CPU, its priority is at
-// least the best ready one's), the CPU goes straight to that thread, which inherits the rest of the
-// slice; else everything is woken the ordinary way first. Preemption is on again afterwards.
-status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
-                              uint8_t reason, struct wake_list* wl);
-
-// The same for one thread whose waiter the caller has claimed, with preemption off since before
-// (one level, which is given up): the short way, for system calls. The wait is interruptible.
+// Wakes one thread, whose waiter the caller has claimed with preemption off since before (one
+// level, which is given up), and blocks, interruptibly. Where it fits (affinity allows this CPU,
+// the target is off its CPU, its priority is at least the best ready one's) the CPU goes straight
+// to that thread, which inherits the rest of the slice; else it is woken the ordinary way first.
 status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
                          struct thread* target);
 
@@ -179,6 +174,16 @@ static inline void wake_list_flush(struct wake_list* wl) {
 // As flush, but if it is one thread it becomes this CPU's `next` and does not preempt (plain
 // reply): it runs when the caller blocks.
 void wake_list_flush_next(struct wake_list* wl);
+
+// Delivers `wl` and blocks, interruptibly: if it holds exactly one thread as waiter_block_to().
+status_t waiter_block_handoff_any(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                                  struct wake_list* wl);
+static inline status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                                            struct wake_list* wl) {
+    return likely(wl->head != nullptr && wl->tail == nullptr)
+               ? waiter_block_to(w, deadline_ns, reason, wl->head)
+               : waiter_block_handoff_any(w, deadline_ns, reason, wl);
+}
 
 // Plain sleep until `deadline_ns`: OK when it passed.
 status_t thread_sleep_until(int64_t deadline_ns, enum wait_mode mode);

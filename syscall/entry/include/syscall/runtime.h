@@ -50,6 +50,14 @@ COLD status_t syscall_lookup_failed(status_t status);
     return handle_lookup(handle_table_current(), value, type, need, &rights, identity);
 }
 
+// The same, not inline: for the calls that are not marked `hot`.
+[[nodiscard]] struct object* syscall_handle_find(zx_handle_t value, zx_obj_type_t type,
+                                                 zx_rights_t need);
+[[nodiscard]] struct object* syscall_handle_find_rights(zx_handle_t value, zx_obj_type_t type,
+                                                        zx_rights_t need, zx_rights_t* rights);
+[[nodiscard]] struct object* syscall_handle_find_identity(zx_handle_t value, zx_obj_type_t type,
+                                                          zx_rights_t need, const void** identity);
+
 // Never OK.
 COLD status_t syscall_handle_failed(zx_handle_t value, zx_obj_type_t type, zx_rights_t need);
 
