@@ -231,8 +231,8 @@ static NOINLINE void block_loop(struct thread* t, struct waiter* w) TA_OFF {
 
 // The first turn of block_loop() is inlined: usually it is the only one. Outside the analysis: see
 // block_loop().
-INLINE_ACROSS_FILES status_t waiter_block(struct waiter* w, int64_t deadline_ns,
-                                          enum wait_mode mode, uint8_t reason) TA_OFF {
+INLINE_ACROSS_FILES status_t waiter_block_hot(struct waiter* w, int64_t deadline_ns,
+                                              enum wait_mode mode, uint8_t reason) TA_OFF {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!preempt_disabled() && irq_enabled() && !t->sched.is_idle);
     wait_begin(t, w, deadline_ns, mode, reason);
@@ -252,6 +252,10 @@ INLINE_ACROSS_FILES status_t waiter_block(struct waiter* w, int64_t deadline_ns,
     irq_enable();
     preempt_enable();
     return wait_end(t, w, deadline_ns);
+}
+
+status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) {
+    return waiter_block_hot(w, deadline_ns, mode, reason);
 }
 
 // Wakes `target` and blocks, in one switch if that fits. Interrupts off, depth 1. Outside the

@@ -119,8 +119,8 @@ status_t wait_one(struct wait_target* target, int64_t deadline_ns) {
         .waiter = &waiter};
     status_t status;
     if (likely(link_one(target, &w, &status))) {
-        status = waiter_block(&waiter, deadline_ns, WAIT_INTERRUPTIBLE,
-                              ZX_THREAD_STATE_BLOCKED_WAIT_ONE >> 8);
+        status = waiter_block_hot(&waiter, deadline_ns, WAIT_INTERRUPTIBLE,
+                                  ZX_THREAD_STATE_BLOCKED_WAIT_ONE >> 8);
         if (status != STATUS_OK && status != STATUS_CANCELED) {
             object_remove_observer(target->object, &w.base);
         }

@@ -290,8 +290,8 @@ status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out) {
         if (deadline_ns <= 0) {
             return STATUS_TIMED_OUT;
         }
-        status_t status = waiter_block(&w.waiter, deadline_ns, WAIT_INTERRUPTIBLE,
-                                       ZX_THREAD_STATE_BLOCKED_PORT >> 8);
+        status_t status = waiter_block_hot(&w.waiter, deadline_ns, WAIT_INTERRUPTIBLE,
+                                           ZX_THREAD_STATE_BLOCKED_PORT >> 8);
         if (unlikely(status != STATUS_OK)) {
             spin_acquire(&p->lock);
             if (list_linked(&w.waiter.node)) {

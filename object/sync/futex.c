@@ -293,8 +293,8 @@ ALWAYS_INLINE status_t wait_enter(struct futex_waiter* w, struct futex** spare,
 }
 
 ALWAYS_INLINE status_t wait_entered(struct futex_waiter* w, int64_t deadline_ns) {
-    status_t status =
-        waiter_block(&w->q.w, deadline_ns, WAIT_INTERRUPTIBLE, ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
+    status_t status = waiter_block_hot(&w->q.w, deadline_ns, WAIT_INTERRUPTIBLE,
+                                       ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
     if (unlikely(status != STATUS_OK)) { // no waker
         leave(w);
     }

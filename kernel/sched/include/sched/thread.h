@@ -127,6 +127,9 @@ static inline void waiter_init(struct waiter* w) {
 // Blocks until claimed. Returns the claim's status, or TIMED_OUT, INTR_RETRY, INTR_KILLED (which
 // then are the claim).
 status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason);
+// The same, inlined into the callers that count.
+status_t waiter_block_hot(struct waiter* w, int64_t deadline_ns, enum wait_mode mode,
+                          uint8_t reason);
 struct wake_list;
 // Wakes one thread, whose waiter the caller has claimed with preemption off since before (one
 // level, which is given up), and blocks, interruptibly. Where it fits (affinity allows this CPU,
