@@ -43,7 +43,7 @@ class WrapperTest(unittest.TestCase):
     def test_consumed_handles_are_guarded_before_the_first_look_up(self) -> None:
         for name in ("sample_send", "sample_send_etc", "sample_call"):
             text = body(self.text, name)
-            self.assertLess(text.index("SYSCALL_CONSUMED"), text.index("syscall_handle_get"), name)
+            self.assertLess(text.index("SYSCALL_CONSUMED"), text.index("syscall_handle_find"), name)
             self.assertLess(text.index("consumed.count = 0"), text.index(f"= sys_{name}("), name)
 
     def test_every_failure_after_success_is_undone(self) -> None:
