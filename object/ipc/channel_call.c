@@ -145,9 +145,8 @@ static status_t read_blocked(struct channel* c, struct channel_waiter* w, status
     return status;
 }
 
-INLINE_ACROSS_FILES status_t channel_reply_wait(struct channel* c, struct message* answer,
-                                                int64_t deadline_ns, struct channel_waiter* w,
-                                                bool* sent) {
+status_t channel_reply_wait(struct channel* c, struct message* answer, int64_t deadline_ns,
+                            struct channel_waiter* w, bool* sent) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&c->base));

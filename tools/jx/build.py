@@ -25,15 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--release", dest="variants", action="store_const", const=("release",),
-        help="only the optimised build",
+        help="the optimised build, with all host programs and tests (the default)",
     )
     group.add_argument(
         "--debug", dest="variants", action="store_const", const=("debug",),
-        help="only the build with costly checks",
+        help="the build with costly checks",
+    )
+    group.add_argument(
+        "--all", dest="variants", action="store_const", const=("release", "debug"),
+        help="both",
     )
     parser.add_argument("-j", type=int, metavar="N", dest="jobs", help="parallel jobs")
     parser.add_argument("targets", nargs="*", help="ninja targets (all by default)")
-    parser.set_defaults(variants=("release", "debug"))
+    parser.set_defaults(variants=("release",))
 
 
 def run(args: argparse.Namespace) -> int:
