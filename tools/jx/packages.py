@@ -48,12 +48,21 @@ _RUN = (
 )
 _FORMAT = (Need("clang-format-19", program="clang-format-19"),)
 
+_THIRD_PARTY = (
+    Need("clang-19", program="clang-19"),
+    Need("llvm-19", program="llvm-objdump-19"),
+    Need("debian-archive-keyring", path="/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Need("patch", program="patch"),
+    Need("sed", program="sed"),
+)
+
 # What each purpose needs.
 NEEDS: dict[str, tuple[Need, ...]] = {
     "build": _BUILD,
     "run": _BUILD + _RUN,
     "fmt": _FORMAT + (Need("generate-ninja", program="gn"),),
     "check": _BUILD + _FORMAT,
+    "third-party": _THIRD_PARTY,
     "debug": _BUILD + _RUN + (Need("gdb", program="gdb"),),
 }
 

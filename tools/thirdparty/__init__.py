@@ -1,0 +1,1 @@
+"""Software from the distribution's source packages: fetched, checked, patched, compiled."""
