@@ -7,7 +7,7 @@
 
 #include "fake_handles.h"
 
-constexpr unsigned DEEPEST = 6;  // lists end here, vectors get short
+constexpr unsigned DEEPEST = 6;  // lists end here, vectors and tables are empty
 constexpr uint64_t LONGEST = 20; // of what has no limit
 
 static void fill(struct random_maker* r, const struct fidl_type* t, uint8_t* at, unsigned depth);
@@ -96,7 +96,7 @@ static void fill_table(struct random_maker* r, const struct fidl_type* t, uint8_
                        unsigned depth) {
     struct fidl_table table = {.count = t->members[t->count - 1].ordinal};
     table.members = (union fidl_envelope*)(void*)reserve(r, table.count * 8);
-    for (uint32_t i = 0; i < t->count; i++) {
+    for (uint32_t i = 0; i < t->count && depth <= DEEPEST; i++) {
         if (random_next(r, 2) != 0) {
             fill_envelope(r, t->members[i].type,
                           (uint8_t*)&table.members[t->members[i].ordinal - 1], depth + 2);

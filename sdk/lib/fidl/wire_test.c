@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <fidl/message.h>
+#include <fidl/test.other.h>
 #include <fidl/test.sample.h>
 #include <zircon/rights.h>
 
@@ -152,6 +153,121 @@ static void depth(void**) {
     assert_int_equal(fidl_decode(&m, &test_sample_node_type), FIDL_TOO_DEEP);
 }
 
+// ---- depth by tables, unions and vectors ----
+
+constexpr size_t LEVELS = 17;
+
+static struct test_sample_tree trees[LEVELS];
+static union fidl_envelope tree_storage[LEVELS][TEST_SAMPLE_TREE_MEMBERS];
+
+// A tree of this many tables, one in the other: the last lies at depth 2 * (count - 1).
+static struct test_sample_tree* tree_chain(size_t count) {
+    memset(tree_storage, 0, sizeof(tree_storage));
+    for (size_t i = 0; i < count; i++) {
+        trees[i] = (struct test_sample_tree){{TEST_SAMPLE_TREE_MEMBERS, tree_storage[i]}};
+        if (i > 0) {
+            test_sample_tree_set_child(&trees[i - 1], &trees[i]);
+        }
+    }
+    return trees;
+}
+
+static fidl_error_t encode_tree(size_t count) {
+    struct fidl_encoder e = encoder();
+    return fidl_encode(&e, &test_sample_tree_type, tree_chain(count));
+}
+
+// The same on the wire, where only the last level tells how it ends.
+static size_t tree_bytes(size_t levels, const char* last) {
+    size_t len = 0;
+    for (size_t i = 1; i < levels; i++) {
+        len += from_hex("0100000000000000 ffffffffffffffff 1000000000000000", bytes + len);
+    }
+    return len + from_hex(last, bytes + len);
+}
+
+static fidl_error_t decode_tree(size_t levels, const char* last) {
+    struct fidl_message m = {.bytes = bytes, .len = tree_bytes(levels, last)};
+    return fidl_decode(&m, &test_sample_tree_type);
+}
+
+static void depth_by_tables(void**) {
+    struct fidl_string text = {};
+    uint64_t number = 1;
+    struct fidl_encoder e = encoder();
+    struct test_sample_tree* tree = tree_chain(16);
+    test_sample_tree_set_count(&trees[15], &number); // at depth 32
+    assert_int_equal(fidl_encode(&e, &test_sample_tree_type, tree), FIDL_OK);
+    struct fidl_message m = {.bytes = bytes, .len = e.len};
+    assert_int_equal(fidl_decode(&m, &test_sample_tree_type), FIDL_OK);
+    tree = tree_chain(16);
+    test_sample_tree_set_name(&trees[15], &text); // its bytes are at depth 33
+    e = encoder();
+    assert_int_equal(fidl_encode(&e, &test_sample_tree_type, tree), FIDL_TOO_DEEP);
+    assert_int_equal(encode_tree(17), FIDL_TOO_DEEP); // its envelopes are
+    static const char string[] = "0200000000000000 ffffffffffffffff | 0000000000000000 |"
+                                 "1000000000000000 | 0000000000000000 ffffffffffffffff";
+    assert_int_equal(decode_tree(16, string), FIDL_TOO_DEEP);
+    assert_int_equal(decode_tree(17, "0000000000000000 ffffffffffffffff"), FIDL_TOO_DEEP);
+}
+
+// Unions in vectors: the last union, at depth 32, holds something or not.
+static void depth_by_unions(void**) {
+    for (int full = 0; full < 2; full++) {
+        struct fidl_encoder e = encoder();
+        struct test_sample_loose unions[17] = {};
+        struct test_sample_vector_of_loose vectors[16];
+        zx_handle_t handle = fake_handle(ZX_OBJ_TYPE_EVENT, 0).handle;
+        for (size_t i = 0; i < 16; i++) {
+            vectors[i] = (struct test_sample_vector_of_loose){1, &unions[i + 1]};
+            test_sample_loose_set_again(&unions[i], &vectors[i]);
+        }
+        if (full != 0) {
+            test_sample_loose_set_any(&unions[16], handle);
+        }
+        assert_int_equal(fidl_encode(&e, &test_sample_loose_type, &unions[0]),
+                         full != 0 ? FIDL_TOO_DEEP : FIDL_OK);
+        if (full == 0) {
+            infos[0] = (zx_handle_info_t){.handle = handle, .type = ZX_OBJ_TYPE_EVENT};
+            static const char last[] = "0100000000000000 ffffffff 0100 0100";
+            size_t len = e.len - 16 + from_hex(last, bytes + e.len - 16);
+            struct fidl_message m = {
+                .bytes = bytes, .len = len, .handles = infos, .handle_count = 1};
+            assert_int_equal(fidl_decode(&m, &test_sample_loose_type), FIDL_TOO_DEEP);
+            assert_int_equal(fake_handles_live(), 0);
+        }
+    }
+}
+
+// What cannot be sent is refused before it is.
+static void objects_that_cannot_be_encoded(void**) {
+    static const struct {
+        struct fidl_string name;
+        fidl_error_t error;
+    } cases[] = {{{8, "12345678"}, FIDL_OK},
+                 {{}, FIDL_OK}, // never set: empty
+                 {{9, "123456789"}, FIDL_LIMIT},
+                 {{2, "\xc3\x28"}, FIDL_BAD_UTF8},
+                 {{1, nullptr}, FIDL_ABSENT}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        union fidl_envelope storage[TEST_SAMPLE_OPTIONS_MEMBERS] = {};
+        struct test_sample_options t = {.fidl = {TEST_SAMPLE_OPTIONS_MEMBERS, storage}};
+        struct fidl_string name = cases[i].name;
+        struct fidl_encoder e = encoder();
+        test_sample_options_set_name(&t, &name);
+        test_sample_options_set_event(&t, fake_handle(ZX_OBJ_TYPE_EVENT, 0).handle);
+        assert_int_equal(fidl_encode(&e, &test_sample_options_type, &t), cases[i].error);
+        assert_int_equal(fake_handles_live(), cases[i].error == FIDL_OK ? 1 : 0);
+    }
+    struct fidl_encoder e = encoder();
+    struct test_sample_choice choice = {.fidl = {.ordinal = 9}};
+    assert_int_equal(fidl_encode(&e, &test_sample_choice_type, &choice), FIDL_UNKNOWN_MEMBER);
+    choice.fidl.ordinal = 0;
+    assert_int_equal(fidl_encode(&e, &test_sample_choice_type, &choice), FIDL_ABSENT);
+    choice.fidl.ordinal = TEST_SAMPLE_CHOICE_POINT;
+    assert_int_equal(fidl_encode(&e, &test_sample_choice_type, &choice), FIDL_BAD_ENVELOPE);
+}
+
 // "Envelopes": at most four bytes lie in place, flag 1; more is an object of its own. "Tables": as
 // many envelopes as the last member's ordinal; absent ones are zero.
 static void tables(void**) {
@@ -221,6 +337,21 @@ static void unknown_table_members(void**) {
     assert_int_equal(fake_handles_live(), 1);
     assert_int_equal(*test_sample_options_get_event(decoded_body), infos[1].handle);
     fidl_close_handles(&test_sample_options_type, decoded_body);
+    assert_int_equal(fake_handles_live(), 0);
+    // After they were closed, something is wrong: none is closed twice.
+    fake_handles_reset();
+    infos[0] = fake_handle(ZX_OBJ_TYPE_JOB, 0);
+    infos[1] = fake_handle(ZX_OBJ_TYPE_JOB, 0);
+    assert_int_equal(decode_with(&test_sample_options_type, hex, 2), FIDL_HANDLE_TYPE);
+    assert_int_equal(fake_handles_live(), 0);
+    // More than there are.
+    fake_handles_reset();
+    infos[0] = fake_handle(ZX_OBJ_TYPE_JOB, 0);
+    assert_int_equal(decode_with(&test_sample_options_type,
+                                 "0300000000000000 ffffffffffffffff | 0000000000000000 |"
+                                 "0000000000000000 | 08000000 0300 0000 | 1122334455667788",
+                                 1),
+                     FIDL_HANDLE_COUNT);
     assert_int_equal(fake_handles_live(), 0);
     // One that is no resource cannot bring any.
     fake_handles_reset();
@@ -406,6 +537,31 @@ static void enums_and_bits(void**) {
     assert_int_equal(decode(&test_sample_access_type, "0400000000000000"), FIDL_BAD_VALUE);
 }
 
+// Types of another library, by value, behind pointers, and optional where they were not.
+static void two_libraries(void**) {
+    struct test_sample_choice choices[2] = {};
+    test_sample_choice_set_number(&choices[1], 5);
+    struct test_sample_point grids[1][2] = {{{1, 2}, {3, 4}}};
+    struct test_other_both both = {.point = {7, 8},
+                                   .color = TEST_SAMPLE_COLOR_RED,
+                                   .choices = {2, choices},
+                                   .grids = {1, grids}};
+    struct fidl_encoder e = encoder();
+    assert_int_equal(fidl_encode(&e, &test_other_both_type, &both), FIDL_OK);
+    static const char good[] = "07000000 08000000 | 01 00000000000000 | 0000000000000000 |"
+                               "0200000000000000 ffffffffffffffff |"
+                               "0100000000000000 ffffffffffffffff |"
+                               "0000000000000000 0000000000000000 |"
+                               "0100000000000000 05000000 0000 0100 |"
+                               "01000000 02000000 03000000 04000000";
+    check_bytes(&e, good);
+    assert_int_equal(decode(&test_other_both_type, good), FIDL_OK);
+    struct test_other_both* back = decoded_body;
+    assert_int_equal(back->choices.data[0].fidl.ordinal, 0);
+    assert_int_equal(*test_sample_choice_get_number(&back->choices.data[1]), 5);
+    assert_int_equal(back->grids.data[0][1].x, 3);
+}
+
 static void errors_have_names(void**) {
     for (unsigned i = 0; i <= FIDL_BUFFER_FULL; i++) {
         assert_string_not_equal(fidl_error_name((fidl_error_t)i), "unknown");
@@ -419,6 +575,9 @@ int main(void) {
         cmocka_unit_test(empty_structure),
         cmocka_unit_test(boxes),
         cmocka_unit_test(depth),
+        cmocka_unit_test(depth_by_tables),
+        cmocka_unit_test(depth_by_unions),
+        cmocka_unit_test(objects_that_cannot_be_encoded),
         cmocka_unit_test(tables),
         cmocka_unit_test(envelopes_that_lie),
         cmocka_unit_test(unknown_table_members),
@@ -428,6 +587,7 @@ int main(void) {
         cmocka_unit_test(messages),
         cmocka_unit_test(results),
         cmocka_unit_test(enums_and_bits),
+        cmocka_unit_test(two_libraries),
         cmocka_unit_test(errors_have_names),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
