@@ -237,7 +237,7 @@ class _Resolver:
     # ---- layouts ----
 
     def _new_layout(self, where: str, name: str, node: LayoutNode) -> Layout:
-        if name in self.library.layouts:
+        if any(names.snake(name) == names.snake(other) for other in self.library.layouts):
             raise FidlError(f"{where}: two types are named {name}")
         strict = "strict" in node.modifiers
         if strict and "flexible" in node.modifiers:
@@ -266,7 +266,7 @@ class _Resolver:
             layout.base = base
         for part in node.members:
             member = Member(part.name, ordinal=part.ordinal, docs=part.docs)
-            if any(m.name == member.name for m in layout.members):
+            if any(names.snake(m.name) == names.snake(member.name) for m in layout.members):
                 raise FidlError(f"{part.where}: {member.name} is there twice")
             if part.type is not None:
                 member.type = self.type(part.type, names.camel(part.name))
