@@ -109,10 +109,6 @@ void sched_note_idle(const struct cpu_sched* c, bool idle) {
     }
 }
 
-bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
-    return next_fits(c, next, now);
-}
-
 // See switch_from().
 void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks) TA_OFF {
     switch_from(c, prev, now, blocks);

@@ -132,9 +132,6 @@ struct thread* run_queue_find_for(const struct cpu_sched* c, uint32_t cpu);
 // depth 1, c->lock held. Returns when prev runs again, the lock released, interrupts still off,
 // depth 1. `blocks`: prev waits or ends.
 void sched_switch_from(struct cpu_sched* c, struct thread* prev, uint64_t now, bool blocks);
-// Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits
-// is not used up. c->lock held.
-bool sched_next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now);
 // t becomes READY (it is BLOCKED, INITIAL, or READY in no place) on the best CPU. Interrupts off, c
 // = its locked CPU; unlocks.
 void sched_make_ready(struct cpu_sched* c, struct thread* t);

@@ -57,7 +57,8 @@ ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct th
     finish_switch();
 }
 
-// See sched_next_fits().
+// Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits
+// is not used up. c->lock held.
 ALWAYS_INLINE bool next_fits(const struct cpu_sched* c, const struct thread* next, uint64_t now) {
     const struct thread* best = run_queue_best(c);
     return best == nullptr ||

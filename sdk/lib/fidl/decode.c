@@ -86,11 +86,17 @@ static fidl_error_t presence(const uint8_t* at, bool* present) {
     return word == 0 || *present ? FIDL_OK : FIDL_BAD_PRESENCE;
 }
 
+// The two words of a vector or a table: how many, and whether they are there.
+static fidl_error_t counted(const uint8_t* at, uint64_t* count, bool* present) {
+    *count = read_u64(at);
+    return presence(at + 8, present);
+}
+
 static fidl_error_t decode_vector(struct decoder* d, const struct fidl_type* t, uint8_t* at,
                                   unsigned depth) {
-    uint64_t count = read_u64(at);
+    uint64_t count;
     bool present;
-    fidl_error_t error = presence(at + 8, &present);
+    fidl_error_t error = counted(at, &count, &present);
     if (error != FIDL_OK) {
         return error;
     }
@@ -250,9 +256,9 @@ static fidl_error_t decode_envelope(struct decoder* d, const struct fidl_type* t
 
 static fidl_error_t decode_table(struct decoder* d, const struct fidl_type* t, uint8_t* at,
                                  unsigned depth) {
-    uint64_t count = read_u64(at);
+    uint64_t count;
     bool present;
-    fidl_error_t error = presence(at + 8, &present);
+    fidl_error_t error = counted(at, &count, &present);
     if (error != FIDL_OK) {
         return error;
     }
