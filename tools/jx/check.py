@@ -1,7 +1,7 @@
 """`./jx check`: what a compiler does not say about the tree.
 
 Layout, headers that compile alone, goldens, opt-outs of the thread-safety analysis, tests that nobody
-would run, and types in the Python tools. `--update` copies new goldens into the tree.
+would run, links of the Markdown pages, and types in the Python tools. `--update` copies new goldens into the tree.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from jx import build, fmt, packages
-from jx.checks import goldens, headers, opt_outs, orphans, status, types
+from jx.checks import goldens, headers, links, opt_outs, orphans, status, types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,7 @@ _CHECKS: dict[str, Callable[[], list[str]]] = {
     "opt-outs": opt_outs.check,
     "orphans": orphans.check,
     "status": status.check,
+    "links": links.check,
     "types": types.check,
 }
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from types import ModuleType
 
-from jx import bench, build, check, debug, disk, doctor, fmt, run, test, third_party
+from jx import bench, build, check, debug, disk, doctor, fmt, manual, run, test, third_party
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
@@ -19,6 +19,7 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "image": (disk, "make a disk image that boots, and prove it"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),
+    "docs": (manual, "the manual as a static site"),
     "third-party": (third_party, "make software from source packages"),
     "doctor": (doctor, "versions of the tools, what is missing"),
 }

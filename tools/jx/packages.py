@@ -62,6 +62,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "run": _BUILD + _RUN,
     "fmt": _FORMAT + (Need("generate-ninja", program="gn"),),
     "check": _BUILD + _FORMAT,
+    "docs": (Need("cmark-gfm", program="cmark-gfm"),),
     "third-party": _THIRD_PARTY,
     "debug": _BUILD + _RUN + (Need("gdb", program="gdb"),),
 }

@@ -77,9 +77,9 @@ def _notes(call: Call) -> list[str]:
     return notes
 
 
-def _call(call: Call) -> list[str]:
-    out = [f"## zx_{call.name}", "", "```c",
-           wrapped(f"{call.returns} zx_{call.name}", user_parameters(call), ";"), "```", ""]
+def call_body(call: Call) -> list[str]:
+    """The lines below a call's heading."""
+    out = ["```c", wrapped(f"{call.returns} zx_{call.name}", user_parameters(call), ";"), "```", ""]
     out += [*call.prose, ""]
     rows = [(a.name, _describe(a)) for a in call.args]
     if any(text for _, text in rows):
@@ -108,7 +108,7 @@ def page(group: Group) -> str:
     out = [f"# {group.name}", "", *group.prose, ""]
     for call in group.calls:
         if call.is_public:
-            out += _call(call)
+            out += [f"## zx_{call.name}", "", *call_body(call)]
     return "\n".join(out).rstrip() + "\n"
 
 
