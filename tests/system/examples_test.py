@@ -19,6 +19,13 @@ class ExamplesTest(SystemTest):
         self.assertEqual(result.commands[0].code, 0)
         self.assertIn(f"-c 'first jacinth'\n{result.commands[0].output.decode()}```", readme)
 
+    def test_a_program_as_written_for_zircon(self) -> None:
+        program = out_dir(self.settings.variant) / "user" / "workers"
+        result = self.run_commands(
+            "workers", "workers 16", "workers 17", adds=((program, "bin/workers"),))
+        self.assertEqual([command.code for command in result.commands], [0, 0, 2])
+        self.assertEqual(result.commands[1].output, b"16 workers agree on the sum\n")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -137,7 +137,9 @@ class Site:
         order = self._order()
         sections: dict[str, list[str]] = {
             "Manual": [], "System calls": [], "Protocols": [], "Design": [], "Beside the code": []}
-        for path in sorted(self.pages, key=lambda p: (order.get(p, len(order)), p)):
+        rank = {path: (order.get(path, len(order)), not path.endswith("/index.md"), path)
+                for path in self.pages}
+        for path in sorted(self.pages, key=lambda p: rank[p]):
             folder = posixpath.dirname(path)
             if path in self._sources.parents:
                 continue

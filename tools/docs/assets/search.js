@@ -39,6 +39,8 @@
         if (event.key === "Enter" && first) first.click();
         if (event.key === "Escape") { input.value = ""; show(); }
     });
-    const current = document.querySelector("nav .current");
-    if (current) current.scrollIntoView({ block: "center" });
+    // The list, and not the page, is scrolled to where the reader is.
+    const nav = document.querySelector("nav");
+    const current = nav.querySelector(".current");
+    if (current) nav.scrollTop = current.offsetTop - nav.clientHeight / 2;
 })();

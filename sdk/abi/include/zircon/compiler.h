@@ -1,9 +1,11 @@
 // Small compiler vocabulary of the public headers.
 //
-// The headers below <zircon/> are read by C11 to C23 and C++17, in the kernel, in user mode and on
-// the host, so they may use nothing that one of these lacks. ZX_ABI_SIZE and ZX_ABI_OFFSET pin the
-// binary layout of every structure that crosses the system call boundary: a change of layout does
-// not compile.
+// The headers below <zircon/> are read by C99 to C23 and C++17, in the kernel, in user mode and on
+// the host, so they may use nothing that one of these lacks; what only compilers have (static
+// assertions in C99, members without a name, arrays without a length in C++) stands behind
+// __extension__, so that -Wpedantic has nothing to say (dialects_test.py). ZX_ABI_SIZE and
+// ZX_ABI_OFFSET pin the binary layout of every structure that crosses the system call boundary: a
+// change of layout does not compile.
 #pragma once
 
 #ifdef __cplusplus
@@ -13,7 +15,7 @@
 #else
 #define __BEGIN_CDECLS
 #define __END_CDECLS
-#define ZX_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
+#define ZX_STATIC_ASSERT(cond, text) __extension__ _Static_assert(cond, text)
 #endif
 
 #define ZX_ABI_SIZE(type, bytes) ZX_STATIC_ASSERT(sizeof(type) == (bytes), "size of " #type)

@@ -7,6 +7,10 @@
 
 #if __has_include(<time.h>)
 #include <time.h>
+// Strict C99 knows no struct timespec; some C libraries then hide it.
+#if defined(__cplusplus) || !defined(__STRICT_ANSI__) || __STDC_VERSION__ >= 201112L
+#define ZX_HAS_TIMESPEC_ 1
+#endif
 #endif
 
 __BEGIN_CDECLS
@@ -100,7 +104,7 @@ static inline zx_duration_t zx_duration_from_hour(int64_t n) {
     return zx_time_saturated_mul_(n, 3600000000000);
 }
 
-#if __has_include(<time.h>)
+#ifdef ZX_HAS_TIMESPEC_
 static inline zx_duration_t zx_duration_from_timespec(struct timespec ts) {
     return zx_time_saturated_add_(zx_duration_from_sec(ts.tv_sec), ts.tv_nsec);
 }

@@ -15,8 +15,8 @@ void* realloc(void* block, size_t size);
 void free(void* block);
 
 // Ends the program after writing out what stdout still holds.
-[[noreturn]] void exit(int code);
-[[noreturn]] void abort(void);
+void exit(int code) __attribute__((noreturn));
+void abort(void) __attribute__((noreturn));
 
 long long strtoll(const char* restrict text, char** restrict end, int base);
 unsigned long long strtoull(const char* restrict text, char** restrict end, int base);

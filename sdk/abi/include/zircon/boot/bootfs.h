@@ -22,7 +22,7 @@ typedef struct zbi_bootfs_header {
 } zbi_bootfs_header_t;
 ZX_ABI_SIZE(zbi_bootfs_header_t, 16);
 
-typedef struct zbi_bootfs_dirent {
+__extension__ typedef struct zbi_bootfs_dirent {
     uint32_t name_len; // with the NUL
     uint32_t data_len;
     uint32_t data_off; // a multiple of the page size

@@ -59,11 +59,11 @@ typedef struct zx_clock_details_v1 {
     uint64_t options;
     zx_time_t backstop_time;
     // The second name of each dates from when the monotonic timeline was the only reference.
-    union {
+    __extension__ union {
         zx_clock_transformation_t reference_ticks_to_synthetic;
         zx_clock_transformation_t ticks_to_synthetic;
     };
-    union {
+    __extension__ union {
         zx_clock_transformation_t reference_to_synthetic;
         zx_clock_transformation_t mono_to_synthetic;
     };

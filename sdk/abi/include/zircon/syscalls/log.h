@@ -6,7 +6,7 @@
 
 __BEGIN_CDECLS
 
-typedef struct zx_log_record {
+__extension__ typedef struct zx_log_record {
     uint64_t sequence; // one more than the record before it; a gap means records were lost
     uint8_t padding1[4];
     uint16_t datalen;

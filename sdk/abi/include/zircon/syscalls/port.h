@@ -74,7 +74,7 @@ typedef struct zx_port_packet {
     uint64_t key;
     zx_packet_type_t type;
     zx_status_t status;
-    union {
+    __extension__ union {
         zx_packet_user_t user;
         zx_packet_signal_t signal;
         zx_packet_interrupt_t interrupt;

@@ -23,7 +23,7 @@ __BEGIN_CDECLS
 typedef struct zx_profile_info {
     uint32_t flags; // which of the fields below count
     uint8_t padding1[4];
-    union {
+    __extension__ union {
         struct {
             int32_t priority; // PRIORITY or MEMORY_PRIORITY
             uint8_t padding2[20];

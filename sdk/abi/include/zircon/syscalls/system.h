@@ -16,7 +16,7 @@ __BEGIN_CDECLS
 #define ZX_SYSTEM_POWERCTL_SHUTDOWN                     8u
 #define ZX_SYSTEM_POWERCTL_ACK_KERNEL_INITIATED_REBOOT  9u
 
-typedef struct zx_system_powerctl_arg {
+__extension__ typedef struct zx_system_powerctl_arg {
     union {
         struct {
             struct {
