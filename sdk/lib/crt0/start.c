@@ -12,12 +12,10 @@
 #include <zircon/syscalls.h>
 #include <zircon/tls.h>
 
-#include <processargs/processargs.h>
-
+#include "crt0_message.h"
 #include "crt0_priv.h"
 
 constexpr int64_t STARTUP_FAILED = -126;
-constexpr uint32_t HANDLES_MAX = ZX_CHANNEL_MAX_MSG_HANDLES;
 constexpr uint32_t STRINGS_MAX = 4096; // arguments, likewise environment
 constexpr size_t TLS_STATIC =
     4096; // thread block and thread-local variables that need no memory of their own
@@ -36,10 +34,7 @@ static_assert(offsetof(struct thread_block, unsafe_stack) == ZX_TLS_UNSAFE_SP_OF
 static_assert(offsetof(struct thread_block, canary_copy) == 0x28);
 
 static struct {
-    alignas(
-        8) char message[ZX_CHANNEL_MAX_MSG_BYTES]; // demand-zero: only what is used becomes memory
-    zx_handle_t handles[HANDLES_MAX];
-    struct processargs args;
+    const struct processargs* args;
     const char* argv[STRINGS_MAX + 1];
     const char* envp[STRINGS_MAX + 1];
     alignas(64) char tls[TLS_STATIC];
@@ -80,87 +75,17 @@ static size_t length_of(const char* s) {
 // ---- the bootstrap message ----
 
 static const char* read_message(zx_handle_t bootstrap) {
-    uint32_t bytes = 0;
-    uint32_t handles = 0;
-    zx_status_t status = zx_channel_read(bootstrap, 0, startup.message, startup.handles,
-                                         sizeof(startup.message), HANDLES_MAX, &bytes, &handles);
-    if (status != ZX_OK) {
-        return "no bootstrap message";
+    const char* problem = nullptr;
+    startup.args = crt0_message_read(bootstrap, &problem);
+    if (startup.args == nullptr) {
+        return problem;
     }
-    if (processargs_parse(startup.message, bytes, handles, &startup.args) != PROCESSARGS_OK) {
-        return "malformed bootstrap message";
-    }
-    if (startup.args.args.count > STRINGS_MAX || startup.args.environ.count > STRINGS_MAX) {
+    if (startup.args->args.count > STRINGS_MAX || startup.args->environ.count > STRINGS_MAX) {
         return "too many arguments";
     }
-    processargs_string_pointers(&startup.args.args, startup.argv);
-    processargs_string_pointers(&startup.args.environ, startup.envp);
-    (void)zx_handle_close(bootstrap);
+    processargs_string_pointers(&startup.args->args, startup.argv);
+    processargs_string_pointers(&startup.args->environ, startup.envp);
     return nullptr;
-}
-
-static zx_handle_t* find_handle(uint32_t info) {
-    for (uint32_t i = 0; i < startup.args.handle_count; i++) {
-        if (startup.args.handle_infos[i] == info) {
-            return &startup.handles[i];
-        }
-    }
-    return nullptr;
-}
-
-static zx_handle_t handle_of(uint32_t type) {
-    zx_handle_t* h = find_handle(PA_HND(type, 0));
-    return h != nullptr ? *h : ZX_HANDLE_INVALID;
-}
-
-zx_handle_t zx_take_startup_handle(uint32_t info) {
-    zx_handle_t* h = find_handle(info);
-    if (h == nullptr) {
-        return ZX_HANDLE_INVALID;
-    }
-    zx_handle_t taken = *h;
-    *h = ZX_HANDLE_INVALID;
-    return taken;
-}
-
-void zx_put_startup_handle(uint32_t info, zx_handle_t handle) {
-    zx_handle_t* h = nullptr;
-    for (uint32_t i = 0; i < startup.args.handle_count && h == nullptr; i++) {
-        bool empty = startup.handles[i] == ZX_HANDLE_INVALID;
-        h = empty && startup.args.handle_infos[i] == info ? &startup.handles[i] : nullptr;
-    }
-    if (h != nullptr) {
-        *h = handle;
-    } else {
-        (void)zx_handle_close(handle); // nobody could find it
-    }
-}
-
-const char* zx_startup_name(uint32_t index) {
-    if (index >= startup.args.names.count) {
-        return nullptr;
-    }
-    const char* name = startup.args.names.first;
-    for (uint32_t i = 0; i < index; i++) {
-        name += length_of(name) + 1;
-    }
-    return name;
-}
-
-zx_handle_t zx_process_self(void) {
-    return handle_of(PA_PROC_SELF);
-}
-zx_handle_t zx_thread_self(void) {
-    return handle_of(PA_THREAD_SELF);
-}
-zx_handle_t zx_vmar_root_self(void) {
-    return handle_of(PA_VMAR_ROOT);
-}
-zx_handle_t zx_job_default(void) {
-    return handle_of(PA_JOB_DEFAULT);
-}
-zx_handle_t zx_vmo_vdso(void) {
-    return handle_of(PA_VMO_VDSO);
 }
 
 // ---- thread-local storage ----
@@ -223,7 +148,7 @@ static const char* set_thread_pointer(void) {
     if (problem != nullptr) {
         fail(vdso, problem, "");
     }
-    int code = main((int)startup.args.args.count, (char**)startup.argv, (char**)startup.envp);
+    int code = main((int)startup.args->args.count, (char**)startup.argv, (char**)startup.envp);
     if (exit != nullptr) {
         exit(code);
     }
