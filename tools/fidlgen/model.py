@@ -100,6 +100,7 @@ class Layout:
     strict: bool = False
     resource: bool = False
     base: Scalar = Scalar("uint32")  # of enum and bits
+    generated: bool = False  # the result of a method
     docs: list[str] = field(default_factory=list)
 
 

@@ -374,7 +374,7 @@ class _Resolver:
                 "struct", self.library.name, base + "Response")
             response = Ref(self.library.name, base + "Response")
         ref = Ref(self.library.name, base + "Result")
-        result = Layout("union", self.library.name, ref.name, strict=True)
+        result = Layout("union", self.library.name, ref.name, strict=True, generated=True)
         result.resource = self.universe.layout(response).resource
         result.members.append(Member("response", response, 1))
         if node.error is not None:
