@@ -284,8 +284,9 @@ static bool check_rule_for(struct rule_check* c) {
 static bool check_rule(const struct services* s, const struct services_rule* rule,
                        struct services_error* error) {
     struct rule_check c = {.s = s, .rule = rule, .error = error};
-    uint32_t program =
-        strchr(rule->who, '*') == nullptr ? services_for_program(s, rule->who) : SERVICES_NONE;
+    // Paths of programs have a slash, names of services have none.
+    bool is_path = strchr(rule->who, '/') != nullptr && strchr(rule->who, '*') == nullptr;
+    uint32_t program = is_path ? services_for_program(s, rule->who) : SERVICES_NONE;
     bool anybody = false;
     for (c.who = 0; c.who < s->paragraph_count; c.who++) {
         if (c.who == program || services_fits(rule->who, s->paragraphs[c.who].name)) {
@@ -331,8 +332,8 @@ static bool check_form(services_key_t key, const struct services_word* w,
     }
 }
 
-static const char* what_serves(services_key_t key) {
-    return services_keywords[key].name;
+static const char* verb_of(services_key_t key) {
+    return key == SERVICES_OFFERS ? "offers" : key == SERVICES_MOUNTS ? "mounts" : "serves";
 }
 
 static bool check_served(const struct services* s, services_key_t key,
@@ -343,7 +344,7 @@ static bool check_served(const struct services* s, services_key_t key,
         return true;
     }
     return services_fail(error, w->line, "'%s %.60s': no service %s it",
-                         services_keywords[key].name, w->text, what_serves(by));
+                         services_keywords[key].name, w->text, verb_of(by));
 }
 
 // Of what a service serves, it must be the only one.
@@ -356,9 +357,8 @@ static bool check_sole(const struct services* s, uint32_t paragraph, services_ke
         return services_fail(error, w->line, "'%.60s' is init's own", w->text);
     }
     uint32_t first = services_server(s, key, w->text);
-    return first == paragraph ||
-           services_fail(error, w->line, "'%.60s': '%s' %s it already", w->text,
-                         s->paragraphs[first].name, services_keywords[key].name);
+    return first == paragraph || services_fail(error, w->line, "'%.60s': '%s' %s it already",
+                                               w->text, s->paragraphs[first].name, verb_of(key));
 }
 
 static bool check_words(const struct services* s, uint32_t paragraph,

@@ -136,7 +136,7 @@ static void test_names_must_exist(void**) {
     bad("service a\n program p\n needs b\n", 3, "'needs b': there is no such service");
     bad("service a\n program p\n uses x.Y\n", 3, "'uses x.Y': no service offers it");
     bad("service a\n program p\n sees /tmp\n", 3, "'sees /tmp': no service mounts it");
-    bad("service a\n program p\n reaches console\n", 3, "'reaches console': no service devices it");
+    bad("service a\n program p\n reaches console\n", 3, "'reaches console': no service serves it");
     bad("service a\n program p\n sees tmp\n", 3, "'tmp' is no prefix: /NAME is");
     bad("service a\n program p\n sees /tmp/\n", 3, "'/tmp/' is no prefix: /NAME is");
     bad("service a\n program p\n offers x/y\n", 3, "'x/y' is no name");
