@@ -26,6 +26,13 @@ class ExamplesTest(SystemTest):
         self.assertEqual([command.code for command in result.commands], [0, 0, 2])
         self.assertEqual(result.commands[1].output, b"16 workers agree on the sum\n")
 
+    def test_parent_and_child_of_the_manual(self) -> None:
+        program = out_dir(self.settings.variant) / "user" / "parent"
+        result = self.run_commands("parent", adds=((program, "bin/parent"),))
+        page = (ROOT / "docs" / "capabilities.md").read_text()
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertIn(f"-c parent\n{result.commands[0].output.decode()}```", page)
+
 
 if __name__ == "__main__":
     unittest.main()

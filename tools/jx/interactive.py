@@ -13,6 +13,7 @@ from jx.image import BootImage
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.script import symbolizer
+from jx.symbolize import FrameStream
 
 _ESCAPE = 0x01  # Ctrl-A, as in QEMU
 _END_OF_INPUT = b"\x04"
@@ -80,6 +81,7 @@ class _Console:
         self._is_terminal = os.isatty(stdin)
         self._keyboard = Keyboard()
         self._symbolizer = symbolizer(settings)
+        self._frames = FrameStream(self._symbolizer, b"\r\n")
         self._in_panic = False
         self._line = b""
         self._begun = False
@@ -124,7 +126,7 @@ class _Console:
             self._write(f"{marker.rest}\r\n".encode())
 
     def _write(self, data: bytes, *, flush: bool = False) -> None:
-        """Text as it comes; the lines of a panic report with their symbols."""
+        """Text as it comes; crash and panic reports with their symbols."""
         if self._in_panic:
             *lines, self._line = (self._line + data).split(b"\n")
             if flush and self._line:
@@ -132,8 +134,8 @@ class _Console:
             for line in lines:
                 text = self._symbolizer.line(line.decode("utf-8", "replace").rstrip("\r"))
                 _write_all(text.replace("\n", "\r\n").encode() + b"\r\n")
-        elif data:
-            _write_all(data)
+        else:
+            _write_all(self._frames.feed(data) + (self._frames.flush() if flush else b""))
 
 
 def _write_all(data: bytes) -> None:

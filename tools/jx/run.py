@@ -13,7 +13,8 @@ from jx.guest import Event, GuestError
 from jx.image import ImageError
 from jx.machine import Settings
 from jx.markers import Marker
-from jx.script import ScriptResult, run_script
+from jx.script import ScriptResult, run_script, symbolizer
+from jx.symbolize import FrameStream
 
 EXIT_ENDED_EARLY = 69
 EXIT_PANIC = 70
@@ -58,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_commands(settings: Settings, commands: list[str], seconds: float) -> int:
-    result = run_script(settings, commands, seconds, _show)
+    frames = FrameStream(symbolizer(settings))
+    result = run_script(settings, commands, seconds, lambda *event: _show(frames, *event))
+    os.write(sys.stdout.fileno(), frames.flush())
     code = verdict(result, commands, seconds)
     log = result.debug_log.removeprefix("!")  # the boot code's sign of life
     if log and (settings.verbose or (not result.commands and code != 0)):
@@ -67,12 +70,12 @@ def run_commands(settings: Settings, commands: list[str], seconds: float) -> int
     return code
 
 
-def _show(event: Event, running: int | None) -> None:
-    """Passes on what commands write, and says in words what markers inside it mean."""
+def _show(frames: FrameStream, event: Event, running: int | None) -> None:
+    """Passes on what commands write, and says in words what markers and frames inside it mean."""
     if running is None:
         return
     if isinstance(event, bytes):
-        data = event
+        data = frames.feed(event)
     elif isinstance(event, Marker) and event.word in ("test", "tests", "bench", "value"):
         data = f"{event.rest}\n".encode()
     else:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 _BIAS = re.compile(r"\{\{\{bias:0x([0-9a-fA-F]+)\}\}\}")
 _FRAME = re.compile(r"\{\{\{bt:(\d+):0x([0-9a-fA-F]+)(?::([^}:]+))?\}\}\}")
+_FRAME_BYTES = re.compile(_FRAME.pattern.encode())
+# A frame, at the beginning of a line, that a piece of output ends in the middle of.
+_BEGUN = re.compile(rb"(?<=\n)\{(?:\{(?:\{[^{}\n]{0,200}\}{0,2})?)?\Z")
 _SYMBOLIZER = "llvm-symbolizer-19"
 
 # Answers "what is at this link-time address of this file" with one line per inlined function.
@@ -68,3 +71,32 @@ class Symbolizer:
             link_address -= 1
         places = self._lookup(image, link_address) if image.is_file() else []
         return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else shown
+
+
+class FrameStream:
+    """Output that comes in pieces, with the frames of programs' crash reports in words.
+
+    Held back is only what may be the beginning of a frame; flush() gives what is left of it.
+    """
+
+    def __init__(self, symbolizer: Symbolizer, newline: bytes = b"\n") -> None:
+        self._symbolizer = symbolizer
+        self._newline = newline
+        self._last = b"\n"  # what stands before the next piece
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._held + data
+        begun = _BEGUN.search(self._last + data)
+        end = begun.start() - 1 if begun is not None else len(data)
+        self._held = data[end:]
+        self._last = data[:end][-1:] or self._last
+        return _FRAME_BYTES.sub(self._frame, data[:end])
+
+    def flush(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+    def _frame(self, match: re.Match[bytes]) -> bytes:
+        text = self._symbolizer.line(match.group(0).decode("utf-8", "replace"))
+        return text.encode().replace(b"\n", self._newline)

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from jx.symbolize import Symbolizer, llvm_lookup
+from jx.symbolize import FrameStream, Symbolizer, llvm_lookup
 
 
 class SymbolizeTest(unittest.TestCase):
@@ -45,6 +45,22 @@ class SymbolizeTest(unittest.TestCase):
         (self.folder / "test" / "vmo").touch()
         self._symbolizer().line("{{{bt:0:0x10:/boot/test/vmo}}}")
         self.assertEqual(self.asked, [("hello", 0x1234), ("vmo", 0x10)])
+
+    def test_a_stream_in_any_pieces(self) -> None:
+        (self.folder / "hello").touch()
+        text = b"crash: {x}\r\n{{{bt:2:0x1235:bin/hello}}}\r\n{{{ {{{bt: end {\n{{{bt"
+        want = (b"crash: {x}\r\n#2  0x0000000000001235 (bin/hello) f1234 at a.c:1\r\n"
+                b"    (inlined by) g at a.c:2\r\n{{{ {{{bt: end {\n")
+        for size in range(1, len(text) + 1):
+            stream = FrameStream(self._symbolizer(), b"\r\n")
+            pieces = [text[at:at + size] for at in range(0, len(text), size)]
+            got = b"".join(stream.feed(piece) for piece in pieces)
+            self.assertEqual((got, stream.flush()), (want, b"{{{bt"), size)
+
+    def test_a_stream_holds_nothing_else_back(self) -> None:
+        stream = FrameStream(self._symbolizer())
+        self.assertEqual(stream.feed(b"jacinth> "), b"jacinth> ")
+        self.assertEqual(stream.feed(b"{"), b"{")  # the echo of a key
 
     @unittest.skipUnless(shutil.which("clang-19"), "clang-19 is not installed")
     def test_real_symbolizer(self) -> None:
