@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Callable, Mapping
@@ -34,6 +35,22 @@ def resolve(page: str, target: str, exists: Callable[[str], bool]) -> tuple[str,
         if exists(candidate):
             return candidate, unquote(anchor)
     raise LinkError("no such file")
+
+
+def unreached(pages: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
+    """Pages that no page links to, README.md being where one starts."""
+    reached: set[str] = set()
+    todo = ["README.md"]
+    while todo:
+        page = todo.pop()
+        if page in reached or page not in pages:
+            continue
+        reached.add(page)
+        for link in markdown.links(pages[page]):
+            with contextlib.suppress(LinkError):
+                if not is_external(link.target):
+                    todo.append(resolve(page, link.target, exists)[0])
+    return sorted(set(pages) - reached)
 
 
 def check(pages: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:

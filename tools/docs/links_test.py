@@ -75,6 +75,11 @@ class CheckTest(unittest.TestCase):
             message = f"docs/page.md:3: {target}: {why}"
             self.assertEqual(self.check(f"# Here\n\n[x]({target})\n"), [message])
 
+    def test_pages_that_nothing_leads_to(self) -> None:
+        pages = {"README.md": "[a](docs/a.md) [gone](gone.md)", "docs/a.md": "[b](b.md)",
+                 "docs/b.md": "[home](../README.md)", "docs/c.md": "[d](d.md)", "docs/d.md": "[c](c.md)"}
+        self.assertEqual(links.unreached(pages, pages.__contains__), ["docs/c.md", "docs/d.md"])
+
 
 if __name__ == "__main__":
     unittest.main()

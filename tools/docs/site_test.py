@@ -13,6 +13,7 @@ from docs import fidl, render, site, syscalls  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 DEFS = HERE.parent.parent / "syscall" / "defs"
+ERRORS = (HERE.parent.parent / "sdk/abi/include/zircon/errors.h").read_text()
 FIDL = HERE.parent / "fidlgen" / "testdata"
 
 
@@ -73,7 +74,7 @@ class SiteTest(unittest.TestCase):
         interface = syscalls.interface(DEFS)
         protocols = fidl.universe(FIDL.glob("*.fidl"))
         tree = {"README.md": "# J\n", "tools/fidlgen/README.md": "# F\n"}
-        self.make(tree, generated=syscalls.pages(interface) | fidl.pages(protocols),
+        self.make(tree, generated=syscalls.pages(interface, ERRORS) | fidl.pages(protocols),
                   moved=syscalls.moved(interface),
                   parents=syscalls.parents(interface) | fidl.parents(protocols))
         self.assertEqual(site.check(self.folder), [])
@@ -96,7 +97,7 @@ class RenderTest(unittest.TestCase):
 class SyscallPagesTest(unittest.TestCase):
     def setUp(self) -> None:
         self.interface = syscalls.interface(DEFS)
-        self.pages = syscalls.pages(self.interface)
+        self.pages = syscalls.pages(self.interface, ERRORS)
 
     def test_every_public_call_has_a_page_and_is_in_both_indexes(self) -> None:
         public = [call for call in self.interface.calls if call.is_public]
@@ -109,9 +110,17 @@ class SyscallPagesTest(unittest.TestCase):
 
     def test_a_page_says_what_the_definition_says(self) -> None:
         text = self.pages["docs/syscalls/zx_handle_duplicate.md"]
-        for part in ("zx_status_t zx_handle_duplicate(", "ZX_RIGHT_DUPLICATE", "`ZX_ERR_NO_MEMORY`",
+        for part in ("zx_status_t zx_handle_duplicate(", "ZX_RIGHT_DUPLICATE",
+                     "[`ZX_ERR_NO_MEMORY`](errors.md#zx_err_no_memory)",
                      "Group: [handle](handle.md)"):
             self.assertIn(part, text)
+
+    def test_errors_have_their_meaning_and_their_calls(self) -> None:
+        text = self.pages["docs/syscalls/errors.md"]
+        part = text[text.index("## ZX_ERR_ALREADY_BOUND"):]
+        self.assertIn("-27: the state of the object forbids it", part)
+        self.assertIn("Given by [zx_job_set_critical](zx_job_set_critical.md).", part)
+        self.assertIn("-11: the value names no handle of this process.\n\nGiven by most calls.", text)
 
     def test_internal_calls_have_none(self) -> None:
         internal = next(call for call in self.interface.calls if not call.is_public)

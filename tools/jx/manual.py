@@ -54,13 +54,14 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _sources() -> site.Sources:
     interface = syscalls.interface(ROOT / "syscall" / "defs")
+    errors = (ROOT / "sdk/abi/include/zircon/errors.h").read_text()
     protocols = fidl.universe(
         path for path in tree_files(".fidl") if "testdata" not in path.parts)
     return site.Sources(
         tree=tree_links.pages(),
         exists=tree_links.exists,
         read=lambda path: (ROOT / path).read_text(),
-        generated=syscalls.pages(interface) | fidl.pages(protocols),
+        generated=syscalls.pages(interface, errors) | fidl.pages(protocols),
         moved=syscalls.moved(interface),
         parents=syscalls.parents(interface) | fidl.parents(protocols),
     )

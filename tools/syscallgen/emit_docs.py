@@ -48,7 +48,8 @@ def _describe(a: Argument) -> str:
     raise AssertionError(a)
 
 
-def _errors(call: Call) -> list[str]:
+def errors(call: Call) -> list[str]:
+    """The statuses other than OK that a call may give, without ZX_ERR_."""
     kinds = [a.kind for a in call.args]
     handles = [k for k in kinds if isinstance(k, (Handle, Resource))]
     out: list[str] = []
@@ -95,8 +96,7 @@ def call_body(call: Call) -> list[str]:
     if call.cases or call.flag_rules:
         out.append("")
     if call.returns == "zx_status_t":
-        errors = _errors(call)
-        names = ", ".join(f"`ZX_ERR_{error}`" for error in errors) or "none"
+        names = ", ".join(f"`ZX_ERR_{error}`" for error in errors(call)) or "none"
         out += [f"Errors: {names}.", ""]
     notes = _notes(call)
     if notes:

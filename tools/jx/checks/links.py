@@ -1,4 +1,5 @@
-"""Relative links in the tree's Markdown pages lead to a file, and to a heading where they name one."""
+"""Relative links in the tree's Markdown pages lead to a file, and to a heading where they name one;
+and they lead to every page."""
 
 from docs import links
 
@@ -15,4 +16,7 @@ def exists(path: str) -> bool:
 
 
 def check() -> list[str]:
-    return links.check(pages(), exists)
+    found = pages()
+    lost = [f"{page}: no page that README.md leads to links here"
+            for page in links.unreached(found, exists)]
+    return links.check(found, exists) + lost
