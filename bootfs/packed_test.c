@@ -69,6 +69,11 @@ static void test_image(void**) {
     for (uint32_t i = file.data_len; i < padded_len; i++) {
         assert_int_equal(item.payload[file.data_offset + i], 0);
     }
+    // Equal contents are there once.
+    uint32_t place = file.data_offset;
+    assert_int_equal(bootfs_find(&fs, "doc/deep/er/LICENSE", 19, &file), BOOTFS_OK);
+    assert_int_equal(file.data_offset, place);
+    assert_int_equal(file.data_len, license_len);
     assert_int_equal(bootfs_find(&fs, "empty", 5, &file), BOOTFS_OK);
     assert_int_equal(file.data_len, 0);
     free(license);

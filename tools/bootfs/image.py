@@ -1,8 +1,14 @@
-"""Writes and reads bootfs images. The layout is described in bootfs/include/bootfs/bootfs.h."""
+"""Writes and reads bootfs images. The layout is described in bootfs/include/bootfs/bootfs.h.
 
+The format has no links. Files with the same contents share their place instead, so a program that
+goes by many names is in the image once.
+"""
+
+import hashlib
 import shutil
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Sequence
 
 from bootfs.manifest import Entry
@@ -28,6 +34,7 @@ class PlacedFile:
     entry: Entry
     offset: int
     length: int
+    is_shared: bool  # an earlier file of the list has brought these bytes
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,33 @@ def entry_len(name: str) -> int:
     return round_up(ENTRY_HEAD.size + len(name.encode()) + 1, 4)
 
 
+def _digests(entries: Sequence[Entry]) -> dict[Path, bytes]:
+    """Of the files whose length another one has, too: only they can be equal."""
+    lengths: dict[int, set[Path]] = {}
+    for entry in entries:
+        lengths.setdefault(entry.host_path.stat().st_size, set()).add(entry.host_path)
+    found: dict[Path, bytes] = {}
+    for paths in lengths.values():
+        for path in paths if len(paths) > 1 else ():
+            with path.open("rb") as file:
+                found[path] = hashlib.file_digest(file, "sha256").digest()
+    return found
+
+
 def plan(entries: Sequence[Entry]) -> Layout:
-    """Places checked entries in the given order."""
+    """Places checked entries in the given order; equal contents get one place."""
     dir_len = sum(entry_len(entry.boot_path) for entry in entries)
     offset = round_up(HEADER.size + dir_len, PAGE_LEN)
+    digests = _digests(entries)
+    places: dict[Path | bytes, int] = {}
     files = []
     for entry in entries:
         length = entry.host_path.stat().st_size
-        files.append(PlacedFile(entry, offset, length))
-        offset = round_up(offset + length, PAGE_LEN)
+        contents = digests.get(entry.host_path, entry.host_path)
+        place = places.setdefault(contents, offset)
+        files.append(PlacedFile(entry, place, length, is_shared=place != offset))
+        if place == offset:
+            offset = round_up(offset + length, PAGE_LEN)
     if offset >= 1 << 32:
         raise ImageError(f"the image would have {offset} bytes; the format ends at 4 GiB")
     return Layout(files, dir_len, offset)
@@ -72,6 +97,8 @@ def write(layout: Layout, out: BinaryIO) -> None:
         out.write(record.ljust(padded_len, b"\0"))
         at += padded_len
     for file in layout.files:
+        if file.is_shared:
+            continue
         _pad(out, at, file.offset)
         start = out.tell()
         with file.entry.host_path.open("rb") as source:

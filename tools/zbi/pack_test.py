@@ -44,6 +44,19 @@ class PackTest(unittest.TestCase):
         self.assertEqual(item.extra, len(item.payload))
         return image.read(item.payload)
 
+    def test_equal_files_share_their_place(self) -> None:
+        big, other, empty = b"x" * 9000, b"y" * 9000, b""
+        files = {"a": big, "b": other, "c/d": big, "e": empty, "f": empty, "g": big[1:]}
+        args = []
+        for index, (path, content) in enumerate(files.items()):
+            args += ["--add", f"{self.write(str(index), content)}={path}"]
+        # One file under two names, too.
+        args += ["--add", f"{self.root / '5'}=h"]
+        data = self.pack(*args)
+        self.assertEqual(self.files_of(data), files | {"h": files["g"]})
+        (item,) = [i for i in container.read(data) if i.type == container.TYPE_BOOTFS]
+        self.assertEqual(len(item.payload), 4096 + 3 * 3 * 4096)
+
     def test_round_trip(self) -> None:
         rng = random.Random(1)
         for round_ in range(20):

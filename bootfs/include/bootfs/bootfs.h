@@ -4,6 +4,7 @@
 // directory, then the files. A directory entry is {u32 name length with its NUL (2..256), u32 data
 // length, u32 data offset from the start of the image, name}, padded to four bytes. File data
 // begins on a page and is padded with zeros to a page, so that a file can be mapped in place.
+// Entries may share their data: there are no links, and files with equal contents are stored once.
 // Names are paths without a leading slash, with no empty, "." or ".." component.
 //
 // The reader needs the header and directory in memory (bootfs_head_len tells how much); file data
