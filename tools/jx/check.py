@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from jx import build, fmt, packages
-from jx.checks import goldens, headers, links, opt_outs, orphans, status, types
+from jx.checks import goldens, headers, links, opt_outs, orphans, status, third_party, types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,7 @@ _CHECKS: dict[str, Callable[[], list[str]]] = {
     "orphans": orphans.check,
     "status": status.check,
     "links": links.check,
+    "third-party": third_party.check,
     "types": types.check,
 }
 

@@ -54,6 +54,11 @@ _THIRD_PARTY = (
     Need("debian-archive-keyring", path="/usr/share/keyrings/debian-archive-keyring.gpg"),
     Need("patch", program="patch"),
     Need("sed", program="sed"),
+    # What the programs' own scripts run.
+    Need("bash", program="bash"),
+    Need("bzip2", program="bzip2"),
+    Need("libc6-dev", path="/usr/include/stdio.h"),
+    Need("make", program="make"),
 )
 
 # What each purpose needs.

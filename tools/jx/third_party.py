@@ -1,27 +1,38 @@
 """`./jx third-party`: software from the distribution's source packages, under out/third_party.
 
 `musl` fetches the C library's source (once), checks it, patches it, compiles it with the overlay of
-sdk/libc and writes to calls.txt which functions ask the system for what. No other command needs it.
+sdk/libc and writes to calls.txt which functions ask the system for what.
+`busybox` and `toybox` are programs: fetched in the same way, configured by what third_party has for
+them, compiled, and left as an archive that the build links. Nothing is done twice.
+
+--sources collects what whoever gets a boot image may ask for (docs/third-party.md).
 """
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
-from thirdparty import apt_source, musl, musl_calls, unpack
+from thirdparty import apt_source, busybox, musl, musl_calls, program, toybox, unpack
 from thirdparty.recipe import Recipe, RecipeError, read_recipe
 
 from jx import packages
 from jx.tree import ROOT
 
-_NAMES = ("musl",)
+_PROGRAMS = {package.name: package for package in (busybox.PACKAGE, toybox.PACKAGE)}
+_NAMES = ("musl", *_PROGRAMS)
+_OUT = ROOT / "out" / "third_party"
+_RECIPES = ROOT / "third_party"
 _OVERLAY = ROOT / "sdk" / "libc" / "overlay"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=_NAMES, help="what to make")
+    parser.add_argument("name", choices=_NAMES, nargs="?", help="what to make")
+    parser.add_argument(
+        "--sources", type=Path, metavar="FOLDER", help="put all sources and our changes there"
+    )
     parser.add_argument("--fetch-only", action="store_true", help="fetch, check, patch; no more")
     parser.add_argument(
         "-j", type=int, metavar="N", dest="jobs", default=os.cpu_count() or 1, help="parallel jobs"
@@ -30,25 +41,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     packages.ensure("third-party")
-    folder = ROOT / "out" / "third_party" / args.name
+    if (args.name is None) == (args.sources is None):
+        raise argparse.ArgumentTypeError("either a name or --sources")
     try:
-        recipe = read_recipe(ROOT / "third_party" / args.name / f"{args.name}.json")
-        source = _source(recipe, folder)
+        if args.sources is not None:
+            for name in _NAMES:
+                collect(name, args.sources / name)
+            return 0
+        recipe, source = _source(args.name)
         print(f"source   {source.relative_to(ROOT)}")
-        if not args.fetch_only:
-            _compile(recipe, musl.Places(source, _OVERLAY, folder), args.jobs)
+        if args.fetch_only:
+            return 0
+        if args.name in _PROGRAMS:
+            _make_program(_PROGRAMS[args.name], args.jobs)
+        else:
+            _compile(recipe, _musl_places(source), args.jobs)
     except RecipeError as error:
-        print(f"jx: {args.name}: {error}", file=sys.stderr)
+        print(f"jx: {args.name or args.sources}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _source(recipe: Recipe, folder: Path) -> Path:
+def _source(name: str) -> tuple[Recipe, Path]:
+    """The recipe, and its source: fetched, checked, patched."""
+    recipe, folder = read_recipe(_RECIPES / name / f"{name}.json"), _OUT / name
     downloads = folder / "download"
     if not unpack.have_archives(recipe, downloads):
         print(f"jx: fetching the source package {recipe.package} {recipe.version}", file=sys.stderr)
-        apt_source.fetch(recipe.package, recipe.version, recipe.release, folder / "apt", downloads)
-    return unpack.unpack(recipe, downloads, folder)
+        apt_source.fetch(recipe, folder / "apt", downloads)
+    return recipe, unpack.unpack(recipe, downloads, folder)
+
+
+def collect(name: str, into: Path) -> None:
+    """The archives as they were fetched, and what third_party has: recipe, configuration, patches."""
+    recipe, _ = _source(name)
+    into.mkdir(parents=True, exist_ok=True)
+    downloads = _OUT / name / "download"
+    files = [downloads / archive for archive in recipe.archives]
+    if recipe.packaging:
+        files += downloads.glob(recipe.packaging)
+    files += [path for path in (_RECIPES / name).iterdir() if path.is_file()]
+    for path in files:
+        shutil.copy(path, into / path.name)
+
+
+def _musl_places(source: Path) -> musl.Places:
+    return musl.Places(source, _OVERLAY, _OUT / "musl")
+
+
+def _make_program(package: program.Package, jobs: int) -> None:
+    started = time.monotonic()
+    c_recipe, c_source = _source("musl")
+    places = _musl_places(c_source)
+    musl.make_headers(places, c_recipe.version)
+    _, source = _source(package.name)
+    config = _RECIPES / package.name / f"{package.name}.config"
+    out = _OUT / package.name
+    is_new = program.make(package, source, config, musl.headers(places), out, jobs)
+    how = f"made in {time.monotonic() - started:.0f} s" if is_new else "up to date"
+    print(f"archive  {program.archive(package, out).relative_to(ROOT)}: {how}")
 
 
 def _compile(recipe: Recipe, places: musl.Places, jobs: int) -> None:

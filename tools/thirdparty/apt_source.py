@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from thirdparty.recipe import RecipeError
+from thirdparty.recipe import Recipe, RecipeError
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -66,25 +66,29 @@ APT::Sandbox::User "";
 """
 
 
-def fetch(package: str, version: str, release: str, state: Path, into: Path) -> None:
+def fetch(recipe: Recipe, state: Path, into: Path) -> None:
     """Leaves the files of the source package in `into`; `state` is apt's and may be kept."""
     if not KEYRING.exists():
         raise RecipeError(f"no {KEYRING}: install debian-archive-keyring")
     for folder in (state / "lists" / "partial", state / "cache" / "archives" / "partial", into):
         folder.mkdir(parents=True, exist_ok=True)
     listing = _run(["apt-get", "--print-uris", "update"], into)
-    (state / "sources.list").write_text(source_list(listing, release))
+    (state / "sources.list").write_text(source_list(listing, recipe.release))
     config = state / "apt.conf"
     config.write_text(configuration(state))
     apt = ["apt-get", "-q", "-c", str(config)]
     _run([*apt, "update", "-o", "APT::Update::Error-Mode=any"], into)
-    wanted = f"{package}={_full_version(apt, package, version)}"
-    _run([*apt, "source", "--download-only", wanted], into)
+    wanted = f"{recipe.package}={_full_version(apt, recipe.package, recipe.version)}"
+    parts = [] if recipe.packaging else ["--tar-only"]
+    _run([*apt, "source", "--download-only", *parts, wanted], into)
 
 
 def newest(listing: str, version: str) -> str:
-    """The last of the versions that `apt-cache showsrc` prints whose upstream version is this."""
-    pattern = rf"^Version: ((?:\d+:)?{re.escape(version)}-\S+)$"
+    """The last of the versions that `apt-cache showsrc` prints whose upstream version is this.
+
+    The distribution marks with +dfsg what it has packed again without parts that are not free.
+    """
+    pattern = rf"^Version: ((?:\d+:)?{re.escape(version)}(?:\+dfsg[\d.]*)?-\S+)$"
     found: list[str] = re.findall(pattern, listing, re.MULTILINE)
     if not found:
         raise RecipeError(f"the distribution has no source of version {version}")

@@ -77,6 +77,13 @@ def make_headers(places: Places, version: str) -> None:
     (internal / "version.h").write_text(f'#define VERSION "{version}"\n')
 
 
+def headers(places: Places) -> list[Path]:
+    """Where those who use the library find its headers."""
+    source = places.source
+    return [source / "arch" / ARCH, source / "arch" / "generic", places.out / "include",
+            source / "include"]  # fmt: skip
+
+
 def command(places: Places, path: Path) -> list[str]:
     """The compiler's command line for one source, without what it writes and where to."""
     source, name = places.source, str(path)

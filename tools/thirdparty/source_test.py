@@ -79,6 +79,8 @@ class AptTest(unittest.TestCase):
     def test_newest_revision_of_the_wanted_version(self) -> None:
         listed = "Version: 1.2.5-3\n\nVersion: 1.2.5-3.1~deb13u1\nVersion: 1.2.6-1\n"
         self.assertEqual(apt_source.newest(listed, "1.2.5"), "1.2.5-3.1~deb13u1")
+        again = "Version: 1:0.8.9+dfsg-1\nVersion: 0.8.10-1\n"
+        self.assertEqual(apt_source.newest(again, "0.8.9"), "1:0.8.9+dfsg-1")
         with self.assertRaisesRegex(RecipeError, "no source of version 1.2"):
             apt_source.newest(listed, "1.2")
 
@@ -98,6 +100,15 @@ class RecipeTest(unittest.TestCase):
         self.assertGreaterEqual(len(recipe.patches), 4)
         self.assertEqual(recipe.patches.keys() & recipe.left_out.keys(), set())
 
+    def test_all_of_ours(self) -> None:
+        for path in sorted((ROOT / "third_party").glob("*/*.json")):
+            if "archives" in json.loads(path.read_text()):
+                self.assertTrue(read_recipe(path).archives, path)
+
+    def test_patches_beside_it_are_its_own(self) -> None:
+        recipe = read_recipe(ROOT / "third_party/busybox/busybox.json")
+        self.assertIn("vi-regexec.patch", recipe.own_patches)
+
     def test_the_key_follows_the_pins(self) -> None:
         self.assertEqual(self._read().key(), self._read().key())
         self.assertNotEqual(self._read().key(), self._read(archives={"a": "0" * 64}).key())
@@ -105,7 +116,7 @@ class RecipeTest(unittest.TestCase):
     def test_what_is_no_recipe(self) -> None:
         cases: tuple[dict[str, object], ...] = (
             {"archives": {}}, {"archives": {"a": "0"}}, {"archives": {"../a": "0" * 64}},
-            {"patches": {"a/b": "0" * 64}}, {"patches": None},
+            {"patches": {"a/b": "0" * 64}}, {"patches": None}, {"packaging": ""},
         )  # fmt: skip
         for changes in cases:
             with self.assertRaises(RecipeError, msg=str(changes)):
@@ -126,12 +137,15 @@ class UnpackTest(unittest.TestCase):
     def _package(self, members: dict[str, bytes]) -> None:
         _write_archive(self.downloads / "p_1-1.debian.tar.gz", members)
 
-    def _recipe(self, *, archive: str = "", patches: dict[str, str] | None = None) -> Recipe:
+    def _recipe(
+        self, *, archive: str = "", patches: dict[str, str] | None = None,
+        packaging: str = "p_1-*.debian.tar.gz", skip: tuple[str, ...] = (), own: bytes = b"",
+    ) -> Recipe:  # fmt: skip
         digest = archive or _digest(self.archive.read_bytes())
         pins = {"fix": _digest(_PATCH)} if patches is None else patches
         return Recipe(
-            "p", "trixie", "1", {self.archive.name: digest}, "p_1-*.debian.tar.gz", pins,
-            {"other": "not ours"},
+            "p", "trixie", "1", {self.archive.name: digest}, packaging, pins,
+            {"other": "not ours"}, skip, {"own.patch": own.decode()} if own else {},
         )  # fmt: skip
 
     def _unpack(self, recipe: Recipe) -> Path:
@@ -171,6 +185,28 @@ class UnpackTest(unittest.TestCase):
         with self.assertRaisesRegex(RecipeError, "fix does not apply"):
             self._unpack(self._recipe(patches={"fix": _digest(bad)}))
         self.assertFalse((self.folder / "p-1").exists())
+
+    def test_patches_of_ours_come_last(self) -> None:
+        own = _PATCH.replace(b"-second", b"-changed").replace(b"+changed", b"+ours")
+        source = self._unpack(self._recipe(own=own))
+        self.assertEqual((source / "src/one.c").read_text(), "first\nours\nthird\n")
+        source = self._unpack(self._recipe())
+        self.assertEqual((source / "src/one.c").read_text(), "first\nchanged\nthird\n")
+
+    def test_without_the_distributions_patches(self) -> None:
+        for path in self.downloads.glob("*.debian.*"):
+            path.unlink()
+        recipe = self._recipe(patches={}, packaging="")
+        self.assertTrue(unpack.have_archives(recipe, self.downloads))
+        source = self._unpack(recipe)
+        self.assertEqual((source / "src/one.c").read_text(), "first\nsecond\nthird\n")
+
+    def test_skipped_folders(self) -> None:
+        _write_archive(self.archive, {"p-1/src/one.c": b"first\nsecond\nthird\n"}, "p-1/tests/link")
+        with self.assertRaises(RecipeError):
+            self._unpack(self._recipe())
+        source = self._unpack(self._recipe(skip=("tests",)))
+        self.assertEqual(sorted(path.name for path in source.iterdir()), [".recipe", "src"])
 
     def test_an_unknown_patch_is_told(self) -> None:
         self._package({"debian/patches/series": b"fix\nCVE-new\n", "debian/patches/fix": _PATCH})

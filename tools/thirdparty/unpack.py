@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from thirdparty.recipe import Recipe, RecipeError, file_digest
@@ -22,7 +23,9 @@ _MAX_PATCH_BYTES = 1 << 20
 def have_archives(recipe: Recipe, downloads: Path) -> bool:
     """Everything is there that was fetched once."""
     archives = [downloads / name for name in recipe.archives]
-    if not all(path.is_file() for path in archives) or not any(downloads.glob(recipe.packaging)):
+    if not all(path.is_file() for path in archives):
+        return False
+    if recipe.packaging and not any(downloads.glob(recipe.packaging)):
         return False
     return all(file_digest(path) == recipe.archives[path.name] for path in archives)
 
@@ -67,13 +70,15 @@ def pinned_patches(recipe: Recipe, packaging: Path) -> dict[str, bytes]:
     return {name: found[name] for name in recipe.patches}
 
 
-def extract(archive_path: Path, into: Path, top: str) -> None:
+def extract(archive_path: Path, into: Path, top: str, skip: Sequence[str] = ()) -> None:
     """Files and folders below `top` and nothing else: no links, no devices, no way out."""
     with tarfile.open(archive_path) as archive:
         for member in archive:
             parts = PurePosixPath(member.name).parts
             if not parts or parts[0] != top or ".." in parts:
                 raise RecipeError(f"{archive_path.name}: {member.name} is not below {top}/")
+            if parts[1:] and parts[1] in skip:
+                continue
             target = into.joinpath(*parts)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -96,6 +101,15 @@ def apply_patch(folder: Path, name: str, patch: bytes) -> None:
         raise RecipeError(f"{name} does not apply:\n{said}")
 
 
+def _distribution_patches(recipe: Recipe, downloads: Path) -> dict[str, bytes]:
+    if not recipe.packaging:
+        return {}
+    packagings = sorted(downloads.glob(recipe.packaging), key=lambda path: path.stat().st_mtime)
+    if not packagings:
+        raise RecipeError(f"{recipe.packaging} was not fetched")
+    return pinned_patches(recipe, packagings[-1])
+
+
 def unpack(recipe: Recipe, downloads: Path, folder: Path) -> Path:
     """The patched source; made anew only if the recipe has changed."""
     top = f"{recipe.package}-{recipe.version}"
@@ -104,15 +118,13 @@ def unpack(recipe: Recipe, downloads: Path, folder: Path) -> Path:
     if stamp.is_file() and stamp.read_text() == recipe.key():
         return source
     check_archives(recipe, downloads)
-    packagings = sorted(downloads.glob(recipe.packaging), key=lambda path: path.stat().st_mtime)
-    if not packagings:
-        raise RecipeError(f"{recipe.packaging} was not fetched")
-    patches = pinned_patches(recipe, packagings[-1])
+    patches = _distribution_patches(recipe, downloads)
+    patches |= {name: text.encode() for name, text in recipe.own_patches.items()}
     fresh = folder / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for name in recipe.archives:
-        extract(downloads / name, fresh, top)
+        extract(downloads / name, fresh, top, recipe.skip)
     for name, patch in patches.items():
         apply_patch(fresh / top, name, patch)
     (fresh / top / _STAMP).write_text(recipe.key())

@@ -1,8 +1,11 @@
 """Tests of the checks that need no build."""
 
+import json
+import tempfile
 import unittest
+from pathlib import Path
 
-from jx.checks import opt_outs, status, types
+from jx.checks import opt_outs, status, third_party, types
 
 
 class OptOutsTest(unittest.TestCase):
@@ -32,6 +35,27 @@ class StatusTest(unittest.TestCase):
         text = "| `kernel vmo.wired`, `host vm/pmm:pmm_test` | `./jx test` `kernel half` (`user x.y_z`) |"
         want = ["kernel vmo.wired", "host vm/pmm:pmm_test", "user x.y_z"]
         self.assertEqual(status.named(text), want)
+
+
+class ThirdPartyTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name) / "box"
+        self.folder.mkdir()
+
+    def test_folder_without_recipe(self) -> None:
+        self.assertEqual(third_party.problems(self.folder, ""), ["third_party/box: no box.json"])
+
+    def test_page_and_version(self) -> None:
+        (self.folder / "box.json").write_text(json.dumps({"version": "1.2"}))
+        row = "| [box](../third_party/box/README.md) | {} | from there |"
+        self.assertEqual(third_party.problems(self.folder, row.format("1.2")), [])
+        self.assertIn("is 1.2", third_party.problems(self.folder, row.format("1.1"))[0])
+        self.assertIn("no word", third_party.problems(self.folder, "box 1.2")[0])
+
+    def test_ours(self) -> None:
+        self.assertEqual(third_party.check(), [])
 
 
 class TypesTest(unittest.TestCase):
