@@ -167,11 +167,11 @@ class _Writer:
         return "\n".join(lines + self._layouts(self._reached(bodies))) + "\n"
 
     def library(self) -> str:
-        lines = [f"# Library {self._library.name}", ""]
+        lines = [f"# Library {self._library.name}", "", *self._library.docs, ""]
         for protocol in self._library.protocols:
             name = protocol.name
-            lines.append(f"- protocol [{name}]({self._library.name}.{name}.md):"
-                         f" {len(protocol.methods)} methods")
+            methods = ", ".join(method.name for method in protocol.methods)
+            lines.append(f"- protocol [{name}]({self._library.name}.{name}.md): {methods}")
         lines += [f"- uses [{use}]({use}.md)" for use in self._library.uses]
         lines.append("")
         if self._library.consts:

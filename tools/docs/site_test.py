@@ -135,7 +135,8 @@ class FidlPagesTest(unittest.TestCase):
             return fidl.pages(fidl.universe([path]))
 
     def test_a_protocol(self) -> None:
-        text = self.pages("""library t; using zx;
+        pages = self.pages("""/// Of all kinds.
+            library t; using zx;
             /// What it is for.
             type Inner = struct { a uint8; b uint32; };
             type Other = struct {};
@@ -145,7 +146,10 @@ class FidlPagesTest(unittest.TestCase):
                 strict Do(struct { in vector<Inner>:4; }) -> (resource struct {
                     h zx.Handle:<VMO, zx.Rights.READ, optional>; });
                 strict -> Done();
-            };""")["docs/fidl/t.P.md"]
+            };""")
+        self.assertIn("# Library t\n\nOf all kinds.\n\n- protocol [P](t.P.md): Do, Done\n",
+                      pages["docs/fidl/t.md"])
+        text = pages["docs/fidl/t.P.md"]
         for part in (
             "# t/P\n\nSays hello.", "### Do\n\nDoes it.", "| kind | with an answer, strict |",
             "| ordinal | `0x", "| request | [PDoRequest](#pdorequest) |", "| kind | event, strict |",

@@ -138,6 +138,7 @@ class Library:
     consts: list[Const] = field(default_factory=list)
     layouts: dict[str, Layout] = field(default_factory=dict)
     protocols: list[Protocol] = field(default_factory=list)
+    docs: list[str] = field(default_factory=list)
 
 
 def ordinal_of(selector: str) -> int:

@@ -20,6 +20,7 @@ class _Resolver:
             if file.library != self.library.name:
                 raise FidlError(f"two libraries at once: {file.library}, {self.library.name}")
             self.uses |= file.uses
+            self.library.docs += file.docs
         self.library.uses = sorted({u for u in self.uses.values() if u != "zx"})
         for use in self.library.uses:
             if use not in universe.libraries:

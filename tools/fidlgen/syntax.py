@@ -82,6 +82,7 @@ class File:
     library: str
     uses: dict[str, str] = field(default_factory=dict)  # local name -> library
     decls: list[Decl] = field(default_factory=list)
+    docs: list[str] = field(default_factory=list)
 
 
 _LAYOUTS = ("struct", "table", "union", "enum", "bits")
@@ -152,9 +153,9 @@ class Parser:
     # ---- declarations ----
 
     def file(self) -> File:
-        self._leading()
+        docs, _ = self._leading()
         self._expect("library")
-        result = File(self._dotted())
+        result = File(self._dotted(), docs=docs)
         self._expect(";")
         while self._accept("using"):
             library = self._dotted()
