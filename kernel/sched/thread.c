@@ -276,6 +276,22 @@ int64_t thread_runtime_ns(struct thread* t) TA_OFF {
     return runtime_in_ns(ticks);
 }
 
+// Outside the analysis: the thread's lock is known at run time only.
+bool thread_call_off_cpu(struct thread* t, void (*fn)(struct thread* t, void* arg),
+                         void* arg) TA_OFF {
+    irq_state_t state = irq_save();
+    preempt_disable();
+    struct cpu_sched* c = thread_lock(t);
+    bool off = thread_state(t) != THREAD_RUNNING;
+    if (off) {
+        fn(t, arg);
+    }
+    thread_unlock(c);
+    irq_restore(state);
+    preempt_enable();
+    return off;
+}
+
 // ---- CPUs ----
 
 static void cpu_online(struct cpu_sched* c) {

@@ -126,9 +126,20 @@ static void print_header(const char* what) {
             process_object(process_current())->koid, thread, thread_current()->tid);
 }
 
+// A limit or a forbidden action, in a system call that exists.
+static bool raised_by_call(const struct arch_exception_report* r) {
+    return r->type == ZX_EXCP_POLICY_ERROR && r->synth_code != ZX_EXCP_POLICY_CODE_BAD_SYSCALL;
+}
+
 void crash_report(struct arch_user_frame* f, const struct arch_exception_report* r) {
     MUTEX_GUARD(&report_lock);
     print_header(exception_name(r->type));
+    if (raised_by_call(r)) {
+        // Where it came from says more than the registers, which are the vDSO's.
+        kprintf("code %u, data %u\n", r->synth_code, r->synth_data);
+        print_backtrace(f->rip, f->rbp);
+        return;
+    }
     if (r->type == ZX_EXCP_FATAL_PAGE_FAULT) {
         kprintf("%s of 0x%lx failed: status %d\n",
                 (r->error_code & 16) != 0  ? "execution"
@@ -141,12 +152,4 @@ void crash_report(struct arch_user_frame* f, const struct arch_exception_report*
     }
     print_registers(f);
     print_backtrace(f->rip, f->rbp);
-}
-
-void crash_report_policy(uint32_t code, uint32_t data) {
-    MUTEX_GUARD(&report_lock);
-    print_header("policy error");
-    kprintf("code %u, data %u\n", code, data);
-    const struct arch_user_frame* f = arch_thread_user_frame(&thread_current()->arch);
-    print_backtrace(f->rip, arch_syscall_user_frame_pointer());
 }

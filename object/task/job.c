@@ -2,9 +2,12 @@
 
 #include <object/job.h>
 
+#include <zircon/syscalls/exception.h>
+
 #include <debug/init.h>
 #include <lib/string.h>
 #include <locking/mutex.h>
+#include <object/exception.h>
 #include <object/process.h>
 #include <vm/heap.h>
 
@@ -25,13 +28,23 @@ struct job {
     int64_t retcode;
     int64_t ended_runtime_ns; // of processes and jobs below that have ended
     struct job_policy policy;
+    struct exception_slot exceptions;
+    struct list debuggers; // struct job_debugger, oldest first
+    uint64_t debugger_number;
     char name[ZX_MAX_NAME_LEN];
+};
+
+struct job_debugger {
+    struct list_node node;
+    uint64_t number;
+    struct exception_slot slot;
 };
 
 SLAB_CACHE(job_cache, struct job);
 
 static mutex_t tree_lock = MUTEX_INIT(LOCK_CLASS_JOB_TREE);
-static struct job* root; // set once at boot
+static struct job* root;                 // set once at boot
+static _Atomic(uint32_t) debugger_count; // of all jobs; written under tree_lock
 
 static struct job* job_of(struct object* o) {
     return container_of(o, struct job, base);
@@ -53,6 +66,21 @@ static void leave_parent_locked(struct job* j) TA_REQ(tree_lock) {
     }
 }
 
+static void free_debugger_locked(struct list_node* n) TA_REQ(tree_lock) {
+    struct job_debugger* d = container_of(n, struct job_debugger, node);
+    list_remove(n);
+    exception_slot_close(&d->slot);
+    heap_free(d);
+    atomic_fetch_sub_explicit(&debugger_count, 1, memory_order_relaxed);
+}
+
+static void close_exceptions_locked(struct job* j) TA_REQ(tree_lock) {
+    exception_slot_close(&j->exceptions);
+    while (!list_empty(&j->debuggers)) {
+        free_debugger_locked(list_first(&j->debuggers));
+    }
+}
+
 // Ends the job if nothing is left in it and nothing can come: links it out and says whether it did,
 // so that the caller can go on with the parent.
 static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
@@ -61,6 +89,7 @@ static bool try_end_locked(struct job* j, bool handles_gone) TA_REQ(tree_lock) {
         return false;
     }
     j->phase = JOB_DEAD;
+    close_exceptions_locked(j);
     leave_parent_locked(j);
     object_signal(&j->base, 0, ZX_JOB_TERMINATED);
     return true;
@@ -89,6 +118,7 @@ static void job_destroy(struct object* o) {
         // Never had a handle, or lost it while it still had children that are gone by now.
         MUTEX_GUARD(&tree_lock);
         if (j->phase != JOB_DEAD) {
+            close_exceptions_locked(j);
             leave_parent_locked(j);
             end_upwards_locked(j->parent);
         }
@@ -128,6 +158,7 @@ static struct job* job_new(void) {
     object_init(&j->base, &job_ops, nullptr, ZX_JOB_NO_JOBS | ZX_JOB_NO_PROCESSES);
     list_init(&j->jobs);
     list_init(&j->processes);
+    list_init(&j->debuggers);
     return j;
 }
 
@@ -334,6 +365,84 @@ status_t job_set_critical(struct job* j, struct process* p, bool only_nonzero) {
     return process_set_critical(p, j, only_nonzero);
 }
 
+// ---- exceptions ----
+
+struct job* job_parent(struct job* j) {
+    return j->parent;
+}
+
+bool job_debuggers_exist(void) {
+    return atomic_load_explicit(&debugger_count, memory_order_relaxed) != 0;
+}
+
+// Takes out those whose other end is closed, and counts the others.
+static uint32_t count_debuggers_locked(struct job* j) TA_REQ(tree_lock) {
+    uint32_t count = 0;
+    struct list_node* next;
+    for (struct list_node* n = list_first(&j->debuggers); n != nullptr; n = next) {
+        next = list_next(&j->debuggers, n);
+        if (exception_slot_bound(&container_of(n, struct job_debugger, node)->slot)) {
+            count++;
+        } else {
+            free_debugger_locked(n);
+        }
+    }
+    return count;
+}
+
+static bool has_debugger_locked(struct job* j) TA_REQ(tree_lock) {
+    return count_debuggers_locked(j) != 0;
+}
+
+bool job_has_debugger(struct job* j) {
+    MUTEX_GUARD(&tree_lock);
+    return has_debugger_locked(j);
+}
+
+static status_t bind_debugger_locked(struct job* j, zx_rights_t rights, struct handle* end)
+    TA_REQ(tree_lock) {
+    if (count_debuggers_locked(j) >= ZX_EXCEPTION_CHANNEL_JOB_DEBUGGER_MAX_COUNT) {
+        return STATUS_ALREADY_BOUND;
+    }
+    struct job_debugger* d = heap_alloc_zero(sizeof(*d));
+    if (d == nullptr) {
+        return STATUS_NO_MEMORY;
+    }
+    status_t status = exception_slot_bind(&d->slot, rights, end);
+    ASSERT(status == STATUS_OK); // the slot is new
+    d->number = ++j->debugger_number;
+    list_push_back(&j->debuggers, &d->node);
+    atomic_fetch_add_explicit(&debugger_count, 1, memory_order_relaxed);
+    return STATUS_OK;
+}
+
+status_t job_bind_exceptions(struct job* j, bool debugger, zx_rights_t rights, struct handle* end) {
+    MUTEX_GUARD(&tree_lock);
+    if (j->phase != JOB_READY) {
+        return STATUS_BAD_STATE;
+    }
+    return debugger ? bind_debugger_locked(j, rights, end)
+                    : exception_slot_bind(&j->exceptions, rights, end);
+}
+
+void job_exception_listener(struct job* j, struct exception_listener* out) {
+    MUTEX_GUARD(&tree_lock);
+    exception_slot_listener(&j->exceptions, ZX_EXCEPTION_CHANNEL_TYPE_JOB, out);
+}
+
+bool job_next_debugger(struct job* j, uint64_t* after, struct exception_listener* out) {
+    MUTEX_GUARD(&tree_lock);
+    list_for_each(n, &j->debuggers) {
+        struct job_debugger* d = container_of(n, struct job_debugger, node);
+        if (d->number > *after) {
+            *after = d->number;
+            exception_slot_listener(&d->slot, ZX_EXCEPTION_CHANNEL_TYPE_JOB_DEBUGGER, out);
+            return true;
+        }
+    }
+    return false;
+}
+
 // ---- properties and enumeration ----
 
 status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t* entries,
@@ -373,8 +482,10 @@ void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]) {
 
 void job_get_info(struct job* j, zx_info_job_t* out) {
     MUTEX_GUARD(&tree_lock);
-    *out = (zx_info_job_t){
-        .return_code = j->retcode, .exited = j->phase == JOB_DEAD, .kill_on_oom = j->kill_on_oom};
+    *out = (zx_info_job_t){.return_code = j->retcode,
+                           .exited = j->phase == JOB_DEAD,
+                           .kill_on_oom = j->kill_on_oom,
+                           .debugger_attached = has_debugger_locked(j)};
 }
 
 size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, size_t* avail) {

@@ -5,8 +5,9 @@
 #include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 
-#include <object/crash.h>
+#include <arch/upcalls.h>
 #include <object/process.h>
+#include <object/thread_object.h>
 
 void policy_init(struct job_policy* p) {
     *p = (struct job_policy){};
@@ -62,8 +63,9 @@ status_t policy_check(uint32_t condition) {
     case ZX_POL_ACTION_DENY:
         return STATUS_ACCESS_DENIED;
     case ZX_POL_ACTION_ALLOW_EXCEPTION:
+        return policy_exception(condition, STATUS_OK);
     case ZX_POL_ACTION_DENY_EXCEPTION:
-        return policy_exception(condition, 0);
+        return policy_exception(condition, STATUS_ACCESS_DENIED);
     default:
         return kill_by_policy(p);
     }
@@ -74,9 +76,8 @@ status_t policy_bad_handle(void) {
     return status == STATUS_INTR_KILLED ? status : STATUS_BAD_HANDLE;
 }
 
-status_t policy_exception(uint32_t code, uint32_t data) {
-    struct process* p = process_current();
-    crash_report_policy(code, data);
-    process_kill(p, ZX_TASK_RETCODE_EXCEPTION_KILL);
-    return STATUS_INTR_KILLED;
+status_t policy_exception(uint32_t code, status_t status) {
+    thread_object_raise_later(
+        &(struct arch_exception_report){.type = ZX_EXCP_POLICY_ERROR, .synth_code = code});
+    return status;
 }

@@ -9,11 +9,14 @@
 
 #include <object/process.h>
 
+#include <zircon/syscalls/exception.h>
+
 #include <debug/cmdline.h>
 #include <debug/init.h>
 #include <lib/string.h>
 #include <locking/mutex.h>
 #include <object/cprng.h>
+#include <object/exception.h>
 #include <object/handle_table.h>
 #include <object/job.h>
 #include <object/thread_object.h>
@@ -34,6 +37,8 @@ struct process_state {
     int64_t ended_runtime_ns; // of threads that have ended
     struct job* critical_job; // with a reference
     bool critical_only_nonzero;
+    uint32_t suspensions;                // tokens
+    struct exception_slot exceptions[2]; // [1]: the debugger's
     char name[ZX_MAX_NAME_LEN];
 };
 
@@ -47,6 +52,7 @@ struct process {
     struct list_node job_link;  // under the job tree's lock
     bool kill_mark;             // under the job tree's lock
     _Atomic(uintptr_t) debug_addr, break_on_load;
+    _Atomic(bool) has_debugger; // or had one; written under `lock`
     struct process_state guarded_;
 };
 
@@ -77,6 +83,8 @@ static struct job* leave_job(struct process* p) {
             critical = nullptr;
         }
         s->phase = PROCESS_DEAD;
+        exception_slot_close(&s->exceptions[false]);
+        exception_slot_close(&s->exceptions[true]);
     }
     object_signal(&p->base, 0, ZX_PROCESS_TERMINATED);
     job_leave(p->job, &p->job_link);
@@ -356,6 +364,67 @@ status_t process_set_critical(struct process* p, struct job* j, bool only_nonzer
     return STATUS_OK;
 }
 
+// ---- suspension, exceptions ----
+
+bool process_suspended_locked(struct process* p) {
+    process_lock_held(p);
+    return process_state(p)->suspensions != 0;
+}
+
+bool process_dying_locked(struct process* p) {
+    process_lock_held(p);
+    return process_state(p)->phase >= PROCESS_DYING;
+}
+
+status_t process_suspend(struct process* p) {
+    MUTEX_GUARD(&p->lock);
+    struct process_state* s = process_state(p);
+    if (s->phase >= PROCESS_DYING) {
+        return STATUS_BAD_STATE;
+    }
+    if (s->suspensions++ == 0) {
+        list_for_each(n, &s->threads) {
+            thread_object_suspend_locked(n);
+        }
+    }
+    return STATUS_OK;
+}
+
+void process_resume(struct process* p) {
+    MUTEX_GUARD(&p->lock);
+    struct process_state* s = process_state(p);
+    if (--s->suspensions == 0) {
+        list_for_each(n, &s->threads) {
+            thread_object_resume_locked(n);
+        }
+    }
+}
+
+status_t process_bind_exceptions(struct process* p, bool debugger, zx_rights_t rights,
+                                 struct handle* end) {
+    MUTEX_GUARD(&p->lock);
+    struct process_state* s = process_state(p);
+    if (s->phase >= PROCESS_DYING) {
+        return STATUS_BAD_STATE;
+    }
+    TRY(exception_slot_bind(&s->exceptions[debugger], rights, end));
+    if (debugger) {
+        atomic_store_explicit(&p->has_debugger, true, memory_order_relaxed);
+    }
+    return STATUS_OK;
+}
+
+void process_exception_listener(struct process* p, bool debugger, struct exception_listener* out) {
+    MUTEX_GUARD(&p->lock);
+    exception_slot_listener(
+        &process_state(p)->exceptions[debugger],
+        debugger ? ZX_EXCEPTION_CHANNEL_TYPE_DEBUGGER : ZX_EXCEPTION_CHANNEL_TYPE_PROCESS, out);
+}
+
+bool process_has_debugger(struct process* p) {
+    return atomic_load_explicit(&p->has_debugger, memory_order_relaxed);
+}
+
 // ---- properties ----
 
 void process_set_name(struct process* p, const char* name, size_t len) {
@@ -390,6 +459,9 @@ void process_get_info(struct process* p, zx_info_process_t* out) {
     }
     if (s->phase == PROCESS_DEAD) {
         out->flags |= ZX_INFO_PROCESS_FLAG_EXITED;
+    }
+    if (exception_slot_bound(&s->exceptions[true])) {
+        out->flags |= ZX_INFO_PROCESS_FLAG_DEBUGGER_ATTACHED;
     }
 }
 

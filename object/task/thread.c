@@ -1,4 +1,4 @@
-// Thread objects. See <object/thread_object.h>.
+// Thread objects: life and properties. See <object/thread_object.h>; thread_stop.c has the rest.
 //
 // `kernel`, the scheduler's half, is freed with the object.
 //
@@ -12,27 +12,13 @@
 #include <arch/upcalls.h>
 #include <lib/string.h>
 #include <locking/mutex.h>
-#include <object/crash.h>
 #include <object/futex.h>
+#include <object/job.h>
 #include <sched/hooks.h>
 #include <vm/aspace.h>
 #include <vm/heap.h>
 
-enum thread_phase : uint8_t { THREAD_PHASE_NEW, THREAD_PHASE_RUNNING, THREAD_PHASE_DEAD };
-
-struct thread_object {
-    struct object base;
-    struct process* process;       // immutable, with a reference
-    struct thread* kernel;         // immutable
-    struct list_node process_link; // under the process's lock
-    enum thread_phase phase;       // under the process's lock
-    int64_t ended_runtime_ns;      // under the process's lock; valid when DEAD
-    struct channel_waiter call;    // the thread's own
-    struct futex* futex_spare;     // the thread's own
-    vaddr_t entry, stack;          // set before the start, then the thread's own
-    uintptr_t arg1, arg2;
-    char name[ZX_MAX_NAME_LEN]; // under the object's lock
-};
+#include "thread_priv.h"
 
 SLAB_CACHE(thread_object_cache, struct thread_object);
 
@@ -51,6 +37,7 @@ static void thread_object_destroy(struct object* o) {
     if (t->phase == THREAD_PHASE_NEW) {
         MUTEX_GUARD(process_lock(t->process));
         process_remove_thread_locked(t->process, &t->process_link);
+        exception_slot_close(&t->exceptions);
     }
     thread_free(t->kernel);
     futex_spare_free(t->futex_spare);
@@ -84,6 +71,10 @@ static void user_thread_entry(void) {
     aspace_activate(process_aspace(t->process));
     if (thread_killed()) {
         thread_object_exit_current();
+    }
+    if (process_has_debugger(t->process) || (t->first && job_debuggers_exist())) {
+        t->errand = THREAD_ERRAND_START;
+        thread_set_own_pending(THREAD_PENDING_EXCEPTION);
     }
     arch_enter_user(t->entry, t->stack, t->arg1, t->arg2);
 }
@@ -162,6 +153,7 @@ struct start_args {
     vaddr_t entry, stack;
     uintptr_t arg1, arg2, thread_pointer, abi_register;
     const struct thread_gift* gift; // null: none
+    bool first;
 };
 
 // Without a vDSO in its address space a thread cannot make system calls.
@@ -181,6 +173,7 @@ static status_t commit_start(void* arg) {
     t->stack = a->stack;
     t->arg1 = a->arg1;
     t->arg2 = a->arg2;
+    t->first = a->first;
     if (!arch_thread_set_fs_base(t->kernel, a->thread_pointer) ||
         !arch_thread_set_gs_base(t->kernel, a->abi_register)) {
         return STATUS_INVALID_ARGS;
@@ -193,35 +186,39 @@ static status_t commit_start(void* arg) {
     t->kernel->arch.vdso_base = vdso_base_of(t->process);
     (void)object_ref(&t->base); // the kernel half's, see the reaper
     object_signal(&t->base, 0, ZX_THREAD_RUNNING);
+    if (thread_suspension_wanted(t)) {
+        thread_set_pending(t->kernel, THREAD_PENDING_SUSPEND);
+    }
     thread_start(t->kernel);
     return STATUS_OK;
 }
 
-static status_t start(bool first, struct start_args* a) {
+static status_t start(struct start_args* a) {
     if (a->entry < ASPACE_BASE || a->entry >= ASPACE_END) {
         return STATUS_INVALID_ARGS;
     }
-    return process_begin_thread(a->thread->process, first, commit_start, a);
+    return process_begin_thread(a->thread->process, a->first, commit_start, a);
 }
 
 status_t thread_object_start(struct thread_object* t, vaddr_t entry, vaddr_t stack, uintptr_t arg1,
                              uintptr_t arg2) {
-    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, nullptr};
-    return start(false, &a);
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, nullptr, false};
+    return start(&a);
 }
 
 status_t thread_object_start_regs(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                   uintptr_t arg1, uintptr_t arg2, uintptr_t thread_pointer,
                                   uintptr_t abi_register) {
-    struct start_args a = {t, entry, stack, arg1, arg2, thread_pointer, abi_register, nullptr};
-    return start(false, &a);
+    struct start_args a = {t,       entry, stack, arg1, arg2, thread_pointer, abi_register,
+                           nullptr, false};
+    return start(&a);
 }
 
 status_t thread_object_start_first(struct thread_object* t, vaddr_t entry, vaddr_t stack,
                                    const struct thread_gift* gift, uintptr_t arg2) {
     uintptr_t arg1 = gift != nullptr ? gift->slot->value : ZX_HANDLE_INVALID;
-    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, gift};
-    return start(true, &a);
+    struct start_args a = {t, entry, stack, arg1, arg2, 0, 0, gift, true};
+    return start(&a);
 }
 
 // ---- end ----
@@ -231,13 +228,14 @@ static void unlink_ended(struct thread_object* t) {
     process_remove_thread_locked(t->process, &t->process_link);
     t->ended_runtime_ns = thread_runtime_ns(t->kernel);
     t->phase = THREAD_PHASE_DEAD;
+    exception_slot_close(&t->exceptions);
 }
 
 void thread_object_exit_current(void) {
     struct thread_object* t = thread_object_current();
     channel_call_abandon(&t->call);
     unlink_ended(t);
-    object_signal(&t->base, ZX_THREAD_RUNNING, ZX_THREAD_TERMINATED);
+    object_signal(&t->base, ZX_THREAD_RUNNING | ZX_THREAD_SUSPENDED, ZX_THREAD_TERMINATED);
     process_end_thread(t->process);
     thread_exit_current(0);
 }
@@ -255,21 +253,41 @@ void thread_object_kill_locked(struct list_node* process_link) {
     }
 }
 
-void arch_upcall_user_return(struct arch_user_frame* frame) {
-    (void)frame;
-    if (arch_pending() != 0) {
-        arch_upcall_preempt();
-    }
-    if (thread_killed()) {
+void thread_object_exit_by_call(void) {
+    struct thread_object* t = thread_object_current();
+    if (!process_has_debugger(t->process)) {
         thread_object_exit_current();
+    }
+    t->errand = THREAD_ERRAND_EXIT;
+    thread_set_own_pending(THREAD_PENDING_EXCEPTION);
+}
+
+void thread_object_raise_later(const struct arch_exception_report* report) {
+    struct thread_object* t = thread_object_current();
+    if (t->errand == THREAD_ERRAND_NONE) {
+        t->errand = THREAD_ERRAND_RAISE;
+        t->errand_report = *report;
+        thread_set_own_pending(THREAD_PENDING_EXCEPTION);
     }
 }
 
-void arch_upcall_user_exception(struct arch_user_frame* frame,
-                                const struct arch_exception_report* report) {
-    crash_report(frame, report);
-    process_kill(process_current(), ZX_TASK_RETCODE_EXCEPTION_KILL);
-    thread_object_exit_current();
+void arch_upcall_user_return(struct arch_user_frame* frame) {
+    if (arch_pending() != 0) {
+        arch_upcall_preempt();
+    }
+    uint32_t pending = atomic_load_explicit(&thread_current()->pending, memory_order_relaxed);
+    if (likely(pending == 0)) {
+        return;
+    }
+    if ((pending & THREAD_PENDING_KILL) != 0) {
+        thread_object_exit_current();
+    }
+    // One at a time: the port looks again.
+    if ((pending & THREAD_PENDING_EXCEPTION) != 0) {
+        thread_do_errand(frame);
+    } else {
+        thread_stand_still();
+    }
 }
 
 // ---- properties ----
@@ -297,6 +315,11 @@ static void fill_info(struct thread_object* t, zx_info_thread_t* out) {
         out->state = ZX_THREAD_STATE_RUNNING;
         if ((atomic_load_explicit(&k->pending, memory_order_relaxed) & THREAD_PENDING_KILL) != 0) {
             out->state = ZX_THREAD_STATE_DYING;
+        } else if (t->stop == THREAD_STOP_SUSPENDED) {
+            out->state = ZX_THREAD_STATE_SUSPENDED;
+        } else if (t->stop == THREAD_STOP_EXCEPTION) {
+            out->state = ZX_THREAD_STATE_BLOCKED_EXCEPTION;
+            out->wait_exception_channel_type = t->exception_kind;
         } else if (blocked) {
             out->state = ZX_THREAD_STATE_BLOCKED | ((uint32_t)k->blocked_reason << 8);
         }

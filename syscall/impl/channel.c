@@ -86,7 +86,7 @@ static status_t refused(struct message* m, status_t status, uint32_t options) {
     }
     return (options & ZX_CHANNEL_WRITE_MAY_REFUSE) != 0
                ? STATUS_SHOULD_WAIT
-               : policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, 0);
+               : policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, STATUS_SHOULD_WAIT);
 }
 
 constexpr uint32_t WRITE_OPTIONS = ZX_CHANNEL_WRITE_USE_IOVEC | ZX_CHANNEL_WRITE_MAY_REFUSE;

@@ -107,5 +107,5 @@ void sys_futex_wake_handle_close_thread_exit(const zx_futex_storage_t __user* va
         (void)!futex_wake(value_ptr, wake_count, false);
     }
     (void)!handle_close(handle_table_current(), close_handle);
-    thread_object_exit_current();
+    thread_object_exit_by_call();
 }

@@ -7,6 +7,7 @@
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
+#include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 
 #include <lib/bits.h>
@@ -34,6 +35,7 @@ union record {
     zx_info_job_t job;
     zx_info_thread_t thread;
     zx_info_thread_stats_t thread_stats;
+    zx_exception_report_t exception_report;
     zx_info_task_stats_t task_stats;
     zx_info_task_runtime_t task_runtime;
     zx_info_vmar_t vmar;
@@ -71,6 +73,10 @@ static status_t fill_thread_stats(struct object* o, zx_rights_t, union record* r
     r->thread_stats = (zx_info_thread_stats_t){.total_runtime = thread_object_runtime_ns(t),
                                                .last_scheduled_cpu = thread_object_last_cpu(t)};
     return STATUS_OK;
+}
+
+static status_t fill_exception_report(struct object* o, zx_rights_t, union record* r) {
+    return thread_object_exception_report(thread_from_object(o), &r->exception_report);
 }
 
 static status_t fill_task_stats(struct object* o, zx_rights_t, union record* r) {
@@ -362,6 +368,8 @@ static const struct topic topics[] = {
     {ZX_INFO_JOB_CHILDREN, sizeof(zx_koid_t), nullptr, list_koids},
     {ZX_INFO_JOB_PROCESSES, sizeof(zx_koid_t), nullptr, list_koids},
     {ZX_INFO_THREAD, sizeof(zx_info_thread_t), fill_thread, nullptr},
+    {ZX_INFO_THREAD_EXCEPTION_REPORT, sizeof(zx_exception_report_t), fill_exception_report,
+     nullptr},
     {ZX_INFO_TASK_STATS, sizeof(zx_info_task_stats_t), fill_task_stats, nullptr},
     {ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), nullptr, list_process_maps},
     {ZX_INFO_PROCESS_VMOS, sizeof(zx_info_vmo_t), nullptr, list_vmos},

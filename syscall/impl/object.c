@@ -133,7 +133,7 @@ status_t sys_object_wait_async(struct object* o, const void* identity, zx_handle
     status_t status = port_wait_async(port, &target, key, options);
     return likely(status != STATUS_NO_RESOURCES)
                ? status
-               : policy_exception(ZX_EXCP_POLICY_CODE_PORT_TOO_MANY_OBSERVERS, 0);
+               : policy_exception(ZX_EXCP_POLICY_CODE_PORT_TOO_MANY_OBSERVERS, STATUS_UNAVAILABLE);
 }
 
 // ---- children ----

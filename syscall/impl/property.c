@@ -6,6 +6,7 @@
 
 #include <zircon/syscalls/object.h>
 
+#include <object/exception.h>
 #include <object/job.h>
 #include <object/process.h>
 #include <object/socket.h>
@@ -59,6 +60,16 @@ static status_t set_name(struct object* o, const char* name, size_t len) {
 
 // ---- the others: one machine word each ----
 
+// A thread's own: another's are among its general registers.
+static status_t get_thread_base(struct object* o, uint32_t property, uint64_t* out) {
+    if (thread_from_object(o) != thread_object_current()) {
+        return STATUS_ACCESS_DENIED;
+    }
+    struct thread* self = thread_current();
+    *out = property == ZX_PROP_REGISTER_FS ? arch_thread_fs_base(self) : arch_thread_gs_base(self);
+    return STATUS_OK;
+}
+
 static status_t get_word(struct object* o, uint32_t property, uint64_t* out) {
     switch (property) {
     case ZX_PROP_PROCESS_DEBUG_ADDR:
@@ -81,6 +92,15 @@ static status_t get_word(struct object* o, uint32_t property, uint64_t* out) {
     case ZX_PROP_SOCKET_TX_THRESHOLD:
         *out = socket_write_threshold(socket_from_object(o));
         return STATUS_OK;
+    case ZX_PROP_EXCEPTION_STATE:
+        *out = exception_state(exception_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_EXCEPTION_STRATEGY:
+        *out = exception_strategy(exception_from_object(o));
+        return STATUS_OK;
+    case ZX_PROP_REGISTER_FS:
+    case ZX_PROP_REGISTER_GS:
+        return get_thread_base(o, property, out);
     case ZX_PROP_STREAM_MODE_APPEND:
         *out = stream_append_mode(stream_from_object(o));
         return STATUS_OK;
@@ -112,6 +132,10 @@ static status_t set_word(struct object* o, uint32_t property, uint64_t value) {
     case ZX_PROP_REGISTER_FS:
     case ZX_PROP_REGISTER_GS:
         return set_thread_base(o, property, value);
+    case ZX_PROP_EXCEPTION_STATE:
+        return exception_set_state(exception_from_object(o), (uint32_t)value);
+    case ZX_PROP_EXCEPTION_STRATEGY:
+        return exception_set_strategy(exception_from_object(o), (uint32_t)value);
     case ZX_PROP_PROCESS_DEBUG_ADDR:
         return set_debug_addr(process_from_object(o), value);
     case ZX_PROP_PROCESS_BREAK_ON_LOAD:
@@ -142,7 +166,15 @@ static status_t set_word(struct object* o, uint32_t property, uint64_t value) {
 
 // Bytes of a property other than the name.
 static size_t property_size(uint32_t property) {
-    return property == ZX_PROP_STREAM_MODE_APPEND ? sizeof(uint8_t) : sizeof(uint64_t);
+    switch (property) {
+    case ZX_PROP_STREAM_MODE_APPEND:
+        return sizeof(uint8_t);
+    case ZX_PROP_EXCEPTION_STATE:
+    case ZX_PROP_EXCEPTION_STRATEGY:
+        return sizeof(uint32_t);
+    default:
+        return sizeof(uint64_t);
+    }
 }
 
 status_t sys_object_get_property(struct object* o, uint32_t property, void __user* value,
@@ -154,9 +186,6 @@ status_t sys_object_get_property(struct object* o, uint32_t property, void __use
         }
         TRY(get_name(o, name));
         return arch_copy_to_user(value, name, sizeof(name)) == 0 ? STATUS_OK : STATUS_INVALID_ARGS;
-    }
-    if (property == ZX_PROP_REGISTER_FS || property == ZX_PROP_REGISTER_GS) {
-        return STATUS_NOT_SUPPORTED; // user mode reads its own without help
     }
     size_t size = property_size(property);
     if (value_size < size) {

@@ -52,7 +52,7 @@ status_t sys_port_queue(struct port* port, const zx_port_packet_t* packet) {
     status_t status = port_queue_user(port, packet);
     return likely(status != STATUS_NO_RESOURCES)
                ? status
-               : policy_exception(ZX_EXCP_POLICY_CODE_PORT_TOO_MANY_PACKETS, 0);
+               : policy_exception(ZX_EXCP_POLICY_CODE_PORT_TOO_MANY_PACKETS, STATUS_SHOULD_WAIT);
 }
 
 status_t sys_port_wait(struct port* port, zx_time_t deadline, zx_port_packet_t* packet) {

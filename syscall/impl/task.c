@@ -10,6 +10,7 @@
 #include <lib/string.h>
 #include <object/job.h>
 #include <object/process.h>
+#include <object/suspend.h>
 #include <object/thread_object.h>
 #include <object/vmo_object.h>
 #include <vm/aspace.h>
@@ -235,7 +236,28 @@ status_t sys_thread_start_regs(struct thread_object* thread, uint64_t pc, uint64
 }
 
 void sys_thread_exit(void) {
-    thread_object_exit_current();
+    thread_object_exit_by_call();
+}
+
+status_t sys_thread_read_state(struct thread_object* thread, uint32_t kind, void __user* buffer,
+                               size_t buffer_size) {
+    return thread_object_read_state(thread, kind, buffer, buffer_size);
+}
+
+status_t sys_thread_write_state(struct thread_object* thread, uint32_t kind,
+                                const void __user* buffer, size_t buffer_size) {
+    return thread_object_write_state(thread, kind, buffer, buffer_size);
+}
+
+status_t sys_task_suspend(struct object* task, struct user_out_handle* token) {
+    struct object* o;
+    TRY(suspend_token_create(task, &o));
+    token->handle = handle_make(o, ZX_DEFAULT_SUSPEND_TOKEN_RIGHTS);
+    return STATUS_OK;
+}
+
+status_t sys_task_suspend_token(struct object* task, struct user_out_handle* token) {
+    return sys_task_suspend(task, token);
 }
 
 status_t sys_thread_legacy_yield(uint32_t options) {

@@ -195,5 +195,6 @@ status_t sys_vmar_unmap_handle_close_thread_exit(struct vmar* v, zx_vaddr_t addr
                                                  zx_handle_t close_handle) {
     TRY(vmar_unmap(v, addr, size));
     (void)!handle_close(handle_table_current(), close_handle);
-    thread_object_exit_current();
+    thread_object_exit_by_call();
+    return STATUS_OK;
 }

@@ -152,6 +152,8 @@ static void make_pool(void) {
     pool[20] = zx_thread_self();
     (void)zx_channel_create(0, &pool[21], &pool[22]);
     (void)zx_vmo_create(1 << 20, 0, &pool[23]);
+    (void)zx_task_suspend(pool[17], &pool[24]);
+    (void)zx_task_create_exception_channel(pool[16], 0, &pool[25]);
 }
 
 static bool is_left_out(const struct syscall_model* m, size_t index) {

@@ -121,17 +121,29 @@ static void drop_kit(void) {
     memset(kit, 0, sizeof(kit));
 }
 
+// What cannot be duplicated is made anew each time. (Exceptions are not among the kit: each needs a
+// thread that waits in it.)
+static bool is_made_anew(uint32_t type) {
+    return type == ZX_OBJ_TYPE_CHANNEL || type == ZX_OBJ_TYPE_SUSPEND_TOKEN;
+}
+
 static bool in_kit(uint32_t type) {
-    return kit[type] != ZX_HANDLE_INVALID || type == ZX_OBJ_TYPE_CHANNEL;
+    return kit[type] != ZX_HANDLE_INVALID || is_made_anew(type);
 }
 
 // A handle of its own to an object of this type, with all rights but these.
 static zx_handle_t fresh(uint32_t type, zx_rights_t without) {
-    if (type != ZX_OBJ_TYPE_CHANNEL) {
+    if (!is_made_anew(type)) {
         return utest_without(kit[type], without);
     }
-    struct utest_pair pair = utest_channel();
     zx_handle_t out;
+    if (type == ZX_OBJ_TYPE_SUSPEND_TOKEN) {
+        zx_handle_t token;
+        EXPECT_OK(zx_task_suspend(kit[ZX_OBJ_TYPE_THREAD], &token));
+        EXPECT_OK(zx_handle_replace(token, ZX_DEFAULT_SUSPEND_TOKEN_RIGHTS & ~without, &out));
+        return out;
+    }
+    struct utest_pair pair = utest_channel();
     EXPECT_CLOSE(pair.b);
     EXPECT_OK(zx_handle_replace(pair.a, ZX_DEFAULT_CHANNEL_RIGHTS & ~without, &out));
     return out;

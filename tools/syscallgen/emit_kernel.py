@@ -85,8 +85,7 @@ def parameters(call: Call, names: _Names) -> list[str]:
 
 
 def _result(call: Call) -> str:
-    if "noreturn" in call.flags:
-        return "[[noreturn]] void"
+    # A call that does not return to user mode may return from here: a thread ends on its way out.
     return "status_t" if call.returns == "zx_status_t" else call.returns
 
 
@@ -379,6 +378,7 @@ class _Wrapper:
             invoke = wrapped(f"sys_{call.name}", self.arguments(), ";")
         if "noreturn" in call.flags:
             self.emit(invoke)
+            self.emit("return 0;")
             return
         if not self.needs_status():
             self.emit(f"return (int64_t){invoke}")

@@ -41,7 +41,7 @@
 // struct thread (its first member is struct arch_thread)
 #define THREAD_SP        0
 #define THREAD_VDSO_BASE 72
-#define THREAD_PENDING   112
+#define THREAD_PENDING   120
 
 // struct arch_user_frame
 #define FRAME_R15    0

@@ -7,6 +7,7 @@
 
 #include <lib/string.h>
 
+#include "debug_regs.h"
 #include "machine_check.h"
 #include "regs.h"
 
@@ -131,8 +132,8 @@ void x86_cpu_enable_features(void) {
     // write-combining, 5..7 as 1..3.
     msr_write(MSR_PAT, 0x0007'0401'0007'0406);
     x86_machine_check_cpu_init();
-    dr7_write(0x400);
-    dr6_write(0xffff0ff0);
+    dr7_write(DR7_FIXED);
+    dr6_write(DR6_FIXED);
 }
 
 uint64_t x86_tsc_khz_from_cpuid(void) {

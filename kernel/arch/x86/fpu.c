@@ -18,9 +18,7 @@
 #include <sched/thread.h>
 
 #include "cpuid.h"
-
-constexpr size_t FPU_AREA_BYTES = 832;
-constexpr uint32_t FPU_NO_CPU = UINT32_MAX;
+#include "thread_state.h"
 
 bool x86_fpu_fxrstor(const void* area);
 
@@ -39,13 +37,13 @@ struct fxsave_header {
 static_assert(offsetof(struct fxsave_header, mxcsr) == 24);
 
 enum x86_fpu_how x86_fpu_how;
-bool x86_fast_switch;
+uint32_t x86_slow_switch;
 
 void x86_fpu_init(void) {
     const struct cpu_features* f = arch_cpu_features();
     ASSERT(f->xsave_size <= FPU_AREA_BYTES);
     x86_fpu_how = f->xsaveopt ? X86_FPU_XSAVEOPT : f->xsave ? X86_FPU_XSAVE : X86_FPU_FXSAVE;
-    x86_fast_switch = f->xsaveopt && f->fsgsbase;
+    x86_slow_switch = f->xsaveopt && f->fsgsbase ? 0 : 1;
 }
 
 // What a new thread starts with: all exceptions masked, round to nearest, extended precision, every
@@ -70,6 +68,7 @@ bool arch_thread_alloc_fpu(struct arch_thread* t) {
 void arch_thread_free(struct arch_thread* t) {
     arch_upcall_free(t->fpu);
     t->fpu = nullptr;
+    x86_debug_free(t);
 }
 
 void x86_fpu_save_slow(void* area) {

@@ -17,6 +17,7 @@
 #include "fpu.h"
 #include "regs.h"
 #include "sysret.h"
+#include "thread_state.h"
 #include "traps.h"
 #include "x86_cpu.h"
 
@@ -142,6 +143,9 @@ static NOINLINE SWITCH_CODE struct thread* switch_general(struct thread* prev,
         bases_load(&next->arch);
         x86_fpu_load(&c->percpu, next);
     }
+    if (unlikely(prev->arch.debug != nullptr || next->arch.debug != nullptr)) {
+        x86_debug_load(next->arch.debug);
+    }
     return switch_to(c, prev, next);
 }
 
@@ -153,11 +157,12 @@ static NOINLINE SWITCH_CODE struct thread* switch_refused(struct thread* prev,
     return switch_to(c, prev, next);
 }
 
-// Between two user threads on a CPU that has FSGSBASE and XSAVEOPT, which is the case that counts,
-// nothing is called: one trip to the inactive GS base, one XSAVEOPT, one XRSTOR.
+// Between two user threads on a CPU that has FSGSBASE and XSAVEOPT, while no thread has debug
+// registers, which is the case that counts, nothing is called: one trip to the inactive GS base,
+// one XSAVEOPT, one XRSTOR.
 SWITCH_CODE INLINE_ACROSS_FILES struct thread* arch_context_switch(struct thread* prev,
                                                                    struct thread* next) {
-    if (unlikely(prev->arch.fpu == nullptr || next->arch.fpu == nullptr || !x86_fast_switch)) {
+    if (unlikely(prev->arch.fpu == nullptr || next->arch.fpu == nullptr || x86_slow_switch != 0)) {
         return switch_general(prev, next);
     }
     uint64_t gs;
@@ -225,22 +230,6 @@ uint64_t arch_thread_gs_base(struct thread* t) {
 }
 
 // ---- user mode ----
-// The fast path calls with two arguments on the stack, and whatever it calls stores rbp first: that
-// record is where the chain of the kernel's frames ends.
-uint64_t arch_syscall_user_frame_pointer(void) {
-    const uint64_t frame = arch_current_thread()->arch.stack_top - FRAME_SIZE;
-    const uint64_t first = frame - 2 * sizeof(uint64_t) - 2 * sizeof(uint64_t);
-    uint64_t fp = (uint64_t)__builtin_frame_address(0);
-    while (fp < first) {
-        const uint64_t next = *(const uint64_t*)fp;
-        if (next <= fp) {
-            return 0;
-        }
-        fp = next;
-    }
-    return fp == first ? *(const uint64_t*)fp : 0;
-}
-
 struct arch_user_frame* arch_thread_user_frame(struct arch_thread* t) {
     return (struct arch_user_frame*)(t->stack_top - FRAME_SIZE);
 }

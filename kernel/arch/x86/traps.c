@@ -21,10 +21,12 @@
 
 #include "apic.h"
 #include "asm_defs.h"
+#include "debug_regs.h"
 #include "ipi.h"
 #include "machine_check.h"
 #include "regs.h"
 #include "sysret.h"
+#include "thread_state.h"
 #include "x86_cpu.h"
 
 enum : uint64_t {
@@ -231,7 +233,7 @@ static enum fault_flags fault_flags(uint64_t error_code) {
 static NOINLINE void exception_report(struct arch_user_frame* frame, uint64_t cr2,
                                       status_t status) {
     if (frame->vector == X86_VECTOR_DB) {
-        dr6_write(0xffff0ff0);
+        x86_debug_note(frame);
     }
     irq_enable();
     report_exception(frame, &(struct arch_exception_report){
@@ -362,9 +364,11 @@ void x86_exception_stack_trap(struct arch_user_frame* frame) {
         x86_machine_check(frame);
         break;
     case X86_VECTOR_DB:
-        // A trap armed in user mode that came due at the kernel's first instruction. Nothing in the
-        // kernel sets one.
-        dr6_write(0xffff0ff0);
+        // Armed by user mode: a trap that came due at the kernel's first instruction, or a data
+        // breakpoint on user memory that the kernel copies from or to. All addresses in the debug
+        // registers are user addresses, so no code or data of the kernel's meets one. Nobody is
+        // told: what the kernel does is not what the program does.
+        dr6_write(DR6_FIXED);
         frame->rflags &= ~X86_RFLAGS_TF;
         break;
     case X86_VECTOR_DF:

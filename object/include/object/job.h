@@ -12,6 +12,8 @@
 #include <object/object.h>
 #include <object/policy.h>
 
+struct exception_listener;
+struct handle;
 struct job;
 struct process;
 
@@ -32,6 +34,16 @@ void job_set_name(struct job* j, const char* name, size_t len);
 void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]);
 void job_get_info(struct job* j, zx_info_job_t* out);
 int64_t job_runtime_ns(struct job* j); // all processes below, the dead included
+
+// ---- exceptions ----
+struct job* job_parent(struct job* j); // no reference; null: the root
+status_t job_bind_exceptions(struct job* j, bool debugger, zx_rights_t rights,
+                             struct handle* end); // ALREADY_BOUND, BAD_STATE, NO_MEMORY
+void job_exception_listener(struct job* j, struct exception_listener* out);
+bool job_debuggers_exist(void); // any, anywhere
+bool job_has_debugger(struct job* j);
+// The debugger bound next after number *after, which moves to it; false: there is none.
+bool job_next_debugger(struct job* j, uint64_t* after, struct exception_listener* out);
 
 // Koids of the children (jobs or processes), up to `max`; *avail = how many there are.
 size_t job_child_koids(struct job* j, bool jobs, zx_koid_t* out, size_t max, size_t* avail);

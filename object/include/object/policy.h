@@ -21,11 +21,13 @@ void policy_init(struct job_policy* p); // everything allowed, everything overri
 status_t policy_apply(struct job_policy* p, uint32_t condition, uint32_t action, bool fixed,
                       bool absolute);
 
-// The decision for the current process. OK: go on. ACCESS_DENIED: refuse. A KILL action ends the
-// process here: INTR_KILLED, and the call must return at once. Kernel threads may do everything.
+// The decision for the current process. OK: go on. ACCESS_DENIED: refuse. Either may have raised an
+// exception, too. A KILL action ends the process here: INTR_KILLED, and the call must return at
+// once. Kernel threads may do everything.
 status_t policy_check(uint32_t condition);
 // BAD_HANDLE policy, whose ALLOW and DENY are the same: returns BAD_HANDLE or INTR_KILLED.
 status_t policy_bad_handle(void);
-// Raises ZX_EXCP_POLICY_ERROR in the current thread (limits such as a full channel). Nothing
-// handles it yet: the process dies. Returns INTR_KILLED.
-status_t policy_exception(uint32_t code, uint32_t data);
+// Raises ZX_EXCP_POLICY_ERROR in the current thread (actions of the job's policy, limits such as a
+// full channel) on its way out of the system call. Returns `status`, which the call is to return,
+// or OK: it goes on.
+status_t policy_exception(uint32_t code, status_t status);

@@ -17,6 +17,7 @@
 #include <object/policy.h>
 
 struct aspace;
+struct exception_listener;
 struct job;
 struct process;
 struct thread_object;
@@ -63,8 +64,21 @@ void process_set_debug_addr(struct process* p, uintptr_t addr, bool break_on_loa
 uintptr_t process_debug_addr(struct process* p);
 uintptr_t process_break_on_load(struct process* p);
 
+// ---- suspension, exceptions ----
+status_t process_suspend(struct process* p); // NOT the current one. BAD_STATE
+void process_resume(struct process* p);
+// ALREADY_BOUND, BAD_STATE.
+status_t process_bind_exceptions(struct process* p, bool debugger, zx_rights_t rights,
+                                 struct handle* end);
+void process_exception_listener(struct process* p, bool debugger, struct exception_listener* out);
+// Whether a debugger was ever there.
+bool process_has_debugger(struct process* p);
+
 // ---- for threads (object/task/thread.c) ----
 mutex_t* process_lock(struct process* p);
+// Under the lock (asserted): tokens that want all threads to stand still; it is dying or dead.
+bool process_suspended_locked(struct process* p);
+bool process_dying_locked(struct process* p);
 // BAD_STATE: the process is dying, or dead.
 status_t process_add_thread_locked(struct process* p, struct list_node* link)
     TA_REQ(process_lock(p));

@@ -18,10 +18,11 @@ struct arch_thread {
     uint32_t fpu_cpu;   // the CPU whose registers may still hold this thread's state
     uint32_t mode;      // per-thread entry mode word: 0 = native (vDSO only)
     uint32_t nofault;   // > 0: user copies do not resolve faults; the thread's own
-    uint32_t reserved;
-    uint64_t fault_va;  // the address at which the last user copy failed; the thread's own
-    uint64_t vdso_base; // SYSCALL is legal only from here; VDSO_BASE_NONE: every call takes the
-                        // slow path (see mode). Set before start
+    uint32_t debug_status; // what its last debug exception was; the thread's own
+    uint64_t fault_va;     // the address at which the last user copy failed; the thread's own
+    uint64_t vdso_base;    // SYSCALL is legal only from here; VDSO_BASE_NONE: every call takes the
+                           // slow path (see mode). Set before start
+    void* debug;           // debug registers, once some were set; null: none
 };
 
 // Farther from any user address than any return offset: the entry path's comparison never matches.
@@ -52,7 +53,8 @@ void arch_thread_init(struct arch_thread* t, vaddr_t stack_top, void (*entry)(st
 // return value there is the thread that ran before it.
 struct thread* arch_context_switch(struct thread* prev, struct thread* next);
 
-// First entry to user mode of the current thread: all other registers zero, FPU state initial.
+// First entry to user mode of the current thread: all other registers zero, FPU state initial. What
+// is pending by then is done with this frame in place.
 [[noreturn]] void arch_enter_user(uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2);
 
 // FPU save area for user threads. NO_MEMORY is the caller's to report.
@@ -68,7 +70,4 @@ uint64_t arch_thread_gs_base(struct thread* t);
 
 // The frame of a thread that is in the kernel (or the current one); valid while it cannot return to
 // user mode.
-// User mode's frame pointer as it was at the system call that the current thread is in. The frame
-// does not have it: the fast path leaves it to the first C function.
-uint64_t arch_syscall_user_frame_pointer(void);
 struct arch_user_frame* arch_thread_user_frame(struct arch_thread* t);

@@ -196,6 +196,17 @@ void thread_yield(void);
 // Sets pending bits, wakes the thread if it waits in a mode they end, sends an IPI if it runs
 // elsewhere.
 void thread_set_pending(struct thread* t, uint32_t bits);
+// The current thread's: sets bits for itself, or clears what it has done.
+static inline void thread_set_own_pending(uint32_t bits) {
+    atomic_fetch_or_explicit(&thread_current()->pending, bits, memory_order_relaxed);
+}
+static inline void thread_clear_own_pending(uint32_t bits) {
+    atomic_fetch_and_explicit(&thread_current()->pending, ~bits, memory_order_relaxed);
+}
+// Calls fn(t, arg) while `t` is off its CPU, its registers saved, and cannot get back to one (its
+// run-queue lock is held, interrupts are off). False: it runs, and nothing was called.
+[[nodiscard]] bool thread_call_off_cpu(struct thread* t, void (*fn)(struct thread* t, void* arg),
+                                       void* arg);
 static inline bool thread_killed(void) {
     return (atomic_load_explicit(&thread_current()->pending, memory_order_relaxed) &
             THREAD_PENDING_KILL) != 0;
