@@ -1,0 +1,33 @@
+// Requests on files.
+#include "server_priv.h"
+
+static zx_status_t handle_resize(void* ctx, struct jacinth_io_file_resize_request* r,
+                                 struct fidl_txn* txn) {
+    struct io_connection* c = ctx;
+    zx_status_t status = (c->flags & JACINTH_IO_FLAGS_WRITE) != 0
+                             ? c->server->ops->resize(c->node, r->length)
+                             : ZX_ERR_ACCESS_DENIED;
+    return io_reply_status(txn, status);
+}
+
+static zx_status_t handle_get_vmo(void* ctx, struct jacinth_io_file_get_vmo_request* r,
+                                  struct fidl_txn* txn) {
+    struct io_connection* c = ctx;
+    struct jacinth_io_file_get_vmo_response response = {};
+    zx_status_t status = ZX_ERR_INVALID_ARGS;
+    if ((r->flags & ~IO_RIGHTS) == 0 && (r->flags & JACINTH_IO_FLAGS_READ) != 0) {
+        status = (r->flags & ~c->flags) == 0
+                     ? c->server->ops->get_vmo(c->node, r->flags, &response.vmo, &response.size)
+                     : ZX_ERR_ACCESS_DENIED;
+    }
+    return status == ZX_OK ? fidl_reply_response(txn, &response) : io_reply_status(txn, status);
+}
+
+const struct jacinth_io_file_ops io_file_ops = {
+    .resize = handle_resize,
+    .get_vmo = handle_get_vmo,
+    .clone = io_handle_clone,
+    .get_attributes = io_handle_get_attributes,
+    .set_attributes = io_handle_set_attributes,
+    .sync = io_handle_sync,
+};
