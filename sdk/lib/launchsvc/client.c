@@ -93,10 +93,10 @@ zx_status_t launchsvc_launch(zx_handle_t service, zx_handle_t executable, zx_han
     uint8_t reply[64];
     zx_handle_t handles[] = {executable, job};
     struct wire_writer w = {.bytes = request, .capacity = sizeof(request)};
-    wire_encode_launch(&w, 0, name);
-    if (w.full) {
-        return give_up(handles, 2, ZX_ERR_INVALID_ARGS);
+    if (strlen(name) > ZX_MAX_NAME_LEN) {
+        return give_up(handles, 2, ZX_ERR_INVALID_ARGS); // the service would close the connection
     }
+    wire_encode_launch(&w, 0, name);
     zx_handle_t got = ZX_HANDLE_INVALID;
     uint32_t got_bytes;
     uint32_t got_handles;

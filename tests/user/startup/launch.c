@@ -6,6 +6,7 @@
 #include <bootsvc/client.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
+#include <launchsvc/client.h>
 #include <zircon/syscalls/object.h>
 
 GROUP("launch");
@@ -175,5 +176,66 @@ CASE(a_fixed_program_from_a_vmo) {
     EXPECT_OK(zx_vmo_read(vmo, after, 0, FILE_LEN));
     EXPECT(memcmp(file, after, FILE_LEN) == 0);
     EXPECT_CLOSE(vmo);
+    EXPECT_CLOSE(job);
+}
+
+// ---- the service: what its manual says of handles, and of what it refuses ----
+
+static zx_handle_t copy_of(zx_handle_t handle, zx_rights_t rights) {
+    zx_handle_t copy;
+    EXPECT_OK(zx_handle_duplicate(handle, rights, &copy));
+    return copy;
+}
+
+static void expect_return_code(zx_handle_t process, int64_t code) {
+    zx_info_process_t info;
+    EXPECT_OK(zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr));
+    EXPECT_OK(zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr));
+    EXPECT_EQ(info.return_code, code);
+    EXPECT_CLOSE(process);
+}
+
+CASE(the_service_takes_handles_and_names_errors) {
+    static const char* const args[] = {"exit", "7"};
+    zx_handle_t service = zx_take_startup_handle(LAUNCHSVC_STARTUP);
+    zx_handle_t job = new_job();
+    zx_handle_t file, process;
+    uint64_t len;
+    EXPECT_OK(bootsvc_open(bootsvc_startup(), "bin/exit", &file, &len));
+
+    // A name that is too long is found before anything is sent; what was collected stays.
+    zx_handle_t program = copy_of(file, ZX_RIGHT_SAME_RIGHTS);
+    zx_handle_t place = copy_of(job, ZX_RIGHT_SAME_RIGHTS);
+    EXPECT_OK(launchsvc_add_args(service, args, 2));
+    EXPECT_STATUS(
+        launchsvc_launch(service, program, place, "a name of thirty-three characters", &process),
+        ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_handle_check_valid(program), ZX_ERR_BAD_HANDLE);
+    EXPECT_STATUS(zx_handle_check_valid(place), ZX_ERR_BAD_HANDLE);
+
+    program = copy_of(file, ZX_RIGHT_SAME_RIGHTS);
+    place = copy_of(job, ZX_RIGHT_SAME_RIGHTS);
+    EXPECT_OK(launchsvc_launch(service, program, place, "exit", &process));
+    EXPECT_STATUS(zx_handle_check_valid(program), ZX_ERR_BAD_HANDLE);
+    EXPECT_STATUS(zx_handle_check_valid(place), ZX_ERR_BAD_HANDLE);
+    expect_return_code(process, 7);
+
+    // A launch that fails answers with its status, and uses up what was collected, too.
+    EXPECT_OK(launchsvc_add_args(service, args, 2));
+    EXPECT_STATUS(launchsvc_launch(service,
+                                   copy_of(file, ZX_RIGHT_READ | ZX_RIGHT_MAP | ZX_RIGHT_TRANSFER),
+                                   copy_of(job, ZX_RIGHT_SAME_RIGHTS), "exit", &process),
+                  ZX_ERR_ACCESS_DENIED);
+    EXPECT_OK(launchsvc_launch(service, copy_of(file, ZX_RIGHT_SAME_RIGHTS),
+                               copy_of(job, ZX_RIGHT_SAME_RIGHTS), "exit", &process));
+    expect_return_code(process, 0); // no argument is left
+
+    // What is no VMO ends the connection.
+    EXPECT_STATUS(launchsvc_launch(service, utest_event(), copy_of(job, ZX_RIGHT_SAME_RIGHTS),
+                                   "exit", &process),
+                  ZX_ERR_PEER_CLOSED);
+    expect_no_processes(job);
+    zx_put_startup_handle(LAUNCHSVC_STARTUP, service); // no handle less than before the case
+    EXPECT_CLOSE(file);
     EXPECT_CLOSE(job);
 }

@@ -23,6 +23,7 @@ zx_status_t launchsvc_add_names(zx_handle_t service, const char* const* paths,
 zx_status_t launchsvc_add_handles(zx_handle_t service, const uint32_t* ids,
                                   const zx_handle_t* handles, uint32_t count);
 
-// `executable` and `job` are gone whatever happens.
+// `executable` and `job` are gone whatever happens. A name of more than ZX_MAX_NAME_LEN bytes is
+// INVALID_ARGS. PEER_CLOSED: the service found the request malformed, or has ended.
 zx_status_t launchsvc_launch(zx_handle_t service, zx_handle_t executable, zx_handle_t job,
                              const char* name, zx_handle_t* process);
