@@ -15,7 +15,7 @@ from syscallgen.parser import parse
 _DEFS = ROOT / "syscall" / "defs"
 _FOLDERS = tuple(
     ROOT / "sdk" / name / "include" for name in ("abi", "lib/status", "lib/crt0"))
-_DIALECTS = ("c99", "c11", "c17", "c23", "c++17", "c++20")
+_DIALECTS = ("c99", "c11", "c17", "c23", "c++17")
 _FLAGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only")
 
 
