@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jx import packages
+from thirdparty.recipe import RecipeError
+
+from jx import packages, third_party
 from jx.tree import ROOT, out_dir
 
 # Settings of the calling shell that would change what the compiler finds.
@@ -60,10 +62,11 @@ def build(
 ) -> Path:
     """Brings a variant up to date and returns its folder, which may be another than usual."""
     out = folder or out_dir(variant)
+    has_libc = "true" if _make_libc() else "false"
     environment = clean_environment()
     is_debug = "true" if variant == "debug" else "false"
     generate = ["gn", "gen", str(out), "--check", "--export-compile-commands"]
-    generate.append(f"--args=is_debug={is_debug}")
+    generate.append(f"--args=is_debug={is_debug} has_libc={has_libc}")
     answer = subprocess.run(generate, cwd=ROOT, env=environment, capture_output=True, text=True)
     if answer.returncode != 0:
         raise BuildError(f"gn failed for {variant}:\n{answer.stdout}{answer.stderr}".rstrip())
@@ -78,6 +81,16 @@ def build(
     if done.returncode != 0:
         raise BuildError(f"the {variant} build failed")
     return out
+
+
+def _make_libc() -> bool:
+    """Brings musl up to date. Without it (no network, at the first time) the rest is still built."""
+    try:
+        third_party.make_musl()
+    except RecipeError as error:
+        print(f"jx: no C library, no programs that use it: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _is_up_to_date(ninja: list[str], environment: dict[str, str]) -> bool:

@@ -1,7 +1,8 @@
 """`./jx third-party`: software from the distribution's source packages, under out/third_party.
 
-`musl` fetches the C library's source (once), checks it, patches it, compiles it with the overlay of
-sdk/libc and writes to calls.txt which functions ask the system for what.
+`musl` fetches the C library's source (once), checks it, patches it and compiles it with the overlay
+of sdk/libc. Every build does as much by itself; this command also writes to calls.txt which objects
+ask the system for what.
 `busybox` and `toybox` are programs: fetched in the same way, configured by what third_party has for
 them, compiled, and left as an archive that the build links. Nothing is done twice.
 
@@ -25,7 +26,7 @@ _PROGRAMS = {package.name: package for package in (busybox.PACKAGE, toybox.PACKA
 _NAMES = ("musl", *_PROGRAMS)
 _OUT = ROOT / "out" / "third_party"
 _RECIPES = ROOT / "third_party"
-_OVERLAY = ROOT / "sdk" / "libc" / "overlay"
+_LIBC = ROOT / "sdk" / "libc"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,41 +41,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    packages.ensure("third-party")
     if (args.name is None) == (args.sources is None):
         raise argparse.ArgumentTypeError("either a name or --sources")
+    packages.ensure("third-party")
     try:
         if args.sources is not None:
             for name in _NAMES:
                 collect(name, args.sources / name)
             return 0
-        recipe, source = _source(args.name)
+        source = _source(args.name)
         print(f"source   {source.relative_to(ROOT)}")
         if args.fetch_only:
             return 0
         if args.name in _PROGRAMS:
             _make_program(_PROGRAMS[args.name], args.jobs)
         else:
-            _compile(recipe, _musl_places(source), args.jobs)
+            _report(*make_musl(args.jobs))
     except RecipeError as error:
         print(f"jx: {args.name or args.sources}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _source(name: str) -> tuple[Recipe, Path]:
-    """The recipe, and its source: fetched, checked, patched."""
-    recipe, folder = read_recipe(_RECIPES / name / f"{name}.json"), _OUT / name
+def make_musl(jobs: int | None = None) -> tuple[musl.Places, list[Path]]:
+    """Brings the upper half of the C library up to date: a fraction of a second if it is.
+
+    The folders, and the sources that it is made of.
+    """
+    folder = _OUT / "musl"
+    recipe = _recipe("musl")
+    is_new = not unpack.is_unpacked(recipe, folder)
+    started = time.monotonic()
+    if is_new:
+        packages.ensure("third-party")
+        print("jx: making the C library's upper half (once)", file=sys.stderr)
+    places = musl.Places(_source("musl"), _LIBC / "overlay", _LIBC / "system", folder)
+    if is_new or not (folder / "sysroot" / "include").is_dir():
+        musl.make_headers(places, recipe.version)
+        musl.install_headers(places)
+    paths = musl.compile_all(places, jobs=jobs)
+    if is_new:
+        print(f"jx: {len(paths)} objects, {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return places, paths
+
+
+def _recipe(name: str) -> Recipe:
+    return read_recipe(_RECIPES / name / f"{name}.json")
+
+
+def _source(name: str) -> Path:
+    """A recipe's source: fetched, checked, patched."""
+    recipe, folder = _recipe(name), _OUT / name
+    if unpack.is_unpacked(recipe, folder):
+        return unpack.unpacked(recipe, folder)
     downloads = folder / "download"
     if not unpack.have_archives(recipe, downloads):
         print(f"jx: fetching the source package {recipe.package} {recipe.version}", file=sys.stderr)
         apt_source.fetch(recipe, folder / "apt", downloads)
-    return recipe, unpack.unpack(recipe, downloads, folder)
+    return unpack.unpack(recipe, downloads, folder)
 
 
 def collect(name: str, into: Path) -> None:
     """The archives as they were fetched, and what third_party has: recipe, configuration, patches."""
-    recipe, _ = _source(name)
+    _source(name)
+    recipe = _recipe(name)
     into.mkdir(parents=True, exist_ok=True)
     downloads = _OUT / name / "download"
     files = [downloads / archive for archive in recipe.archives]
@@ -85,16 +115,10 @@ def collect(name: str, into: Path) -> None:
         shutil.copy(path, into / path.name)
 
 
-def _musl_places(source: Path) -> musl.Places:
-    return musl.Places(source, _OVERLAY, _OUT / "musl")
-
-
 def _make_program(package: program.Package, jobs: int) -> None:
     started = time.monotonic()
-    c_recipe, c_source = _source("musl")
-    places = _musl_places(c_source)
-    musl.make_headers(places, c_recipe.version)
-    _, source = _source(package.name)
+    places, _ = make_musl(jobs)
+    source = _source(package.name)
     config = _RECIPES / package.name / f"{package.name}.config"
     out = _OUT / package.name
     is_new = program.make(package, source, config, musl.headers(places), out, jobs)
@@ -102,14 +126,11 @@ def _make_program(package: program.Package, jobs: int) -> None:
     print(f"archive  {program.archive(package, out).relative_to(ROOT)}: {how}")
 
 
-def _compile(recipe: Recipe, places: musl.Places, jobs: int) -> None:
-    started = time.monotonic()
-    musl.make_headers(places, recipe.version)
-    paths = musl.compile_all(places, jobs=max(1, jobs))
-    print(f"objects  {len(paths)} ({time.monotonic() - started:.0f} s)")
+def _report(places: musl.Places, paths: list[Path]) -> None:
+    print(f"objects  {len(paths)}")
     report = musl_calls.measure(places, paths)
     page = places.out / "calls.txt"
     page.write_text(musl_calls.text(report))
-    print(f"calls    {page.relative_to(ROOT)}: {len(report.redirected)} objects ask the system")
+    print(f"calls    {page.relative_to(ROOT)}: {len(report.asking())} objects ask the system")
     for name in report.raw:
         print(f"raw      {name}")

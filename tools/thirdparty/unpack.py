@@ -110,13 +110,22 @@ def _distribution_patches(recipe: Recipe, downloads: Path) -> dict[str, bytes]:
     return pinned_patches(recipe, packagings[-1])
 
 
+def unpacked(recipe: Recipe, folder: Path) -> Path:
+    """Where the source is, once it is there."""
+    return folder / f"{recipe.package}-{recipe.version}"
+
+
+def is_unpacked(recipe: Recipe, folder: Path) -> bool:
+    stamp = unpacked(recipe, folder) / _STAMP
+    return stamp.is_file() and stamp.read_text() == recipe.key()
+
+
 def unpack(recipe: Recipe, downloads: Path, folder: Path) -> Path:
     """The patched source; made anew only if the recipe has changed."""
-    top = f"{recipe.package}-{recipe.version}"
-    source = folder / top
-    stamp = source / _STAMP
-    if stamp.is_file() and stamp.read_text() == recipe.key():
+    source = unpacked(recipe, folder)
+    if is_unpacked(recipe, folder):
         return source
+    top = source.name
     check_archives(recipe, downloads)
     patches = _distribution_patches(recipe, downloads)
     patches |= {name: text.encode() for name, text in recipe.own_patches.items()}

@@ -4,7 +4,7 @@
 // Read once, before there is a second thread; taking handles is for the main thread at start-up, so
 // there is no lock. Compiled without stack protector: crt0 calls it while %fs is 0.
 
-#include "crt0_message.h"
+#include <crt0/message.h>
 
 #include <jacinth/startup.h>
 

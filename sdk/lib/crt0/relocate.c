@@ -7,8 +7,8 @@
 
 #include <elf/relocate.h>
 
-#include "crt0_priv.h"
-#include "elf64.h"
+#include <crt0/crt0.h>
+#include <crt0/elf64.h>
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern const char _DYNAMIC[] __attribute__((visibility("hidden")));

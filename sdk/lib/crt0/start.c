@@ -12,8 +12,8 @@
 #include <zircon/syscalls.h>
 #include <zircon/tls.h>
 
-#include "crt0_message.h"
-#include "crt0_priv.h"
+#include <crt0/crt0.h>
+#include <crt0/message.h>
 
 constexpr int64_t STARTUP_FAILED = -126;
 constexpr uint32_t STRINGS_MAX = 4096; // arguments, likewise environment

@@ -4,7 +4,7 @@
 
 #include <libc/thread_block.h>
 
-#include "process_view_start.h"
+#include <libc/process_view_start.h>
 
 // Weak: a part whose module is not in the program is null. (Declared again here and not in the
 // header, where the modules' own definitions would become weak as well.)

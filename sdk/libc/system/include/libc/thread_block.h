@@ -1,7 +1,7 @@
 // The thread control block that %fs points to, as far as the system layer and compiled code know
 // it.
 //
-// musl's struct pthread begins with the same members (third_party/musl/patches) and goes on with
+// musl's struct pthread begins with the same members (third_party/musl) and goes on with
 // its own; the recipe compiles a comparison (sdk/libc/overlay/check).
 #pragma once
 

@@ -1,6 +1,7 @@
 // What the system layer knows of a thread beyond what musl keeps in the thread control block.
 //
-// Members are the thread's own unless something else stands beside them.
+// Records are slots of a table (thread/table.c) and are never freed: a stale pointer or tid finds a
+// record of another thread or of none, never memory that is something else.
 #pragma once
 
 #include <stdatomic.h>
@@ -9,11 +10,16 @@
 #include <zircon/types.h>
 
 struct thread_record {
-    zx_handle_t handle; // of the thread; set before it runs, closed at its end
-    int tid;            // never changes while the thread lives
-    int* clear_at_exit; // set_tid_address: set to 0 and woken when the thread ends
-    zx_handle_t wake;   // event: ZX_USER_SIGNAL_0 is set while there is something to notice
-    // Read by whoever interrupts the thread (thread_interrupt).
+    // Written under the table's lock, before the thread runs and when it ends; read by anybody.
+    _Atomic int tid; // 0: no thread
+    _Atomic zx_handle_t handle;
+    _Atomic zx_handle_t wake; // event; written by the thread itself, closed under the table's lock
+    // The thread's own.
+    int* clear_at_exit; // is set to 0 and woken when the thread ends; may be null
+    // Between the thread and whoever interrupts it.
     _Atomic(zx_futex_t*) blocked_on; // the futex on which it waits or is about to
-    _Atomic uint32_t pending;        // THREAD_PENDING_*
+    _Atomic bool is_interrupted;
+    // The table's.
+    uint32_t index, generation;
+    struct thread_record* next_free;
 };

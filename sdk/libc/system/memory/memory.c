@@ -1,0 +1,271 @@
+// mmap and its relatives.
+//
+// Each anonymous mapping has a memory object of its own, which the mapping keeps: handles are
+// closed at once. Nothing here has state, so there is no lock: the kernel's own order of maps and
+// unmaps is what a program sees.
+#include <stdckdint.h>
+
+#include <zircon/limits.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
+
+#include <jacinth/startup.h>
+#include <libc/error.h>
+#include <libc/fd_memory.h>
+#include <libc/operations.h>
+
+// Only there if something else in the program uses descriptors. (Weak here, not in the header,
+// where the definition would become weak as well.)
+[[gnu::weak]] long fd_get_vmo(int fd, uint32_t access, zx_handle_t* out);
+
+constexpr size_t PAGE = ZX_MIN_PAGE_SIZE;
+
+// Rounded up to pages; false: too long, or nothing.
+static bool round_up(size_t len, size_t* out) {
+    size_t most;
+    if (len == 0 || ckd_add(&most, len, PAGE - 1)) {
+        return false;
+    }
+    *out = most & ~(PAGE - 1);
+    return true;
+}
+
+// As errno_from_status, but for what mapping means by it.
+static long map_error(zx_status_t status) {
+    switch (status) {
+    case ZX_ERR_NO_RESOURCES:
+    case ZX_ERR_NOT_FOUND: // a part of the range is not mapped
+    case ZX_ERR_BAD_STATE:
+    case ZX_ERR_OUT_OF_RANGE:
+        return -ABI_ENOMEM;
+    case ZX_ERR_ALREADY_EXISTS:
+        return -ABI_EEXIST;
+    default:
+        return errno_from_status(status);
+    }
+}
+
+// The kernel has no memory that can be written or executed and not read.
+static zx_vm_option_t permissions(int prot) {
+    zx_vm_option_t options = 0;
+    if ((prot & (ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC)) != 0) {
+        options |= ZX_VM_PERM_READ;
+    }
+    if ((prot & ABI_PROT_WRITE) != 0) {
+        options |= ZX_VM_PERM_WRITE;
+    }
+    if ((prot & ABI_PROT_EXEC) != 0) {
+        options |= ZX_VM_PERM_EXECUTE;
+    }
+    return options;
+}
+
+// Where the root region begins; it ends at the address space's end.
+static uintptr_t root_base(void) {
+    static _Atomic uintptr_t base; // never changes once it is known
+    if (base == 0) {
+        zx_info_vmar_t info;
+        zx_status_t status = zx_object_get_info(zx_vmar_root_self(), ZX_INFO_VMAR, &info,
+                                                sizeof(info), nullptr, nullptr);
+        base = status == ZX_OK ? info.base : 1;
+    }
+    return base;
+}
+
+// ---- mmap ----
+
+// The object replaces *vmo.
+static zx_status_t make_executable(zx_handle_t* vmo) {
+    zx_handle_t executable;
+    zx_status_t status = zx_vmo_replace_as_executable(*vmo, ZX_HANDLE_INVALID, &executable);
+    // The old handle is gone in either case.
+    *vmo = status == ZX_OK ? executable : ZX_HANDLE_INVALID;
+    return status;
+}
+
+static long anonymous_memory(size_t len, int prot, zx_handle_t* out) {
+    zx_handle_t vmo;
+    zx_status_t status = zx_vmo_create(len, 0, &vmo);
+    if (status == ZX_OK && (prot & ABI_PROT_EXEC) != 0) {
+        status = make_executable(&vmo);
+    }
+    *out = vmo;
+    return map_error(status);
+}
+
+static long file_memory(int fd, uint64_t offset, size_t len, int prot, int flags,
+                        zx_handle_t* out) {
+    if (fd_get_vmo == nullptr) {
+        return -ABI_EBADF;
+    }
+    bool is_private = (flags & ABI_MAP_TYPE) == ABI_MAP_PRIVATE;
+    // What is written to a private mapping stays in a copy: the file need not allow it.
+    uint32_t access = (uint32_t)(is_private ? prot & ~ABI_PROT_WRITE : prot) | ABI_PROT_READ;
+    zx_handle_t vmo;
+    long error = fd_get_vmo(fd, access, &vmo);
+    if (error != 0) {
+        return error;
+    }
+    if (is_private) {
+        zx_handle_t copy;
+        zx_status_t status =
+            zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, offset, len, &copy);
+        (void)zx_handle_close(vmo);
+        if (status != ZX_OK) {
+            return map_error(status);
+        }
+        vmo = copy; // with its parent's right to be executed, if it has that
+    }
+    *out = vmo;
+    return 0;
+}
+
+static long map(zx_handle_t vmo, uint64_t offset, uintptr_t address, size_t len, int prot,
+                int flags) {
+    zx_vm_option_t options = permissions(prot);
+    // A shared mapping of a file may be longer than the file is or will be.
+    if ((flags & ABI_MAP_ANONYMOUS) == 0) {
+        options |= ZX_VM_ALLOW_FAULTS;
+    }
+    size_t place = 0;
+    if ((flags & (ABI_MAP_FIXED | ABI_MAP_FIXED_NOREPLACE)) != 0) {
+        if (address < root_base()) {
+            return -ABI_ENOMEM;
+        }
+        place = address - root_base();
+        options |=
+            (flags & ABI_MAP_FIXED_NOREPLACE) != 0 ? ZX_VM_SPECIFIC : ZX_VM_SPECIFIC_OVERWRITE;
+    }
+    zx_vaddr_t mapped;
+    zx_status_t status =
+        zx_vmar_map(zx_vmar_root_self(), options, place, vmo, offset, len, &mapped);
+    return status == ZX_OK ? (long)mapped : map_error(status);
+}
+
+long sys_mmap(uintptr_t address, size_t len, int prot, int flags, int fd, uint64_t offset) {
+    int type = flags & (int)ABI_MAP_TYPE;
+    bool is_shared = type == ABI_MAP_SHARED || type == 3; // MAP_SHARED_VALIDATE
+    if (offset % PAGE != 0 || (type != ABI_MAP_PRIVATE && !is_shared)) {
+        return -ABI_EINVAL;
+    }
+    bool is_fixed = (flags & (ABI_MAP_FIXED | ABI_MAP_FIXED_NOREPLACE)) != 0;
+    if (len == 0 || (is_fixed && address % PAGE != 0)) {
+        return -ABI_EINVAL;
+    }
+    if (!round_up(len, &len)) {
+        return -ABI_ENOMEM;
+    }
+    bool is_anonymous = (flags & ABI_MAP_ANONYMOUS) != 0;
+    zx_handle_t vmo;
+    long error = is_anonymous ? anonymous_memory(len, prot, &vmo)
+                              : file_memory(fd, offset, len, prot, flags, &vmo);
+    if (error != 0) {
+        return error;
+    }
+    // A private copy begins where the file's range does.
+    uint64_t from = is_shared && !is_anonymous ? offset : 0;
+    long result = map(vmo, from, address, len, prot, flags);
+    (void)zx_handle_close(vmo);
+    return result;
+}
+
+// ---- what changes mappings ----
+
+long sys_munmap(uintptr_t address, size_t len) {
+    if (address % PAGE != 0 || !round_up(len, &len)) {
+        return -ABI_EINVAL;
+    }
+    zx_status_t status = zx_vmar_unmap(zx_vmar_root_self(), address, len);
+    // Nothing is mapped there: that is what was wanted.
+    return status == ZX_ERR_NOT_FOUND ? 0 : errno_from_status(status);
+}
+
+long sys_mprotect(uintptr_t address, size_t len, int prot) {
+    if (address % PAGE != 0) {
+        return -ABI_EINVAL;
+    }
+    if (len == 0) {
+        return 0;
+    }
+    if (!round_up(len, &len)) {
+        return -ABI_ENOMEM;
+    }
+    return map_error(zx_vmar_protect(zx_vmar_root_self(), permissions(prot), address, len));
+}
+
+// Shrinks; does not grow. No handle of the memory is kept, so what lies at `address` could only be
+// copied, and whoever asks (realloc) does that itself when it hears ENOMEM.
+long sys_mremap(uintptr_t address, size_t old_len, size_t new_len, int flags, uintptr_t) {
+    if (address % PAGE != 0 || (flags & ABI_MREMAP_FIXED) != 0 || !round_up(old_len, &old_len) ||
+        !round_up(new_len, &new_len)) {
+        return -ABI_EINVAL;
+    }
+    if (new_len > old_len) {
+        return -ABI_ENOMEM;
+    }
+    if (new_len < old_len) {
+        long error = sys_munmap(address + new_len, old_len - new_len);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return (long)address;
+}
+
+long sys_madvise(uintptr_t address, size_t len, int advice) {
+    if (address % PAGE != 0) {
+        return -ABI_EINVAL;
+    }
+    if (len == 0) {
+        return 0;
+    }
+    if (!round_up(len, &len)) {
+        return -ABI_EINVAL;
+    }
+    switch (advice) {
+    case ABI_MADV_DONTNEED:
+        return map_error(
+            zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_DECOMMIT, address, len, nullptr, 0));
+    case ABI_MADV_NORMAL:
+    case ABI_MADV_RANDOM:
+    case ABI_MADV_SEQUENTIAL:
+    case ABI_MADV_WILLNEED:
+    case ABI_MADV_FREE:
+    case ABI_MADV_DONTFORK:
+    case ABI_MADV_HUGEPAGE:
+    case ABI_MADV_NOHUGEPAGE:
+    case ABI_MADV_DONTDUMP:
+        return 0; // may be ignored
+    default:
+        return -ABI_EINVAL;
+    }
+}
+
+// There is no heap that grows at an end; malloc maps instead.
+long sys_brk(uintptr_t) {
+    return -ABI_ENOMEM;
+}
+
+// A shared mapping is the file's own memory: there is nothing to write back here.
+long sys_msync(uintptr_t address, size_t len, int flags) {
+    (void)len;
+    bool is_valid = (flags & ~(ABI_MS_ASYNC | ABI_MS_INVALIDATE | ABI_MS_SYNC)) == 0;
+    return address % PAGE == 0 && is_valid ? 0 : -ABI_EINVAL;
+}
+
+// Memory is never taken away again, so to lock it is to have it now.
+long sys_mlock(uintptr_t address, size_t len) {
+    uintptr_t start = address & ~(PAGE - 1);
+    if (len == 0) {
+        return 0;
+    }
+    if (!round_up(len + (address - start), &len)) {
+        return -ABI_ENOMEM;
+    }
+    return map_error(
+        zx_vmar_op_range(zx_vmar_root_self(), ZX_VMAR_OP_COMMIT, start, len, nullptr, 0));
+}
+
+long sys_munlock(uintptr_t, size_t) {
+    return 0;
+}

@@ -1,0 +1,122 @@
+// The table of threads: tid = generation, then index + 1 in the lower INDEX_BITS bits, less than
+// 2^29 in all (musl keeps tids in 30 bits of a lock word). The first thread has tid 1.
+//
+// Chunks of records are mapped when needed and stay. One lock for taking and giving back; finding
+// takes none, because records are never freed and hold their tid.
+#include "table.h"
+
+#include <zircon/syscalls.h>
+
+#include <libc/lock.h>
+#include <libc/operations.h>
+#include <libc/thread.h>
+#include <libc/thread_main.h>
+
+constexpr uint32_t INDEX_BITS = 14;
+constexpr uint32_t GENERATION_MASK = (1u << 15) - 1;
+constexpr uint32_t CHUNK = 128;
+constexpr uint32_t CHUNKS = (1u << INDEX_BITS) / CHUNK;
+
+static struct {
+    struct libc_lock lock;
+    struct thread_record main;
+    uint32_t used;              // indices below it have a record; lock
+    struct thread_record* free; // lock
+    _Atomic(struct thread_record*) chunks[CHUNKS];
+} table = {.used = 1};
+
+static int tid_of(const struct thread_record* record) {
+    return (int)((record->generation & GENERATION_MASK) << INDEX_BITS | (record->index + 1));
+}
+
+struct thread_record* thread_main_record(zx_handle_t thread) {
+    struct thread_record* record = &table.main;
+    record->tid = tid_of(record);
+    record->handle = thread;
+    return record;
+}
+
+// A record that no thread had yet. The caller has the lock.
+static struct thread_record* fresh_record(void) {
+    uint32_t index = table.used;
+    // The last index would make a tid's lower bits 0.
+    if (index >= (1u << INDEX_BITS) - 1) {
+        return nullptr;
+    }
+    struct thread_record* chunk = table.chunks[index / CHUNK];
+    if (chunk == nullptr) {
+        long address = sys_mmap(0, CHUNK * sizeof(*chunk), ABI_PROT_READ | ABI_PROT_WRITE,
+                                ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS, -1, 0);
+        if (address < 0) {
+            return nullptr;
+        }
+        chunk = (struct thread_record*)address;
+        table.chunks[index / CHUNK] = chunk;
+    }
+    table.used++;
+    struct thread_record* record = &chunk[index % CHUNK];
+    record->index = index;
+    return record;
+}
+
+struct thread_record* thread_table_take(void) {
+    libc_lock_acquire(&table.lock);
+    struct thread_record* record = table.free;
+    if (record != nullptr) {
+        table.free = record->next_free;
+    } else {
+        record = fresh_record();
+    }
+    if (record != nullptr) {
+        record->clear_at_exit = nullptr;
+        record->blocked_on = nullptr;
+        record->is_interrupted = false;
+        record->tid = tid_of(record);
+    }
+    libc_lock_release(&table.lock);
+    return record;
+}
+
+void thread_table_give(struct thread_record* record) {
+    libc_lock_acquire(&table.lock);
+    record->tid = 0;
+    zx_handle_t wake = atomic_exchange(&record->wake, ZX_HANDLE_INVALID);
+    if (wake != ZX_HANDLE_INVALID) {
+        (void)zx_handle_close(wake);
+    }
+    // The lock is released in the caller's name: the handle must be open until then, and is.
+    if (record != &table.main) {
+        record->generation++;
+        record->next_free = table.free;
+        table.free = record;
+    }
+    libc_lock_release(&table.lock);
+}
+
+struct thread_record* thread_table_find(int tid) {
+    uint32_t index = ((uint32_t)tid & ((1u << INDEX_BITS) - 1)) - 1;
+    if (index >= (1u << INDEX_BITS)) {
+        return nullptr;
+    }
+    struct thread_record* chunk = table.chunks[index / CHUNK];
+    struct thread_record* record = index == 0         ? &table.main
+                                   : chunk != nullptr ? &chunk[index % CHUNK]
+                                                      : nullptr;
+    return record != nullptr && record->tid == tid ? record : nullptr;
+}
+
+bool thread_table_wake(struct thread_record* record, int tid) {
+    libc_lock_acquire(&table.lock);
+    bool is_there = record->tid == tid;
+    zx_handle_t wake = is_there ? record->wake : ZX_HANDLE_INVALID;
+    if (wake != ZX_HANDLE_INVALID) {
+        (void)zx_object_signal(wake, 0, THREAD_WAKE_SIGNAL);
+    }
+    libc_lock_release(&table.lock);
+    return is_there;
+}
+
+zx_handle_t thread_handle_of(int tid) {
+    struct thread_record* record = thread_table_find(tid);
+    return record != nullptr ? record->handle : ZX_HANDLE_INVALID;
+}
