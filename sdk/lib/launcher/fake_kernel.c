@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zircon/rights.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
 constexpr int OBJECTS_MAX = 512;
 constexpr int HANDLES_MAX = 1024;
 constexpr int MAPPINGS_MAX = 128;
-constexpr int MESSAGES_MAX = 4;
+constexpr int MESSAGES_MAX = 8;
 constexpr uint64_t PAGE = 4096;
 constexpr uint64_t ROOT_BASE = 0x200000;
 constexpr uint64_t ROOT_END = 0x00007ffffffff000;
@@ -34,6 +35,9 @@ static struct {
     struct fake_start start;
     uint64_t next_region; // grows: regions never overlap by chance
     int refuse, calls;
+    void* answer; // of the next call
+    uint32_t answer_len;
+    zx_handle_t answer_handle;
 } k;
 
 // A broken rule is the test's failure, whatever the code under test returns.
@@ -143,6 +147,10 @@ zx_handle_t fake_event(void) {
     return handle_new(object_new(ZX_OBJ_TYPE_EVENT));
 }
 
+zx_handle_t fake_channel(void) {
+    return handle_new(object_new(ZX_OBJ_TYPE_CHANNEL));
+}
+
 zx_obj_type_t fake_type(zx_handle_t handle) {
     return k.objects[k.handles[index_of(handle)]].type;
 }
@@ -155,6 +163,12 @@ zx_status_t zx_handle_close(zx_handle_t handle) {
     k.objects[k.handles[index]].handles--;
     k.handles[index] = -1;
     return ZX_OK;
+}
+
+// Rights are not kept here.
+zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t, zx_handle_t* out) {
+    *out = handle_new(k.handles[index_of(handle)]);
+    return zx_handle_close(handle);
 }
 
 zx_status_t zx_handle_close_many(const zx_handle_t* handles, size_t num_handles) {
@@ -421,6 +435,39 @@ zx_status_t zx_channel_write(zx_handle_t, uint32_t, const void*, uint32_t, const
 zx_status_t zx_channel_read_etc(zx_handle_t, uint32_t, void*, zx_handle_info_t*, uint32_t, uint32_t,
                                 uint32_t*, uint32_t*) {
     broken("a read");
+}
+
+void fake_answer(void* bytes, uint32_t len, zx_handle_t handle) {
+    k.answer = bytes;
+    k.answer_len = len;
+    k.answer_handle = handle;
+}
+
+zx_status_t zx_channel_call_etc(zx_handle_t handle, uint32_t, zx_time_t,
+                                const zx_channel_call_etc_args_t* args, uint32_t* actual_bytes,
+                                uint32_t* actual_handles) {
+    (void)get(handle, ZX_OBJ_TYPE_CHANNEL);
+    if (args->wr_num_handles != 0 || args->rd_num_bytes < k.answer_len) {
+        broken("an odd call");
+    }
+    if (k.answer == nullptr || refused()) {
+        return ZX_ERR_PEER_CLOSED;
+    }
+    memcpy(args->rd_bytes, k.answer, k.answer_len);
+    memcpy(args->rd_bytes, args->wr_bytes, sizeof(zx_txid_t));
+    *actual_bytes = k.answer_len;
+    *actual_handles = k.answer_handle != ZX_HANDLE_INVALID;
+    if (*actual_handles != 0) {
+        args->rd_handles[0] = (zx_handle_info_t){.handle = k.answer_handle,
+                                                 .type = fake_type(k.answer_handle),
+                                                 .rights = ZX_DEFAULT_VMO_RIGHTS};
+    }
+    k.answer = nullptr;
+    return ZX_OK;
+}
+
+zx_time_t zx_deadline_after(zx_duration_t nanoseconds) {
+    return nanoseconds;
 }
 
 const struct fake_message* fake_message(uint32_t index) {

@@ -36,7 +36,12 @@ int fake_live_processes(void);
 zx_handle_t fake_vmo(const void* bytes, size_t len);
 zx_handle_t fake_job(void);
 zx_handle_t fake_event(void);
+zx_handle_t fake_channel(void);
 zx_obj_type_t fake_type(zx_handle_t handle);
+
+// What the next zx_channel_call_etc() is answered with: `len` bytes (kept, not copied; the
+// transaction id is put in) and a handle, or ZX_HANDLE_INVALID. Without: PEER_CLOSED.
+void fake_answer(void* bytes, uint32_t len, zx_handle_t handle);
 
 // What the launched process looks like.
 size_t fake_mappings(const struct fake_mapping** out);

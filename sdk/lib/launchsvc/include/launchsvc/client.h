@@ -23,7 +23,25 @@ zx_status_t launchsvc_add_names(zx_handle_t service, const char* const* paths,
 zx_status_t launchsvc_add_handles(zx_handle_t service, const uint32_t* ids,
                                   const zx_handle_t* handles, uint32_t count);
 
+// How the next launch is done; what is not set here is the launcher's choice.
+struct launchsvc_options {
+    bool is_linux;       // LAUNCH_LINUX (<launcher/launcher.h>)
+    uint64_t stack_size; // bytes; 0: what the program asks for
+};
+zx_status_t launchsvc_set_options(zx_handle_t service, const struct launchsvc_options* options);
+
 // `executable` and `job` are gone whatever happens. A name of more than ZX_MAX_NAME_LEN bytes is
-// INVALID_ARGS. PEER_CLOSED: the service found the request malformed, or has ended.
+// INVALID_ARGS. PEER_CLOSED: the service found the request malformed, or has ended. A program with
+// an interpreter needs a loader service (fuchsia.ldsvc/Loader) among its handles, as
+// PA_LDSVC_LOADER.
 zx_status_t launchsvc_launch(zx_handle_t service, zx_handle_t executable, zx_handle_t job,
                              const char* name, zx_handle_t* process);
+
+// A process that was made and does not run yet. zx_process_start(process, thread, entry, stack,
+// bootstrap, vdso_base) starts it.
+struct launchsvc_created {
+    zx_handle_t process, root_vmar, thread, bootstrap; // the caller's
+    zx_vaddr_t entry, stack, vdso_base, base;
+};
+zx_status_t launchsvc_create(zx_handle_t service, zx_handle_t executable, zx_handle_t job,
+                             const char* name, struct launchsvc_created* out);
