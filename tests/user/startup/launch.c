@@ -230,11 +230,22 @@ CASE(the_service_takes_handles_and_names_errors) {
                                copy_of(job, ZX_RIGHT_SAME_RIGHTS), "exit", &process));
     expect_return_code(process, 0); // no argument is left
 
-    // What is no VMO ends the connection.
+    // What is no VMO is refused before anything is sent; both handles are gone.
     EXPECT_STATUS(launchsvc_launch(service, utest_event(), copy_of(job, ZX_RIGHT_SAME_RIGHTS),
                                    "exit", &process),
-                  ZX_ERR_PEER_CLOSED);
+                  ZX_ERR_WRONG_TYPE);
     expect_no_processes(job);
+
+    // Made, and started by its maker.
+    struct launchsvc_created made;
+    EXPECT_OK(launchsvc_add_args(service, args, 2));
+    EXPECT_OK(launchsvc_create(service, copy_of(file, ZX_RIGHT_SAME_RIGHTS),
+                               copy_of(job, ZX_RIGHT_SAME_RIGHTS), "exit", &made));
+    EXPECT_OK(zx_process_start(made.process, made.thread, made.entry, made.stack, made.bootstrap,
+                               made.vdso_base));
+    EXPECT_CLOSE(made.thread);
+    EXPECT_CLOSE(made.root_vmar);
+    expect_return_code(made.process, 7);
     zx_put_startup_handle(LAUNCHSVC_STARTUP, service); // no handle less than before the case
     EXPECT_CLOSE(file);
     EXPECT_CLOSE(job);
