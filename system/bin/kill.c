@@ -1,55 +1,40 @@
 // Kills jobs and processes by koid: kill KOID...
-#include <stdio.h>
-#include <stdlib.h>
-
 #include <jacinth/startup.h>
 #include <system/grants.h>
-#include <zircon/status.h>
 #include <zircon/syscalls.h>
 
 #include "tasks.h"
-
-struct search {
-    zx_koid_t koid;
-    bool found;
-    zx_status_t status;
-};
-
-static bool kill_if_found(void* ctx, const struct task* task) {
-    struct search* s = ctx;
-    if (task->koid != s->koid) {
-        return true;
-    }
-    s->found = true;
-    s->status = zx_task_kill(task->handle);
-    return false;
-}
+#include "tool.h"
 
 static zx_status_t kill_one(zx_handle_t root, const char* text) {
-    char* end;
-    struct search s = {.koid = strtoull(text, &end, 0)};
-    if (end == text || *end != '\0') {
+    uint64_t koid;
+    bool is_job;
+    zx_handle_t task;
+    if (!tool_parse_u64(text, &koid)) {
         return ZX_ERR_INVALID_ARGS;
     }
-    zx_status_t status = tasks_walk(root, kill_if_found, &s);
+    zx_status_t status = tasks_find(root, koid, &is_job, &task);
     if (status == ZX_OK) {
-        status = s.found ? s.status : ZX_ERR_NOT_FOUND;
+        status = zx_task_kill(task);
+        (void)zx_handle_close(task);
     }
     return status;
 }
 
 int main(int argc, char** argv) {
+    static const char usage[] = "kill KOID...";
+    if (tool_wants_help(argc, argv, usage)) {
+        return 0;
+    }
     if (argc < 2) {
-        fprintf(stderr, "usage: kill KOID...\n");
-        return 2;
+        return tool_bad_usage(usage);
     }
     zx_handle_t root = zx_take_startup_handle(GRANTED_ROOT_JOB);
     int result = 0;
     for (int i = 1; i < argc; i++) {
         zx_status_t status = kill_one(root, argv[i]);
         if (status != ZX_OK) {
-            fprintf(stderr, "kill: %s: %s\n", argv[i], zx_status_get_string(status));
-            result = 1;
+            result = tool_failed("kill", argv[i], status);
         }
     }
     return result;

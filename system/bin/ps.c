@@ -3,18 +3,15 @@
 
 #include <jacinth/startup.h>
 #include <system/grants.h>
-#include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
 #include "tasks.h"
+#include "tool.h"
 
 static bool print_task(void*, const struct task* task) {
-    char name[ZX_MAX_NAME_LEN] = "";
-    (void)zx_object_get_property(task->handle, ZX_PROP_NAME, name, sizeof(name));
-    for (char* c = name; *c != '\0'; c++) {
-        *c = *c >= ' ' && *c <= '~' ? *c : '?'; // programs choose their names
-    }
+    char name[ZX_MAX_NAME_LEN];
+    tool_name(task->handle, name);
     int indent = 2 * (int)task->depth;
     zx_info_task_stats_t stats;
     if (task->is_job) {
@@ -31,13 +28,14 @@ static bool print_task(void*, const struct task* task) {
     return true;
 }
 
-int main(int, char**) {
+int main(int argc, char** argv) {
+    if (tool_wants_help(argc, argv, "ps")) {
+        return 0;
+    }
     printf("%8s %7s %7s  %s\n", "KOID", "PRIVATE", "MAPPED", "NAME");
     zx_status_t status = tasks_walk(zx_take_startup_handle(GRANTED_ROOT_JOB), print_task, nullptr);
     if (status != ZX_OK) {
-        (void)fflush(stdout);
-        fprintf(stderr, "ps: %s\n", zx_status_get_string(status));
-        return 1;
+        return tool_failed("ps", "the root job", status);
     }
     return 0;
 }

@@ -5,6 +5,8 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
+#include "tool.h"
+
 constexpr uint32_t JOB_DEPTH_MAX = 32; // the kernel's limit
 
 struct walk {
@@ -12,35 +14,6 @@ struct walk {
     void* ctx;
     bool stopped;
 };
-
-struct koids {
-    zx_koid_t* list;
-    size_t count;
-};
-
-// A list as long as it is now: it may grow between asking how long and asking for it.
-static zx_status_t read_koids(zx_handle_t job, uint32_t topic, struct koids* out) {
-    *out = (struct koids){};
-    size_t capacity = 16;
-    for (;;) {
-        size_t avail = 0;
-        zx_koid_t* list = malloc(capacity * sizeof(*list));
-        if (list == nullptr) {
-            return ZX_ERR_NO_MEMORY;
-        }
-        zx_status_t status =
-            zx_object_get_info(job, topic, list, capacity * sizeof(*list), &out->count, &avail);
-        if (status == ZX_OK && avail <= capacity) {
-            out->list = list;
-            return ZX_OK;
-        }
-        free(list);
-        if (status != ZX_OK) {
-            return status;
-        }
-        capacity = avail + avail / 2;
-    }
-}
 
 static zx_status_t walk_job(struct walk* w, zx_handle_t job, zx_koid_t koid, uint32_t depth);
 
@@ -62,13 +35,15 @@ static zx_status_t walk_child(struct walk* w, zx_handle_t job, zx_koid_t koid, b
 }
 
 static zx_status_t walk_list(struct walk* w, zx_handle_t job, bool jobs, uint32_t depth) {
-    struct koids koids;
-    zx_status_t status =
-        read_koids(job, jobs ? ZX_INFO_JOB_CHILDREN : ZX_INFO_JOB_PROCESSES, &koids);
-    for (size_t i = 0; i < koids.count && status == ZX_OK && !w->stopped; i++) {
-        status = walk_child(w, job, koids.list[i], jobs, depth);
+    void* list = nullptr;
+    size_t count = 0;
+    zx_status_t status = tool_list(job, jobs ? ZX_INFO_JOB_CHILDREN : ZX_INFO_JOB_PROCESSES,
+                                   sizeof(zx_koid_t), &list, &count);
+    const zx_koid_t* koids = list;
+    for (size_t i = 0; i < count && status == ZX_OK && !w->stopped; i++) {
+        status = walk_child(w, job, koids[i], jobs, depth);
     }
-    free(koids.list);
+    free(list);
     return status;
 }
 
@@ -91,4 +66,52 @@ zx_status_t tasks_walk(zx_handle_t job, task_fn visit, void* ctx) {
     }
     struct walk w = {.visit = visit, .ctx = ctx};
     return walk_job(&w, job, info.koid, 0);
+}
+
+struct search {
+    zx_koid_t koid;
+    zx_handle_t found;
+    bool is_job;
+};
+
+static bool take_if_found(void* ctx, const struct task* task) {
+    struct search* s = ctx;
+    if (task->koid != s->koid) {
+        return true;
+    }
+    s->is_job = task->is_job;
+    (void)zx_handle_duplicate(task->handle, ZX_RIGHT_SAME_RIGHTS, &s->found);
+    return false;
+}
+
+zx_status_t tasks_find(zx_handle_t job, zx_koid_t koid, bool* is_job, zx_handle_t* out) {
+    struct search s = {.koid = koid};
+    zx_status_t status = tasks_walk(job, take_if_found, &s);
+    if (status != ZX_OK) {
+        return status;
+    }
+    if (s.found == ZX_HANDLE_INVALID) {
+        return ZX_ERR_NOT_FOUND;
+    }
+    *is_job = s.is_job;
+    *out = s.found;
+    return ZX_OK;
+}
+
+zx_status_t tasks_find_process(zx_handle_t job, const char* koid_text, zx_handle_t* out) {
+    uint64_t koid;
+    bool is_job;
+    zx_handle_t task;
+    if (!tool_parse_u64(koid_text, &koid)) {
+        return ZX_ERR_INVALID_ARGS;
+    }
+    zx_status_t status = tasks_find(job, koid, &is_job, &task);
+    if (status == ZX_OK && is_job) {
+        (void)zx_handle_close(task);
+        return ZX_ERR_WRONG_TYPE;
+    }
+    if (status == ZX_OK) {
+        *out = task;
+    }
+    return status;
 }

@@ -18,3 +18,8 @@ typedef bool (*task_fn)(void* ctx, const struct task* task);
 // Calls `visit` for the job itself, the processes in it, then the jobs below it, in this way. What
 // ends or appears meanwhile may be left out. Depth-first, one handle and one list per level.
 zx_status_t tasks_walk(zx_handle_t job, task_fn visit, void* ctx);
+
+// A handle to the job or process of that koid, at or below `job`.
+zx_status_t tasks_find(zx_handle_t job, zx_koid_t koid, bool* is_job, zx_handle_t* out);
+// A process by its koid as somebody typed it.
+zx_status_t tasks_find_process(zx_handle_t job, const char* koid_text, zx_handle_t* out);

@@ -10,6 +10,7 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
+#include <zircon/syscalls/resource.h>
 #include <zircon/syscalls/system.h>
 #include <zircon/time.h>
 
@@ -21,6 +22,10 @@ typedef enum grant : uint32_t {
     GRANT_ROOT_JOB = 1u << 0,
     GRANT_RESOURCES = 1u << 1, // all kinds, whole
     GRANT_LAUNCHER = 1u << 2,  // a connection
+    GRANT_DEBUG = 1u << 3,     // parts of the system resource
+    GRANT_INFO = 1u << 4,
+    GRANT_LOG = 1u << 5,
+    GRANT_POWER = 1u << 6,
 } grant_t;
 
 struct grant_entry {
@@ -29,9 +34,19 @@ struct grant_entry {
 };
 static const struct grant_entry grant_table[] = {
     {"bin/bench", GRANT_ROOT_JOB | GRANT_RESOURCES},
+    {"bin/dmesg", GRANT_LOG},
+    {"bin/free", GRANT_INFO},
+    {"bin/handles", GRANT_ROOT_JOB},
+    {"bin/jobtree", GRANT_ROOT_JOB},
+    {"bin/k", GRANT_DEBUG},
     {"bin/kill", GRANT_ROOT_JOB},
+    {"bin/poweroff", GRANT_POWER},
     {"bin/ps", GRANT_ROOT_JOB},
+    {"bin/reboot", GRANT_POWER},
     {"bin/spawn", GRANT_LAUNCHER},
+    {"bin/threads", GRANT_ROOT_JOB},
+    {"bin/top", GRANT_ROOT_JOB},
+    {"bin/vmaps", GRANT_ROOT_JOB},
     {"measure/*", GRANT_RESOURCES},
     {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES | GRANT_LAUNCHER},
 };
@@ -64,6 +79,30 @@ static void give(struct handles* h, uint32_t info, zx_handle_t from) {
     }
 }
 
+// A part of the system resource, under its base.
+static void give_part(struct handles* h, zx_handle_t system, zx_rsrc_system_base_t base) {
+    zx_handle_t part;
+    if (zx_resource_create(system, ZX_RSRC_KIND_SYSTEM, base, 1, "part", 4, &part) == ZX_OK) {
+        h->list[h->count++] =
+            (struct launch_handle){PA_HND(PA_SYSTEM_RESOURCE, (uint32_t)base), part};
+    }
+}
+
+static void give_parts(struct handles* h, zx_handle_t system, uint32_t grants) {
+    static const struct {
+        uint32_t grant;
+        zx_rsrc_system_base_t base;
+    } parts[] = {{GRANT_DEBUG, ZX_RSRC_SYSTEM_DEBUG_BASE},
+                 {GRANT_INFO, ZX_RSRC_SYSTEM_INFO_BASE},
+                 {GRANT_LOG, ZX_RSRC_SYSTEM_DEBUGLOG_BASE},
+                 {GRANT_POWER, ZX_RSRC_SYSTEM_POWER_BASE}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if ((grants & parts[i].grant) != 0) {
+            give_part(h, system, parts[i].base);
+        }
+    }
+}
+
 static void collect_handles(const struct shell* sh, uint32_t grants, zx_handle_t job,
                             struct handles* h) {
     zx_handle_t boot_files;
@@ -78,6 +117,7 @@ static void collect_handles(const struct shell* sh, uint32_t grants, zx_handle_t
     if ((grants & GRANT_ROOT_JOB) != 0) {
         give(h, GRANTED_ROOT_JOB, sh->root_job);
     }
+    give_parts(h, sh->system, grants);
     if ((grants & GRANT_RESOURCES) != 0) {
         give(h, PA_HND(PA_MMIO_RESOURCE, 0), sh->mmio);
         give(h, PA_HND(PA_IRQ_RESOURCE, 0), sh->irq);

@@ -1,0 +1,94 @@
+"""The tools that look at the system: what they say must agree, with each other and with what is so."""
+
+import re
+
+from jx.script import ScriptResult
+from jx.testing.lab import SystemTest, depends_on
+
+_WITH_HELP = (
+    "dmesg", "free", "handles", "jobtree", "kill", "mount", "ps", "threads", "top", "vmaps",
+    "/boot/bin/k", "/boot/bin/poweroff", "/boot/bin/reboot",
+)  # fmt: skip
+
+
+def _text(result: ScriptResult, index: int) -> str:
+    return result.commands[index].output.decode()
+
+
+@depends_on("smp", "variant")
+class ToolsTest(SystemTest):
+    """Programs of system/bin that ask the kernel."""
+
+    def _koid(self, name: str) -> int:
+        """Of a process, on a machine that is started in the same way again."""
+        match = re.search(rf"^ *(\d+) +\d+K +\d+K +{name}$", _text(self.run_commands("ps"), 0), re.M)
+        assert match is not None
+        return int(match[1])
+
+    def test_help_and_wrong_usage(self) -> None:
+        result = self.run_commands(*(f"{name} --help" for name in _WITH_HELP))
+        for index, name in enumerate(_WITH_HELP):
+            self.assertIn(f"usage: {name.rpartition('/')[2]}", _text(result, index))
+            self.assertEqual(result.commands[index].code, 0, name)
+        wrong = ("free x", "handles", "vmaps a b", "threads", "top -n", "top -d x", "kill", "dmesg x")
+        result = self.run_commands(*wrong)
+        for index, line in enumerate(wrong):
+            self.assertIn("usage: ", _text(result, index), line)
+            self.assertEqual(result.commands[index].code, 2, line)
+
+    def test_one_process_from_all_sides(self) -> None:
+        koid = self._koid("bin/init")
+        result = self.run_commands(f"handles {koid}", f"vmaps {koid}", f"threads {koid}", "jobtree")
+        self.assertEqual([command.code for command in result.commands], [0, 0, 0, 0])
+        handles, maps, threads, jobs = (_text(result, index) for index in range(4))
+        # It holds itself, with all rights of a process, and its thread.
+        self.assertRegex(handles, rf"(?m)^\w{{8}}  process    dtrw..gsek..S.WI.MT...... +{koid} ")
+        thread = re.search(rf"(?m)^\w{{8}}  thread .* (\d+) +{koid}$", handles)
+        assert thread is not None
+        self.assertEqual(len(re.findall(r"(?m)^[0-9a-f]{8}  ", handles)), self._count(handles))
+        # Its code is mapped once, and nothing is writable and executable.
+        self.assertEqual(len(re.findall(r"(?m)mapping r-x .*  init$", maps)), 1)
+        self.assertNotIn("mapping rwx", maps)
+        # The thread is there and waits for the program that asks.
+        self.assertIn(f"{thread[1]} initial-thread, waiting for a handle", threads)
+        frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", threads)
+        self.assertEqual(frames[0], ("0", "vdso"))
+        self.assertGreaterEqual(len(frames), 4, threads)
+        self.assertEqual({module for _, module in frames[1:]}, {"init"})
+        self.assertRegex(jobs, r"(?m)^ *\d+ +1 +\d+K +\d+ms      jobtree$")
+
+    def _count(self, text: str) -> int:
+        match = re.search(r"^(\d+) handles$", text, re.M)
+        assert match is not None
+        return int(match[1])
+
+    def test_no_such_process(self) -> None:
+        result = self.run_commands("handles 1", "vmaps x", "threads 1029", "kill 1 x")
+        for index, error in enumerate(("NOT_FOUND", "INVALID_ARGS", "WRONG_TYPE", "NOT_FOUND")):
+            self.assertIn(f"ZX_ERR_{error}", _text(result, index))
+            self.assertEqual(result.commands[index].code, 1)
+
+    def test_the_machine(self) -> None:
+        result = self.run_commands("free", "dmesg", "mount", "top -n 2 -d 50", "/boot/bin/k mem")
+        self.assertEqual([command.code for command in result.commands], [0] * 5)
+        total = re.search(r"^total +(\d+)K$", _text(result, 0), re.M)
+        free = re.search(r"^free +(\d+)K$", _text(result, 0), re.M)
+        assert total is not None and free is not None
+        self.assertIn(f"total          {total[1]} KiB\n", _text(result, 4))
+        self.assertLess(int(free[1]), int(total[1]))
+        self.assertRegex(_text(result, 1), r"(?m)^\[ +\d+\.\d{6}\] 0\.\d+ info: ")
+        self.assertRegex(_text(result, 2), r"(?m)^/boot +\d+ +\d+  served$")
+        tables = _text(result, 3).split("    KOID")[1:]
+        self.assertEqual(len(tables), 2)
+        for table in tables:
+            shares = [float(share) for share in re.findall(r"(?m)^ *\d+ +(\d+\.\d) ", table)]
+            self.assertEqual(shares, sorted(shares, reverse=True))
+            self.assertLessEqual(sum(shares), 100 * self.settings.smp + 1, table)
+
+    def test_kernel_command_and_power(self) -> None:
+        result = self.run_commands("/boot/bin/k no_such_thing", "/boot/bin/k")
+        self.assertEqual([command.code for command in result.commands], [127, 2])
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/bin/poweroff\r")
+            self.assertEqual(console.wait_end().how, "power-off")
