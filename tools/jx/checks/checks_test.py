@@ -58,6 +58,12 @@ class ThirdPartyTest(unittest.TestCase):
         self.assertEqual(third_party.check(), [])
 
 
+    def test_denied(self) -> None:
+        text = "| `pager_*`, `msi_create` | `ZX_VM_X`, pager |"
+        calls = ["pager_create", "msi_create", "msi_allocate", "vmo_read"]
+        self.assertEqual(status.denied(text, calls), ["pager_create", "msi_create"])
+
+
 class TypesTest(unittest.TestCase):
     def test_untyped(self) -> None:
         source = (
