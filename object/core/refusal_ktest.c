@@ -6,6 +6,7 @@
 #include <object/counter_object.h>
 #include <object/debuglog.h>
 #include <object/event.h>
+#include <object/exception.h>
 #include <object/fifo.h>
 #include <object/handle_table.h>
 #include <object/job.h>
@@ -16,6 +17,7 @@
 #include <object/resource.h>
 #include <object/socket.h>
 #include <object/stream.h>
+#include <object/suspend.h>
 #include <object/thread_object.h>
 #include <object/timer_object.h>
 #include <object/vmo_object.h>
@@ -147,6 +149,26 @@ static status_t make_job_process_thread(struct made* out) {
     return keep(out, 2, thread_object_base(th));
 }
 
+// A job with a listener and a debugger.
+static status_t make_exception_channels(struct made* out) {
+    struct job* j;
+    TRY(job_create(job_root(), &j));
+    (void)!keep(out, 0, job_object(j));
+    TRY(exception_channel_create(job_object(j), 0, false, &out->handle[1]));
+    return exception_channel_create(job_object(j), 0, true, &out->handle[2]);
+}
+
+static status_t make_suspend_token(struct made* out) {
+    struct process* p;
+    struct vmar* root;
+    TRY(process_create(job_root(), "ktest", 5, &p, &root));
+    vmar_unref(root);
+    (void)!keep(out, 0, process_object(p));
+    struct object* token;
+    TRY(suspend_token_create(process_object(p), &token));
+    return keep(out, 1, token);
+}
+
 static status_t make_resource(struct made* out) {
     struct resource* r;
     TRY(resource_create_root(ZX_RSRC_KIND_SMC, 0, 1, "ktest", &r));
@@ -201,6 +223,8 @@ static const struct creation creations[] = {
     {"profile", make_profile},
     {"vmo, stream", make_vmo_and_stream},
     {"job, process, thread", make_job_process_thread},
+    {"exception channels", make_exception_channels},
+    {"suspend token", make_suspend_token},
     {"resource", make_resource},
     {"handle, wait", make_handle_and_wait},
 };

@@ -437,6 +437,89 @@ CASE(step_out_of_a_call) {
     EXPECT_CLOSE(channel);
 }
 
+// ---- registers of those that come and go ----
+
+CHILD(spin_in_three_threads) {
+    struct utest_thread threads[2];
+    for (size_t i = 0; i < 2; i++) {
+        utest_thread_start(&threads[i], run_loop, nullptr);
+    }
+    debugger_loop();
+    return 1;
+}
+
+// Whatever the threads are doing: either the call is refused, or what it gives is a thread's.
+static uint32_t look_at(zx_handle_t thread) {
+    zx_thread_state_general_regs_t r;
+    zx_handle_t token;
+    uint32_t seen = 0;
+    if (zx_task_suspend(thread, &token) != ZX_OK) {
+        return 0;
+    }
+    for (uint32_t tries = 0; tries < 50; tries++) {
+        zx_status_t status = read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &r, sizeof(r));
+        EXPECT(status == ZX_OK || status == ZX_ERR_BAD_STATE);
+        if (status == ZX_OK) {
+            status = zx_thread_write_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &r, sizeof(r));
+            EXPECT(status == ZX_OK || status == ZX_ERR_BAD_STATE);
+            zx_thread_state_debug_regs_t d = {.dr = {r.rsp}, .dr7 = 1 | 0xdu << 16};
+            (void)zx_thread_write_state(thread, ZX_THREAD_STATE_DEBUG_REGS, &d, sizeof(d));
+            d.dr7 = 0;
+            (void)zx_thread_write_state(thread, ZX_THREAD_STATE_DEBUG_REGS, &d, sizeof(d));
+            seen++;
+        }
+    }
+    EXPECT_CLOSE(token);
+    return seen;
+}
+
+struct looker {
+    zx_handle_t process;
+    _Atomic(uint32_t) seen;
+};
+
+static void look_around(void* arg) {
+    struct looker* l = arg;
+    zx_koid_t koids[8];
+    size_t count;
+    zx_info_process_t info;
+    do {
+        EXPECT_OK(zx_object_get_info(l->process, ZX_INFO_PROCESS_THREADS, koids, sizeof(koids),
+                                     &count, nullptr));
+        for (size_t i = 0; i < count; i++) {
+            zx_handle_t thread;
+            if (zx_object_get_child(l->process, koids[i], ZX_RIGHT_SAME_RIGHTS, &thread) == ZX_OK) {
+                atomic_fetch_add(&l->seen, look_at(thread));
+                EXPECT_CLOSE(thread);
+            }
+        }
+        EXPECT_OK(
+            zx_object_get_info(l->process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr));
+    } while ((info.flags & ZX_INFO_PROCESS_FLAG_EXITED) == 0);
+}
+
+// Two debuggers look at the same threads, until the process is killed under their hands.
+CASE_WITHIN(storm_of_looks, 120) {
+    uint32_t seen = 0;
+    for (uint32_t round = 0; round < 5; round++) {
+        struct utest_child c;
+        utest_child_start(&c, "spin_in_three_threads", ZX_HANDLE_INVALID);
+        struct looker l = {.process = c.process};
+        struct utest_thread lookers[2];
+        for (size_t i = 0; i < 2; i++) {
+            utest_thread_start(&lookers[i], look_around, &l);
+        }
+        utest_sleep_ms(60);
+        EXPECT_OK(zx_task_kill(c.process));
+        for (size_t i = 0; i < 2; i++) {
+            utest_thread_join(&lookers[i]);
+        }
+        seen += atomic_load(&l.seen);
+        EXPECT_EQ(utest_child_join(&c), ZX_TASK_RETCODE_SYSCALL_KILL);
+    }
+    EXPECT(seen > 0);
+}
+
 // ---- properties that go with debugging ----
 
 CASE(thread_pointers) {

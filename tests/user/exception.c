@@ -563,10 +563,28 @@ static void catch_and_go(zx_handle_t channel, zx_excp_type_t type) {
     EXPECT_CLOSE(e.handle); // no answer: it goes on all the same
 }
 
-CHILD(two_threads) {
-    struct utest_thread t;
-    utest_thread_start(&t, (void (*)(void*))zx_thread_exit, nullptr);
-    utest_thread_join(&t);
+// Ends as detached threads do: in one call that touches nothing of the thread's afterwards.
+static void end_detached(void*) {
+    static zx_futex_t word;
+    zx_futex_wake_handle_close_thread_exit(&word, 1, 1, ZX_HANDLE_INVALID);
+}
+
+// The same with the unmapping of memory.
+static void end_unmapping(void* address) {
+    (void)zx_vmar_unmap_handle_close_thread_exit(zx_vmar_root_self(), (zx_vaddr_t)address, 4096,
+                                                 ZX_HANDLE_INVALID);
+}
+
+CHILD(four_threads) {
+    zx_handle_t vmo = utest_vmo(4096);
+    zx_vaddr_t at;
+    EXPECT_OK(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, vmo, 0, 4096, &at));
+    void (*const ends[])(void*) = {(void (*)(void*))zx_thread_exit, end_detached, end_unmapping};
+    for (size_t i = 0; i < 3; i++) {
+        struct utest_thread t;
+        utest_thread_start(&t, ends[i], (void*)at);
+        utest_thread_join(&t);
+    }
     return 3;
 }
 
@@ -581,7 +599,7 @@ static void child_start_prepared(struct utest_prepared* p, struct utest_child* c
 
 CASE_WITHIN(starts_and_ends_of_threads, 60) {
     struct utest_prepared p;
-    utest_child_prepare(&p, "two_threads", ZX_HANDLE_INVALID);
+    utest_child_prepare(&p, "four_threads", ZX_HANDLE_INVALID);
     zx_handle_t channel = utest_listen(p.process, DEBUGGER);
     zx_vaddr_t entry = p.entry;
     zx_koid_t tid = utest_koid(p.thread);
@@ -593,13 +611,19 @@ CASE_WITHIN(starts_and_ends_of_threads, 60) {
     EXPECT_EQ(utest_registers(thread).rip, entry); // nothing was executed
     EXPECT_CLOSE(thread);
     EXPECT_CLOSE(e.handle);
-    e = utest_catch(channel, ZX_EXCP_THREAD_STARTING);
-    EXPECT(e.info.tid != tid);
-    tid = e.info.tid;
-    EXPECT_CLOSE(e.handle);
-    e = utest_catch(channel, ZX_EXCP_THREAD_EXITING);
-    EXPECT_EQ(e.info.tid, tid);
-    EXPECT_CLOSE(e.handle);
+    for (uint32_t i = 0; i < 3; i++) {
+        e = utest_catch(channel, ZX_EXCP_THREAD_STARTING);
+        EXPECT(e.info.tid != tid);
+        tid = e.info.tid;
+        EXPECT_CLOSE(e.handle);
+        e = utest_catch(channel, ZX_EXCP_THREAD_EXITING);
+        EXPECT_EQ(e.info.tid, tid);
+        thread = utest_thread_of(&e);
+        EXPECT_EQ(utest_thread_info(thread).state, ZX_THREAD_STATE_BLOCKED_EXCEPTION);
+        EXPECT(utest_registers(thread).rip != 0);
+        EXPECT_CLOSE(thread);
+        EXPECT_CLOSE(e.handle);
+    }
     EXPECT_EQ(utest_child_join(&c), 3);
     EXPECT_CLOSE(channel);
 }
