@@ -220,8 +220,9 @@ struct object* socket_object(struct socket* s) {
 
 // ---- writing ----
 
-// Whether `s` may write `len` bytes now, and how many of them.
-static status_t may_write_locked(struct socket* s, size_t len, size_t* taken) TA_REQ(s->base.lock) {
+// Whether `s` may write `len` bytes now, and how many of them; `whole`: all or none.
+static status_t may_write_locked(struct socket* s, bool whole, size_t len, size_t* taken)
+    TA_REQ(s->base.lock) {
     struct socket* peer = peer_of(s);
     peer_lock_held(peer);
     if (socket_state(peer)->closed) {
@@ -230,30 +231,30 @@ static status_t may_write_locked(struct socket* s, size_t len, size_t* taken) TA
     if (socket_state(s)->write_disabled) {
         return STATUS_BAD_STATE;
     }
-    if (is_datagram(s) && len > SOCKET_BUFFER_SIZE) {
+    if (whole && len > SOCKET_BUFFER_SIZE) {
         return STATUS_OUT_OF_RANGE;
     }
     size_t room = room_locked(peer);
-    *taken = is_datagram(s) && len > room ? 0 : min(len, room);
+    *taken = whole && len > room ? 0 : min(len, room);
     return *taken != 0 || len == 0 ? STATUS_OK : STATUS_SHOULD_WAIT;
 }
 
-static status_t may_write(struct socket* s, size_t len, size_t* taken) {
+static status_t may_write(struct socket* s, bool whole, size_t len, size_t* taken) {
     spin_acquire(object_lock(&s->base));
-    status_t status = may_write_locked(s, len, taken);
+    status_t status = may_write_locked(s, whole, len, taken);
     spin_release(object_lock(&s->base));
     return status;
 }
 
 // `blocks` hold `len` bytes; what fits moves on, the rest is left in `dropped`.
-static status_t stream_commit(struct socket* s, struct list* blocks, size_t len,
+static status_t stream_commit(struct socket* s, bool whole, struct list* blocks, size_t len,
                               struct list* dropped, size_t* actual) {
     struct socket* peer = peer_of(s);
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&s->base));
     peer_lock_held(peer);
-    status_t status = may_write_locked(s, len, actual);
+    status_t status = may_write_locked(s, whole, len, actual);
     if (likely(status == STATUS_OK)) {
         struct socket_state* to = socket_state(peer);
         socket_blocks_trim(blocks, len - *actual, dropped);
@@ -266,14 +267,14 @@ static status_t stream_commit(struct socket* s, struct list* blocks, size_t len,
     return status;
 }
 
-static status_t stream_write(struct socket* s, const uint8_t __user* data, size_t len,
+static status_t stream_write(struct socket* s, bool whole, const uint8_t __user* data, size_t len,
                              size_t* actual) {
     struct list blocks;
     struct list dropped;
     list_init(&blocks);
     list_init(&dropped);
     TRY(socket_blocks_fill(&blocks, data, len, false));
-    status_t status = stream_commit(s, &blocks, len, &dropped, actual);
+    status_t status = stream_commit(s, whole, &blocks, len, &dropped, actual);
     socket_blocks_free(&blocks);
     socket_blocks_free(&dropped);
     return status;
@@ -285,7 +286,7 @@ static status_t datagram_commit(struct socket* s, struct socket_datagram* d, siz
     wake_list_begin(&wl);
     spin_acquire(object_lock(&s->base));
     peer_lock_held(peer);
-    status_t status = may_write_locked(s, d->size, actual);
+    status_t status = may_write_locked(s, true, d->size, actual);
     if (likely(status == STATUS_OK)) {
         struct socket_state* to = socket_state(peer);
         list_push_back(&to->queue, &d->node);
@@ -315,16 +316,18 @@ static status_t datagram_write(struct socket* s, const uint8_t __user* data, siz
     return status;
 }
 
-status_t socket_write(struct socket* s, const void __user* data, size_t len, size_t* actual) {
+status_t socket_write(struct socket* s, bool whole, const void __user* data, size_t len,
+                      size_t* actual) {
+    whole |= is_datagram(s);
     // A first look, so that nothing is copied that could not be taken.
     size_t taken;
-    TRY(may_write(s, len, &taken));
+    TRY(may_write(s, whole, len, &taken));
     if (len == 0) {
         *actual = 0;
         return STATUS_OK;
     }
     return is_datagram(s) ? datagram_write(s, data, taken, actual)
-                          : stream_write(s, data, taken, actual);
+                          : stream_write(s, whole, data, taken, actual);
 }
 
 // ---- reading ----

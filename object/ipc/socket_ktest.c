@@ -71,7 +71,7 @@ static void stream_carries_every_byte_once(struct ktest* t) {
         size_t done = 0;
         size_t room = SOCKET_BUFFER_SIZE - (written - read);
         put(&p, written, 100, n);
-        status_t status = socket_write(p.a, user_at(&p.m, 100), n, &done);
+        status_t status = socket_write(p.a, false, user_at(&p.m, 100), n, &done);
         KEXPECT_EQ(t, status, room == 0 && n != 0 ? STATUS_SHOULD_WAIT : STATUS_OK);
         KEXPECT_EQ(t, done, min(n, room));
         written += done;
@@ -102,7 +102,7 @@ static void small_writes_share_pages(struct ktest* t) {
     heap_get_stats(&before);
     size_t done;
     for (int i = 0; i < 20'000; i++) {
-        KASSERT(t, socket_write(p.a, user_at(&p.m, 0), 1, &done) == STATUS_OK);
+        KASSERT(t, socket_write(p.a, false, user_at(&p.m, 0), 1, &done) == STATUS_OK);
     }
     heap_get_stats(&after);
     KEXPECT(t, after.bytes_in_use - before.bytes_in_use < 12 * PAGE_SIZE);
@@ -115,9 +115,10 @@ static void bad_pointers_lose_nothing(struct ktest* t) {
     KASSERT(t, pair_open(&p, ZX_SOCKET_STREAM));
     size_t done = 77;
     put(&p, 0, 0, 10'000);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, AREA - 100), 200, &done), STATUS_INVALID_ARGS);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, AREA - 100), 200, &done),
+               STATUS_INVALID_ARGS);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 1, &done), STATUS_SHOULD_WAIT);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 10'000, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 10'000, &done), STATUS_OK);
     KEXPECT_EQ(t, socket_read(p.b, false, nullptr, 1, &done), STATUS_INVALID_ARGS);
     KEXPECT_EQ(t, socket_read(p.b, false, (uint8_t __user*)(ASPACE_END - 4), 9, &done),
                STATUS_INVALID_ARGS);
@@ -137,11 +138,11 @@ static void datagrams_stay_whole(struct ktest* t) {
     KASSERT(t, pair_open(&p, ZX_SOCKET_DATAGRAM));
     size_t done;
     put(&p, 0, 0, 9000);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 9000, &done), STATUS_OK);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 3, &done), STATUS_OK);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), SOCKET_BUFFER_SIZE + 1, &done),
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 9000, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 3, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), SOCKET_BUFFER_SIZE + 1, &done),
                STATUS_OUT_OF_RANGE);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), SOCKET_BUFFER_SIZE, &done),
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), SOCKET_BUFFER_SIZE, &done),
                STATUS_SHOULD_WAIT);
     zx_info_socket_t info;
     socket_get_info(p.b, &info);
@@ -158,7 +159,7 @@ static void datagrams_stay_whole(struct ktest* t) {
     KEXPECT_EQ(t, done, 3u);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 1, &done), STATUS_SHOULD_WAIT);
     uint32_t n = 0;
-    while (socket_write(p.a, user_at(&p.m, 0), 1, &done) == STATUS_OK) {
+    while (socket_write(p.a, false, user_at(&p.m, 0), 1, &done) == STATUS_OK) {
         n++;
     }
     KEXPECT_EQ(t, n, SOCKET_DATAGRAMS_MAX);
@@ -179,10 +180,10 @@ static void thresholds_follow_the_buffer(struct ktest* t) {
     KEXPECT_EQ(t, socket_set_read_threshold(p.b, 100), STATUS_OK);
     KEXPECT_EQ(t, socket_set_write_threshold(p.a, SOCKET_BUFFER_SIZE - 50), STATUS_OK);
     KEXPECT_EQ(t, object_signals(a), ZX_SOCKET_WRITABLE | ZX_SOCKET_WRITE_THRESHOLD);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 99, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 99, &done), STATUS_OK);
     KEXPECT_EQ(t, object_signals(a), ZX_SOCKET_WRITABLE);
     KEXPECT_EQ(t, object_signals(b), ZX_SOCKET_WRITABLE | ZX_SOCKET_READABLE);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 1, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 1, &done), STATUS_OK);
     KEXPECT_EQ(t, object_signals(b),
                ZX_SOCKET_WRITABLE | ZX_SOCKET_READABLE | ZX_SOCKET_READ_THRESHOLD);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 50, &done), STATUS_OK);
@@ -201,12 +202,12 @@ static void dispositions_stop_and_restart(struct ktest* t) {
     struct object* a = socket_object(p.a);
     struct object* b = socket_object(p.b);
     size_t done;
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 5, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 5, &done), STATUS_OK);
     KEXPECT_EQ(t, socket_set_dispositions(p.b, SOCKET_KEEP, SOCKET_WRITE_DISABLED), STATUS_OK);
     KEXPECT_EQ(t, object_signals(a), ZX_SOCKET_WRITE_DISABLED);
     KEXPECT_EQ(t, object_signals(b),
                ZX_SOCKET_READABLE | ZX_SOCKET_WRITABLE | ZX_SOCKET_PEER_WRITE_DISABLED);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 5, &done), STATUS_BAD_STATE);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 5, &done), STATUS_BAD_STATE);
     // All or nothing: neither half is carried out while the other cannot be.
     KEXPECT_EQ(t, socket_set_dispositions(p.a, SOCKET_WRITE_ENABLED, SOCKET_WRITE_DISABLED),
                STATUS_BAD_STATE);
@@ -215,11 +216,11 @@ static void dispositions_stop_and_restart(struct ktest* t) {
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 9, &done), STATUS_BAD_STATE);
     KEXPECT_EQ(t, socket_set_dispositions(p.a, SOCKET_WRITE_ENABLED, SOCKET_KEEP), STATUS_OK);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 9, &done), STATUS_SHOULD_WAIT);
-    KEXPECT_EQ(t, socket_write(p.a, user_at(&p.m, 0), 5, &done), STATUS_OK);
+    KEXPECT_EQ(t, socket_write(p.a, false, user_at(&p.m, 0), 5, &done), STATUS_OK);
     handle_discard(&p.ha);
     KEXPECT_EQ(t, socket_set_dispositions(p.b, SOCKET_KEEP, SOCKET_WRITE_DISABLED),
                STATUS_BAD_STATE);
-    KEXPECT_EQ(t, socket_write(p.b, user_at(&p.m, 0), 5, &done), STATUS_PEER_CLOSED);
+    KEXPECT_EQ(t, socket_write(p.b, false, user_at(&p.m, 0), 5, &done), STATUS_PEER_CLOSED);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 9, &done), STATUS_OK);
     KEXPECT_EQ(t, done, 5u);
     KEXPECT_EQ(t, socket_read(p.b, false, user_at(&p.m, 0), 9, &done), STATUS_PEER_CLOSED);

@@ -20,7 +20,10 @@ status_t sys_socket_create(uint32_t options, struct user_out_handle* out0,
 
 status_t sys_socket_write(struct socket* socket, uint32_t options, const void __user* buffer,
                           size_t buffer_size, size_t* actual) {
-    return options == 0 ? socket_write(socket, buffer, buffer_size, actual) : STATUS_INVALID_ARGS;
+    if ((options & ~ZX_SOCKET_WRITE_WHOLE) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    return socket_write(socket, options != 0, buffer, buffer_size, actual);
 }
 
 status_t sys_socket_read(struct socket* socket, uint32_t options, void __user* buffer,

@@ -100,6 +100,27 @@ CASE_WITHIN(full, 60) {
     utest_close_pair(pair);
 }
 
+// Messages that do not fit are not split, and larger ones than the buffer never fit.
+CASE_WITHIN(whole, 60) {
+    struct utest_pair pair = make(ZX_SOCKET_STREAM);
+    size_t actual = 0;
+    size_t written = 0;
+    while (zx_socket_write(pair.a, ZX_SOCKET_WRITE_WHOLE, big, 3000, &actual) == ZX_OK) {
+        EXPECT_EQ(actual, 3000);
+        written += actual;
+    }
+    EXPECT_STATUS(zx_socket_write(pair.a, ZX_SOCKET_WRITE_WHOLE, big, 3000, &actual),
+                  ZX_ERR_SHOULD_WAIT);
+    EXPECT_OK(zx_socket_write(pair.a, 0, big, 3000, &actual)); // its beginning does
+    EXPECT(actual > 0 && actual < 3000);
+    written += actual;
+    EXPECT_STATUS(zx_socket_write(pair.a, ZX_SOCKET_WRITE_WHOLE, big, sizeof(big), &actual),
+                  ZX_ERR_OUT_OF_RANGE);
+    EXPECT_OK(zx_socket_read(pair.b, 0, back, sizeof(back), &actual));
+    EXPECT_EQ(actual, written);
+    utest_close_pair(pair);
+}
+
 CASE(peer_closed) {
     struct utest_pair pair = make(ZX_SOCKET_STREAM);
     put(pair.a, "last");

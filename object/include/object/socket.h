@@ -24,9 +24,11 @@ status_t socket_create(uint32_t options, struct socket** a, struct socket** b);
 struct object* socket_object(struct socket* s);
 
 // To the peer. A stream takes what fits (*actual), in one piece among concurrent writers; a
-// datagram is taken whole or not at all. PEER_CLOSED; BAD_STATE: writing is disabled; SHOULD_WAIT;
-// OUT_OF_RANGE: a datagram larger than any buffer; INVALID_ARGS: bad pointer; NO_MEMORY.
-status_t socket_write(struct socket* s, const void __user* data, size_t len, size_t* actual);
+// datagram is taken whole or not at all, and so is what is written to a stream with `whole`.
+// PEER_CLOSED; BAD_STATE: writing is disabled; SHOULD_WAIT; OUT_OF_RANGE: whole, and larger than
+// any buffer; INVALID_ARGS: bad pointer; NO_MEMORY.
+status_t socket_write(struct socket* s, bool whole, const void __user* data, size_t len,
+                      size_t* actual);
 // What is there, up to `len` bytes; of a datagram that is longer, the rest is lost. `peek` leaves
 // everything there. What could not be stored, because of a bad pointer (INVALID_ARGS), stays.
 // SHOULD_WAIT, BAD_STATE, PEER_CLOSED: nothing is there.

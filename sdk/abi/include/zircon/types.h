@@ -249,10 +249,13 @@ ZX_ABI_OFFSET(zx_channel_call_etc_args_t, rd_num_handles, 44);
 
 #define ZX_FIFO_MAX_SIZE_BYTES ((uint32_t)4096u)
 
-#define ZX_SOCKET_STREAM                     ((uint32_t)0u)
-#define ZX_SOCKET_DATAGRAM                   ((uint32_t)1u << 0)
-#define ZX_SOCKET_CREATE_MASK                ZX_SOCKET_DATAGRAM
-#define ZX_SOCKET_PEEK                       ((uint32_t)1u << 3)
+#define ZX_SOCKET_STREAM      ((uint32_t)0u)
+#define ZX_SOCKET_DATAGRAM    ((uint32_t)1u << 0)
+#define ZX_SOCKET_CREATE_MASK ZX_SOCKET_DATAGRAM
+#define ZX_SOCKET_PEEK        ((uint32_t)1u << 3)
+// Ours: all of it is taken, or nothing (ZX_ERR_SHOULD_WAIT), so that writers of a stream who share
+// an end do not split each other's messages.
+#define ZX_SOCKET_WRITE_WHOLE                ((uint32_t)1u << 8)
 #define ZX_SOCKET_DISPOSITION_WRITE_DISABLED ((uint32_t)1u << 0)
 #define ZX_SOCKET_DISPOSITION_WRITE_ENABLED  ((uint32_t)1u << 1)
 
