@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
     char got[64];
     uint32_t len;
     if (zx_channel_create(0, &near, &far) != ZX_OK ||
-        zx_channel_write(near, 0, text, (uint32_t)strlen(text), nullptr, 0) != ZX_OK ||
-        zx_channel_read(far, 0, got, nullptr, sizeof(got), 0, &len, nullptr) != ZX_OK) {
+        zx_channel_write(near, 0, text, (uint32_t)strlen(text), NULL, 0) != ZX_OK ||
+        zx_channel_read(far, 0, got, NULL, sizeof(got), 0, &len, NULL) != ZX_OK) {
         return 1;
     }
     printf("%u bytes came through the channel: %.*s\n", len, (int)len, got);

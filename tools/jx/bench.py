@@ -20,7 +20,7 @@ from jx.run import seconds, verdict
 from jx.script import run_script
 from jx.tree import out_dir, writable_path
 
-_PROGRAM = "bench"
+_PROGRAMS = ("bench", "bench_libc")
 _TIMEOUT_S = 600.0
 
 
@@ -70,8 +70,8 @@ def _measure(settings: Settings, rows: list[str], seconds: float) -> tuple[dict[
         elif isinstance(event, bytes) and settings.verbose and running is not None:
             sys.stderr.write(event.decode("utf-8", "replace"))
 
-    command = " ".join([_PROGRAM, *rows])
-    return figures, verdict(run_script(settings, [command], seconds, note), [command], seconds)
+    commands = [" ".join([program, *rows]) for program in _PROGRAMS]
+    return figures, verdict(run_script(settings, commands, seconds, note), commands, seconds)
 
 
 def table(figures: dict[str, int]) -> str:

@@ -61,6 +61,12 @@ ROWS: tuple[Row, ...] = (
     Row("31", "reset to the first bootfs program", "16.9 M", "", "94.0 M", "653.6 M", 32_000_000, 24_000_000),
     Row("32", "memory in use then, 1 GiB machine", "", "", "17.1 MB", "24.4 MB", 6_000_000, 3_000_000, "bytes"),
     Row("33", "kernel text", "", "60 KB", "1,009 KB", "14.3 MB", 350_000, None, "bytes"),
+    Row("34", "malloc + free, 64 B"),
+    Row("34b", "the same among 1,024 blocks of all sizes"),
+    Row("35", "snprintf of a name and three integers"),
+    Row("35b", "snprintf of a double, %.6g"),
+    Row("36", "pthread_mutex_lock + unlock, nobody else"),
+    Row("37", "pthread_create + join"),
 )  # fmt: skip
 
 

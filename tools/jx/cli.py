@@ -6,7 +6,7 @@ import signal
 import sys
 from types import ModuleType
 
-from jx import bench, build, check, debug, disk, doctor, fmt, manual, run, test, third_party
+from jx import bench, build, check, debug, disk, doctor, fmt, manual, run, sdk, test, third_party
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
@@ -16,6 +16,7 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "test": (test, "run the tests"),
     "bench": (bench, "instructions per operation, beside other systems"),
     "debug": (debug, "boot halted, with gdb attached"),
+    "sdk": (sdk, "the SDK: headers, libraries, configurations, examples"),
     "image": (disk, "make a disk image that boots, and prove it"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),

@@ -48,6 +48,9 @@ _RUN = (
 )
 _FORMAT = (Need("clang-format-19", program="clang-format-19"),)
 
+# What a user of the SDK may build with.
+_SDK_TEST = (Need("cmake", program="cmake"), Need("pkgconf", program="pkg-config"))
+
 _THIRD_PARTY = (
     Need("clang-19", program="clang-19"),
     Need("llvm-19", program="llvm-objdump-19"),
@@ -65,6 +68,8 @@ _THIRD_PARTY = (
 NEEDS: dict[str, tuple[Need, ...]] = {
     "build": _BUILD,
     "run": _BUILD + _RUN,
+    "sdk": _BUILD,
+    "sdk-test": _BUILD + _SDK_TEST,
     "fmt": _FORMAT + (Need("generate-ninja", program="gn"),),
     "check": _BUILD + _FORMAT,
     "docs": (Need("cmark-gfm", program="cmark-gfm"),),

@@ -1,0 +1,94 @@
+"""The SDK: made, moved to another place, and used there by the compiler's driver and by CMake."""
+
+import os
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jx import packages, sdk
+from jx.build import clean_environment
+from jx.testing.lab import SystemTest, depends_on, limit
+
+# What each example prints, and its exit code.
+_SAYS = {
+    "hello": "hello from hello\n",
+    "first jacinth": "7 bytes came through the channel: jacinth\n",
+    "threads": "together: 40000\n" + "".join(f"thread {i}: 10000\n" for i in range(4)),
+    "event_loop": "".join(f"channel: tick {i}\n" for i in (1, 2, 3)) + "done after 3 ticks\n",
+    "cplusplus": "area 4.0\nthe counter is made\narea 3.0\narea 9.0\nthe counter ends at 3\n",
+}
+
+
+def _run(words: list[str], folder: Path) -> None:
+    answer = subprocess.run(
+        words, cwd=folder, env=clean_environment(), capture_output=True, text=True
+    )
+    if answer.returncode != 0 or "warning" in answer.stderr:
+        raise AssertionError(f"`{' '.join(words)}`:\n{answer.stdout[-2000:]}{answer.stderr[-4000:]}")
+
+
+@depends_on("variant")
+class SdkTest(SystemTest):
+    """Nothing but the SDK's folder is used, where no path of the tree leads."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        packages.ensure("sdk-test")
+        self._folder = TemporaryDirectory(prefix="jx-sdk-")
+        self.addCleanup(self._folder.cleanup)
+        made, moved = Path(self._folder.name) / "made", Path(self._folder.name) / "moved" / "kit"
+        sdk.make(made)
+        moved.parent.mkdir()
+        shutil.move(made, moved)
+        self.kit = moved
+        self.work = Path(self._folder.name) / "work"
+        self.work.mkdir()
+
+    def _expect(self, programs: Path) -> None:
+        adds = tuple((programs / words.split()[0], f"sdk/{words.split()[0]}") for words in _SAYS)
+        result = self.run_commands(*(f"sdk/{words}" for words in _SAYS), adds=adds)
+        for (words, text), command in zip(_SAYS.items(), result.commands, strict=True):
+            said = command.output.decode().replace("hello from sdk/hello", "hello from hello")
+            self.assertEqual((said, command.code), (text, 0), words)
+
+    @limit(300)
+    def test_the_driver(self) -> None:
+        config = f"--config={self.kit / 'jacinth.cfg'}"
+        for words in _SAYS:
+            name = words.split()[0]
+            source = next((self.kit / "examples").glob(f"{name}.c*"))
+            compiler = ["clang-19"]
+            if source.suffix == ".cc":
+                compiler = ["clang++-19", "-fno-exceptions", "-fno-rtti"]
+            _run([*compiler, config, "-O2", "-Wall", str(source), "-o", name], self.work)
+        self._expect(self.work)
+
+    @limit(300)
+    def test_cmake(self) -> None:
+        toolchain = f"-DCMAKE_TOOLCHAIN_FILE={self.kit / 'jacinth.cmake'}"
+        command = ["cmake", "-G", "Ninja", toolchain, "-DJACINTH_STATIC=ON"]
+        _run([*command, "-S", str(self.kit / "examples"), "-B", "out"], self.work)
+        _run(["cmake", "--build", "out"], self.work)
+        self._expect(self.work / "out")
+
+    def test_pkg_config_knows_where_it_is(self) -> None:
+        environment = dict(os.environ, PKG_CONFIG_LIBDIR=str(self.kit / "sysroot/lib/pkgconfig"))
+        answer = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", "launchsvc"],
+            env=environment, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        for word in ("-llaunchsvc", "-llauncher", "-lfidl"):
+            self.assertIn(word, answer.stdout)
+        include = next(w[2:] for w in answer.stdout.split() if w.startswith("-I"))
+        self.assertTrue((Path(include) / "launchsvc" / "client.h").is_file())
+
+    def test_no_path_of_the_tree_is_in_it(self) -> None:
+        for path in self.kit.rglob("*"):
+            if path.is_file() and path.suffix in (".cfg", ".cmake", ".pc", ".txt", ".md"):
+                self.assertNotIn(str(Path.cwd()), path.read_text(errors="replace"), path)
+
+
+if __name__ == "__main__":
+    unittest.main()
