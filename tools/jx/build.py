@@ -66,7 +66,9 @@ def build(
     environment = clean_environment()
     is_debug = "true" if variant == "debug" else "false"
     generate = ["gn", "gen", str(out), "--check", "--export-compile-commands"]
-    generate.append(f"--args=is_debug={is_debug} has_libc={has_libc}")
+    programs = json.dumps(_make_programs() if has_libc == "true" else [])
+    arguments = f"is_debug={is_debug} has_libc={has_libc} third_party_programs={programs}"
+    generate.append(f"--args={arguments}")
     answer = subprocess.run(generate, cwd=ROOT, env=environment, capture_output=True, text=True)
     if answer.returncode != 0:
         raise BuildError(f"gn failed for {variant}:\n{answer.stdout}{answer.stderr}".rstrip())
@@ -91,6 +93,18 @@ def _make_libc() -> bool:
         print(f"jx: no C library, no programs that use it: {error}", file=sys.stderr)
         return False
     return True
+
+
+def _make_programs() -> list[str]:
+    """Brings the programs of others up to date; which of them are there."""
+    made = []
+    for name in third_party.PROGRAMS:
+        try:
+            third_party.make_program(name)
+            made.append(name)
+        except RecipeError as error:
+            print(f"jx: no {name}: {error}", file=sys.stderr)
+    return made
 
 
 def _is_up_to_date(ninja: list[str], environment: dict[str, str]) -> bool:

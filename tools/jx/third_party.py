@@ -4,7 +4,8 @@
 of sdk/libc. Every build does as much by itself; this command also writes to calls.txt which objects
 ask the system for what.
 `busybox` and `toybox` are programs: fetched in the same way, configured by what third_party has for
-them, compiled, and left as an archive that the build links. Nothing is done twice.
+them, compiled, and left as an archive that the build links. Every build does this, too, by itself.
+Nothing is done twice.
 
 --sources collects what whoever gets a boot image may ask for (docs/third-party.md).
 """
@@ -22,8 +23,8 @@ from thirdparty.recipe import Recipe, RecipeError, read_recipe
 from jx import packages
 from jx.tree import ROOT
 
-_PROGRAMS = {package.name: package for package in (busybox.PACKAGE, toybox.PACKAGE)}
-_NAMES = ("musl", *_PROGRAMS)
+PROGRAMS = {package.name: package for package in (busybox.PACKAGE, toybox.PACKAGE)}
+_NAMES = ("musl", *PROGRAMS)
 _OUT = ROOT / "out" / "third_party"
 _RECIPES = ROOT / "third_party"
 _LIBC = ROOT / "sdk" / "libc"
@@ -53,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"source   {source.relative_to(ROOT)}")
         if args.fetch_only:
             return 0
-        if args.name in _PROGRAMS:
-            _make_program(_PROGRAMS[args.name], args.jobs)
+        if args.name in PROGRAMS:
+            make_musl(args.jobs)
+            is_new = make_program(args.name, args.jobs)
+            print(f"archive  {'made' if is_new else 'up to date'}")
         else:
             _report(*make_musl(args.jobs))
     except RecipeError as error:
@@ -115,15 +118,15 @@ def collect(name: str, into: Path) -> None:
         shutil.copy(path, into / path.name)
 
 
-def _make_program(package: program.Package, jobs: int) -> None:
-    started = time.monotonic()
-    places, _ = make_musl(jobs)
-    source = _source(package.name)
-    config = _RECIPES / package.name / f"{package.name}.config"
-    out = _OUT / package.name
-    is_new = program.make(package, source, config, musl.headers(places), out, jobs)
-    how = f"made in {time.monotonic() - started:.0f} s" if is_new else "up to date"
-    print(f"archive  {program.archive(package, out).relative_to(ROOT)}: {how}")
+def make_program(name: str, jobs: int | None = None) -> bool:
+    """Brings an archive up to date, when musl is (make_musl). False if it was."""
+    package, out = PROGRAMS[name], _OUT / name
+    if not program.archive(package, out).is_file():
+        packages.ensure("third-party")
+        print(f"jx: making {name} (once)", file=sys.stderr)
+    headers = [_OUT / "musl" / "sysroot" / "include"]
+    config = _RECIPES / name / f"{name}.config"
+    return program.make(package, _source(name), config, headers, out, jobs or os.cpu_count() or 1)
 
 
 def _report(places: musl.Places, paths: list[Path]) -> None:
