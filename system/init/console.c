@@ -1,14 +1,8 @@
-// Two threads share a ring: the reader fills it, the main thread empties it. The event's signals
-// say what is new: DATA that the ring may have grown, SIGNALED that control-C came while a program
-// ran (what was typed before it is then dropped).
-
 #include "console.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <jacinth/startup.h>
+#include <io/client.h>
 #include <zircon/syscalls.h>
 
 constexpr char CONTROL_C = 0x03;
@@ -18,103 +12,135 @@ constexpr char CONTROL_U = 0x15;
 constexpr char ESCAPE = 0x1b;
 constexpr char DELETE = 0x7f;
 
+// POSIX's flags, as jacinth.io/Mode carries them.
+constexpr uint32_t ICRNL = 0x100, IXON = 0x400;
+constexpr uint32_t ISIG = 0x1, ICANON = 0x2, ECHO = 0x8, IEXTEN = 0x8000;
+
 enum escape { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_PARAMETERS, ESCAPE_LAST };
 
-constexpr uint32_t RING_LEN = 1024; // a power of two
-constexpr zx_signals_t DATA = ZX_USER_SIGNAL_0;
-
 static struct {
-    zx_handle_t debug;         // immutable once the thread runs
-    zx_handle_t event;         // immutable once the thread runs
-    _Atomic(bool) line_active; // control-C belongs to the line being read
-    _Atomic(uint32_t) head;    // next to write; the reader's
-    _Atomic(uint32_t) tail;    // next to read; the main thread's, and the reader's on control-C
-    char ring[RING_LEN];
-    alignas(16) char stack[8192];
+    zx_handle_t dev;
+    zx_handle_t terminal, events, controller;
+    struct jacinth_io_mode mode; // of programs
+    char chunk[256];             // read and not yet used
+    size_t chunk_at, chunk_len;
+    bool lost; // the terminal went away while a line was read
 } console;
 
-static void echo(const char* text) {
-    (void)zx_debug_write(text, strlen(text));
+// ---- opening ----
+
+static void close_all(void) {
+    (void)zx_handle_close(console.terminal);
+    (void)zx_handle_close(console.events);
+    (void)zx_handle_close(console.controller);
+    console.terminal = console.events = console.controller = ZX_HANDLE_INVALID;
+    console.chunk_at = console.chunk_len = 0;
 }
 
-// ---- the reading thread ----
-
-static void take(char ch) {
-    uint32_t head = atomic_load_explicit(&console.head, memory_order_relaxed);
-    if (ch == CONTROL_C && !atomic_load_explicit(&console.line_active, memory_order_acquire)) {
-        atomic_store_explicit(&console.tail, head, memory_order_release);
-        echo("^C\n");
-        (void)zx_object_signal(console.event, 0, ZX_EVENT_SIGNALED);
-        return;
-    }
-    uint32_t tail = atomic_load_explicit(&console.tail, memory_order_acquire);
-    if (head - tail < RING_LEN) { // else nobody has read for a long time: it is lost
-        console.ring[head % RING_LEN] = ch;
-        atomic_store_explicit(&console.head, head + 1, memory_order_release);
-    }
+static zx_status_t control(void) {
+    zx_handle_t theirs;
+    zx_status_t status = zx_eventpair_create(0, &console.controller, &theirs);
+    return status == ZX_OK ? io_terminal_set_controller(console.terminal, theirs) : status;
 }
 
-static void read_forever(uintptr_t, uintptr_t) {
-    for (;;) {
-        char chunk[64];
-        size_t got = 0;
-        if (zx_debug_read(console.debug, chunk, sizeof(chunk), &got) != ZX_OK) {
-            break; // no console: the machine has none, or it is going down
-        }
-        for (size_t i = 0; i < got; i++) {
-            take(chunk[i]);
-        }
-        (void)zx_object_signal(console.event, 0, DATA);
+static zx_status_t open_terminal(void) {
+    struct io_opened opened;
+    close_all();
+    zx_status_t status =
+        io_open(console.dev, "console", 7, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE, 0,
+                &opened, nullptr);
+    if (status != ZX_OK) {
+        return status;
     }
-    zx_thread_exit();
-}
-
-zx_status_t console_start(zx_handle_t debug_resource) {
-    console.debug = debug_resource;
-    zx_status_t status = zx_event_create(0, &console.event);
-    zx_handle_t thread = ZX_HANDLE_INVALID;
+    console.terminal = opened.connection;
+    console.events = opened.events;
+    status = control();
     if (status == ZX_OK) {
-        status = zx_thread_create(zx_process_self(), "console", 7, 0, &thread);
+        status = io_terminal_get_mode(console.terminal, &console.mode);
     }
-    if (status == ZX_OK) {
-        // As after a call: a multiple of 16, less the return address.
-        uintptr_t top = (uintptr_t)console.stack + sizeof(console.stack) - 8;
-        status = zx_thread_start(thread, (zx_vaddr_t)read_forever, top, 0, 0);
-    }
-    (void)zx_handle_close(thread);
     return status;
 }
 
-zx_handle_t console_interrupt(void) {
-    return console.event;
+zx_status_t console_start(zx_handle_t dev) {
+    console.dev = dev;
+    return open_terminal();
+}
+
+zx_handle_t console_controller(zx_signals_t* signal) {
+    *signal = JACINTH_IO_EVENT_INTERRUPT;
+    return console.controller;
+}
+
+// ---- modes ----
+
+static void be_raw(void) {
+    struct jacinth_io_mode raw = console.mode;
+    raw.input &= ~(ICRNL | IXON);
+    raw.local &= ~(ISIG | ICANON | ECHO | IEXTEN);
+    raw.characters[6] = 1; // VMIN
+    raw.characters[5] = 0; // VTIME
+    console.lost =
+        io_terminal_set_mode(console.terminal, &raw, JACINTH_IO_WHEN_NOW) != ZX_OK || console.lost;
+}
+
+// What was typed before is no program's to be interrupted by.
+static void be_programs(void) {
+    (void)zx_object_signal(console.controller, JACINTH_IO_EVENT_INTERRUPT, 0);
+    (void)io_terminal_set_mode(console.terminal, &console.mode, JACINTH_IO_WHEN_NOW);
+}
+
+// ---- characters ----
+
+static void echo(const char* text, size_t len) {
+    while (len > 0 && !console.lost) {
+        size_t done = 0;
+        zx_status_t status = io_terminal_write(console.terminal, text, len, &done);
+        if (status == ZX_ERR_SHOULD_WAIT) {
+            status = zx_object_wait_one(console.events,
+                                        JACINTH_IO_EVENT_WRITABLE | ZX_EVENTPAIR_PEER_CLOSED,
+                                        ZX_TIME_INFINITE, nullptr);
+        }
+        console.lost = status != ZX_OK;
+        text += done;
+        len -= done;
+    }
+}
+
+static void echo_text(const char* text) {
+    echo(text, strlen(text));
+}
+
+static zx_status_t fill_chunk(void) {
+    for (;;) {
+        zx_status_t status = io_terminal_read(console.terminal, console.chunk,
+                                              sizeof(console.chunk), &console.chunk_len);
+        console.chunk_at = 0;
+        if (status != ZX_ERR_SHOULD_WAIT) {
+            return status == ZX_OK && console.chunk_len == 0 ? ZX_ERR_IO : status;
+        }
+        console.chunk_len = 0;
+        zx_signals_t seen = 0;
+        status = zx_object_wait_one(console.events,
+                                    JACINTH_IO_EVENT_READABLE | ZX_EVENTPAIR_PEER_CLOSED,
+                                    ZX_TIME_INFINITE, &seen);
+        if (status != ZX_OK || (seen & ZX_EVENTPAIR_PEER_CLOSED) != 0) {
+            return ZX_ERR_PEER_CLOSED;
+        }
+    }
+}
+
+static char read_char(void) {
+    if (console.chunk_at == console.chunk_len && !console.lost) {
+        console.lost = fill_chunk() != ZX_OK;
+    }
+    return console.lost ? '\0' : console.chunk[console.chunk_at++];
 }
 
 // ---- lines ----
 
-static bool get_char(char* ch) {
-    uint32_t tail = atomic_load_explicit(&console.tail, memory_order_relaxed);
-    if (tail == atomic_load_explicit(&console.head, memory_order_acquire)) {
-        return false;
-    }
-    *ch = console.ring[tail % RING_LEN];
-    // The reader moves the tail only while no line is read.
-    atomic_store_explicit(&console.tail, tail + 1, memory_order_release);
-    return true;
-}
-
-// Waits for a character. Clears DATA before it looks, so that none is missed.
-static char read_char(void) {
-    char ch;
-    while (!get_char(&ch)) {
-        (void)zx_object_wait_one(console.event, DATA, ZX_TIME_INFINITE, nullptr);
-        (void)zx_object_signal(console.event, DATA, 0);
-    }
-    return ch;
-}
-
 static void erase(size_t* len, size_t count) {
     for (; count > 0; count--) {
-        echo("\b \b");
+        echo_text("\b \b");
         --*len;
     }
 }
@@ -155,20 +181,21 @@ static console_result_t edit_line(char* line, size_t capacity) {
     enum escape escape = ESCAPE_NONE;
     for (;;) {
         char ch = read_char();
+        if (console.lost) {
+            return CONSOLE_LOST;
+        }
         if (skip_sequence(&escape, ch)) {
             continue;
         }
         if (ch == '\r' || ch == '\n') {
-            echo("\n");
             line[len] = '\0';
             return CONSOLE_LINE;
         }
         if (ch == CONTROL_D && len == 0) {
-            echo("\n");
             return CONSOLE_END;
         }
         if (ch == CONTROL_C) {
-            echo("^C\n");
+            echo_text("^C");
             return CONSOLE_EMPTY;
         }
         if (ch == BACKSPACE || ch == DELETE) {
@@ -177,14 +204,27 @@ static console_result_t edit_line(char* line, size_t capacity) {
             erase(&len, len);
         } else if ((uint8_t)ch >= ' ' && len < capacity - 1) {
             line[len++] = ch;
-            (void)zx_debug_write(&ch, 1);
+            echo(&ch, 1);
         }
     }
 }
 
-console_result_t console_read_line(char* line, size_t capacity) {
-    atomic_store_explicit(&console.line_active, true, memory_order_release);
+static console_result_t read_line(const char* prompt, char* line, size_t capacity) {
+    be_raw();
+    echo_text(prompt);
     console_result_t result = edit_line(line, capacity);
-    atomic_store_explicit(&console.line_active, false, memory_order_release);
+    // In this order: whoever sees the line's end may rely on control-C.
+    be_programs();
+    echo_text("\n");
     return result;
+}
+
+console_result_t console_read_line(const char* prompt, char* line, size_t capacity) {
+    for (;;) {
+        console.lost = false;
+        console_result_t result = read_line(prompt, line, capacity);
+        if (result != CONSOLE_LOST || open_terminal() != ZX_OK) {
+            return result;
+        }
+    }
 }

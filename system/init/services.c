@@ -152,14 +152,26 @@ static bool unknown_word(struct reader* r, const char* word) {
 
 // ---- lines ----
 
+static bool is_name(const char* name) {
+    size_t len = 0;
+    while (name[len] > ' ' && name[len] <= '~') {
+        len++;
+    }
+    return name[len] == '\0' && len > 0 && len <= SERVICES_NAME_MAX;
+}
+
 static bool begin_paragraph(struct reader* r, const char* head, bool is_service) {
     char* name;
     char* more;
     if (!next_word(r, &name) || (name != nullptr && !next_word(r, &more))) {
         return false;
     }
-    if (name == nullptr || *name == '\0' || more != nullptr) {
+    if (name == nullptr || more != nullptr) {
         return services_fail(r->error, r->line, "'%s' wants one name", head);
+    }
+    if (!is_name(name)) {
+        return services_fail(r->error, r->line, "a name is 1 to %u letters, digits and signs",
+                             (uint32_t)SERVICES_NAME_MAX);
     }
     if (r->s->paragraph_count == SERVICES_PARAGRAPHS_MAX) {
         return services_fail(r->error, r->line, "more than %u paragraphs", SERVICES_PARAGRAPHS_MAX);

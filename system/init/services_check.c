@@ -9,7 +9,7 @@
 #include "services_priv.h"
 
 // What init itself serves, or userboot.
-static const char* const own_protocols[] = {"jacinth.system.Services"};
+static const char* const own_protocols[] = {"jacinth.system.Services", "jacinth.system.Power"};
 static const char* const own_prefixes[] = {"/boot", "/bin", "/dev", "/svc"};
 static const char* const own_devices[] = {"null", "zero", "random", "urandom", "full", "tty"};
 

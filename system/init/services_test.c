@@ -102,6 +102,8 @@ static void test_what_is_wrong_is_said_with_its_line(void**) {
     bad("program /boot/a\n", 1, "'program' stands before the first paragraph");
     bad("service\n", 1, "'service' wants one name");
     bad("service a b\n", 1, "'service' wants one name");
+    bad("service \"\"\n", 1, "a name is 1 to 63 letters, digits and signs");
+    bad("service \"a b\"\n", 1, "a name is 1 to 63 letters, digits and signs");
     bad("service a\n", 1, "service 'a' has no program");
     bad("service a\n program p\n\nservice a\n program p\n", 4,
         "a second 'a' (the first is in line 1)");

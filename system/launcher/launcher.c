@@ -1,18 +1,15 @@
 // The launcher service: starts programs for others (fuchsia.process/Launcher), so that they need
 // not own the launcher library. It holds nothing but the vDSO: job, program and handles come from
 // the client, and so does every right that the new process has.
-//
-// The channel it is started with takes new connections: messages without bytes and with a channel.
-// It ends when that channel is closed.
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <async/channel.h>
 #include <async/loop.h>
+#include <io/offers.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
-#include <launchsvc/client.h>
 #include <launchsvc/server.h>
 #include <lib/compiler.h>
 #include <zircon/status.h>
@@ -67,7 +64,7 @@ static void finish_work(struct launchsvc_work* work) {
     client_free(c);
 }
 
-static void client_begin(zx_handle_t channel) {
+static void client_begin(void*, zx_handle_t channel) {
     struct client* c = client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : nullptr;
     if (c != nullptr) {
         c->connection = launchsvc_connection_new(&service, channel, c);
@@ -85,23 +82,10 @@ static void client_begin(zx_handle_t channel) {
     }
 }
 
-// ---- who hands out connections ----
-
-static zx_status_t root_message(struct async_channel*, struct fidl_message* message) {
-    if (message->len == 0 && message->handle_count == 1 &&
-        message->handles[0].type == ZX_OBJ_TYPE_CHANNEL) {
-        client_begin(message->handles[0].handle);
-    } else {
-        fidl_message_discard(message);
-    }
-    return ZX_OK;
-}
-
-static void root_closed(struct async_channel*, zx_status_t) {
+// Whoever started us is gone: nobody can connect any more.
+static void abandoned(void*) {
     async_loop_quit(&loop);
 }
-
-static struct async_channel root = {.message = root_message, .closed = root_closed};
 
 static int fail(const char* what, zx_status_t status) {
     fprintf(stderr, "launcher: %s: %s\n", what, zx_status_get_string(status));
@@ -109,8 +93,11 @@ static int fail(const char* what, zx_status_t status) {
 }
 
 int main(int, char**) {
-    root.handle = zx_take_startup_handle(LAUNCHSVC_STARTUP);
-    if (root.handle == ZX_HANDLE_INVALID) {
+    static struct io_offer offer = {.name = "fuchsia.process.Launcher", .connect = client_begin};
+    static struct io_offers offers = {
+        .loop = &loop, .offers = &offer, .count = 1, .abandoned = abandoned};
+    zx_handle_t directory = zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0));
+    if (directory == ZX_HANDLE_INVALID) {
         return fail("nobody to serve", ZX_ERR_BAD_HANDLE);
     }
     struct launch_result result = launch_vdso_init(&vdso, zx_vmo_vdso());
@@ -122,7 +109,7 @@ int main(int, char**) {
         status = workers_init(&loop, finish_work);
     }
     if (status == ZX_OK) {
-        status = async_channel_begin(&loop, &root);
+        status = io_offers_begin(&offers, directory);
     }
     if (status == ZX_OK) {
         status = async_loop_run(&loop);

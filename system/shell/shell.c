@@ -4,127 +4,14 @@
 #include <string.h>
 
 #include <bootsvc/client.h>
-#include <launchsvc/client.h>
 #include <shell/words.h>
-#include <system/grants.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
-#include <zircon/syscalls/resource.h>
 #include <zircon/syscalls/system.h>
 #include <zircon/time.h>
 
 constexpr size_t PATH_MAX = 256;
-
-// ---- what programs are given ----
-
-typedef enum grant : uint32_t {
-    GRANT_ROOT_JOB = 1u << 0,
-    GRANT_RESOURCES = 1u << 1, // all kinds, whole
-    GRANT_LAUNCHER = 1u << 2,  // a connection
-    GRANT_DEBUG = 1u << 3,     // parts of the system resource
-    GRANT_INFO = 1u << 4,
-    GRANT_LOG = 1u << 5,
-    GRANT_POWER = 1u << 6,
-} grant_t;
-
-struct grant_entry {
-    const char* path; // ends in *: everything that begins so
-    uint32_t grants;
-};
-static const struct grant_entry grant_table[] = {
-    {"bin/bench", GRANT_ROOT_JOB | GRANT_RESOURCES},
-    {"bin/dmesg", GRANT_LOG},
-    {"bin/free", GRANT_INFO},
-    {"bin/handles", GRANT_ROOT_JOB},
-    {"bin/jobtree", GRANT_ROOT_JOB},
-    {"bin/k", GRANT_DEBUG},
-    {"bin/kill", GRANT_ROOT_JOB},
-    {"bin/poweroff", GRANT_POWER},
-    {"bin/ps", GRANT_ROOT_JOB},
-    {"bin/reboot", GRANT_POWER},
-    {"bin/spawn", GRANT_LAUNCHER},
-    {"bin/threads", GRANT_ROOT_JOB},
-    {"bin/top", GRANT_ROOT_JOB},
-    {"bin/vmaps", GRANT_ROOT_JOB},
-    {"measure/*", GRANT_RESOURCES},
-    {"test/*", GRANT_ROOT_JOB | GRANT_RESOURCES | GRANT_LAUNCHER},
-};
-
-static bool entry_matches(const struct grant_entry* e, const char* path) {
-    size_t len = strlen(e->path);
-    return e->path[len - 1] == '*' ? strncmp(e->path, path, len - 1) == 0
-                                   : strcmp(e->path, path) == 0;
-}
-
-static uint32_t grants_of(const char* path) {
-    for (size_t i = 0; i < sizeof(grant_table) / sizeof(grant_table[0]); i++) {
-        if (entry_matches(&grant_table[i], path)) {
-            return grant_table[i].grants;
-        }
-    }
-    return 0;
-}
-
-struct handles {
-    struct launch_handle list[16];
-    uint32_t count;
-};
-
-static void give(struct handles* h, uint32_t info, zx_handle_t from) {
-    zx_handle_t copy;
-    if (from != ZX_HANDLE_INVALID &&
-        zx_handle_duplicate(from, ZX_RIGHT_SAME_RIGHTS, &copy) == ZX_OK) {
-        h->list[h->count++] = (struct launch_handle){info, copy};
-    }
-}
-
-// A part of the system resource, under its base.
-static void give_part(struct handles* h, zx_handle_t system, zx_rsrc_system_base_t base) {
-    zx_handle_t part;
-    if (zx_resource_create(system, ZX_RSRC_KIND_SYSTEM, base, 1, "part", 4, &part) == ZX_OK) {
-        h->list[h->count++] =
-            (struct launch_handle){PA_HND(PA_SYSTEM_RESOURCE, (uint32_t)base), part};
-    }
-}
-
-static void give_parts(struct handles* h, zx_handle_t system, uint32_t grants) {
-    static const struct {
-        uint32_t grant;
-        zx_rsrc_system_base_t base;
-    } parts[] = {{GRANT_DEBUG, ZX_RSRC_SYSTEM_DEBUG_BASE},
-                 {GRANT_INFO, ZX_RSRC_SYSTEM_INFO_BASE},
-                 {GRANT_LOG, ZX_RSRC_SYSTEM_DEBUGLOG_BASE},
-                 {GRANT_POWER, ZX_RSRC_SYSTEM_POWER_BASE}};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if ((grants & parts[i].grant) != 0) {
-            give_part(h, system, parts[i].base);
-        }
-    }
-}
-
-static void collect_handles(const struct shell* sh, uint32_t grants, zx_handle_t job,
-                            struct handles* h) {
-    zx_handle_t boot_files;
-    give(h, PA_HND(PA_JOB_DEFAULT, 0), job);
-    if (bootsvc_clone(sh->boot_files, &boot_files) == ZX_OK) {
-        h->list[h->count++] = (struct launch_handle){PA_HND(PA_NS_DIR, 0), boot_files};
-    }
-    zx_handle_t launcher;
-    if ((grants & GRANT_LAUNCHER) != 0 && launchsvc_connect(sh->launcher, &launcher) == ZX_OK) {
-        h->list[h->count++] = (struct launch_handle){LAUNCHSVC_STARTUP, launcher};
-    }
-    if ((grants & GRANT_ROOT_JOB) != 0) {
-        give(h, GRANTED_ROOT_JOB, sh->root_job);
-    }
-    give_parts(h, sh->system, grants);
-    if ((grants & GRANT_RESOURCES) != 0) {
-        give(h, PA_HND(PA_MMIO_RESOURCE, 0), sh->mmio);
-        give(h, PA_HND(PA_IRQ_RESOURCE, 0), sh->irq);
-        give(h, PA_HND(PA_IOPORT_RESOURCE, 0), sh->ioport);
-        give(h, PA_HND(PA_SYSTEM_RESOURCE, 0), sh->system);
-    }
-}
 
 // ---- programs ----
 
@@ -164,15 +51,13 @@ static void report_failure(const char* command, struct launch_result result) {
 // Waits for the end; kills the program when it is told to.
 static zx_status_t wait_for_end(const struct shell* sh, zx_handle_t process) {
     if (sh->interrupt != ZX_HANDLE_INVALID) {
-        // What was signalled before this program is not meant for it.
-        (void)zx_object_signal(sh->interrupt, ZX_EVENT_SIGNALED, 0);
         zx_wait_item_t items[] = {{.handle = process, .waitfor = ZX_PROCESS_TERMINATED},
-                                  {.handle = sh->interrupt, .waitfor = ZX_EVENT_SIGNALED}};
+                                  {.handle = sh->interrupt, .waitfor = sh->interrupt_signal}};
         zx_status_t status = zx_object_wait_many(items, 2, ZX_TIME_INFINITE);
         if (status != ZX_OK) {
             return status;
         }
-        if ((items[1].pending & ZX_EVENT_SIGNALED) != 0) {
+        if ((items[1].pending & sh->interrupt_signal) != 0) {
             (void)zx_task_kill(process);
         }
     }
@@ -192,28 +77,24 @@ static int64_t return_code_of(const struct shell* sh, zx_handle_t process) {
 static int64_t run_file(const struct shell* sh, const struct shell_words* words, const char* path,
                         const struct launch_file* file) {
     zx_handle_t job;
-    zx_status_t status = zx_job_create(sh->jobs, 0, &job);
-    if (status != ZX_OK) {
-        fprintf(stderr, "%s: no job: %s\n", words->word[0], zx_status_get_string(status));
+    struct shell_gift gift;
+    if (!sh->give(sh->ctx, path, words->word[0], &job, &gift)) {
+        fprintf(stderr, "%s: no job\n", words->word[0]);
         return shell_not_startable;
     }
-    (void)zx_object_set_property(job, ZX_PROP_NAME, words->word[0], strlen(words->word[0]));
-    static const char* const names[] = {"/boot"};
-    struct handles handles = {};
-    collect_handles(sh, grants_of(path), job, &handles);
     struct finder finder = {.boot_files = sh->boot_files};
     struct launch_request request = {.job = job,
                                      .name = words->word[0],
                                      .file = *file,
-                                     .vdso = &sh->vdso,
+                                     .vdso = sh->vdso,
                                      .args = words->word,
                                      .arg_count = words->count,
-                                     .environ = sh->environ,
-                                     .environ_count = sh->environ_count,
-                                     .names = names,
-                                     .name_count = 1,
-                                     .handles = handles.list,
-                                     .handle_count = handles.count,
+                                     .environ = gift.environ,
+                                     .environ_count = gift.environ_count,
+                                     .names = gift.names,
+                                     .name_count = gift.name_count,
+                                     .handles = gift.handles,
+                                     .handle_count = gift.handle_count,
                                      .find_interpreter = find_interpreter,
                                      .find_ctx = &finder};
     zx_handle_t process;
@@ -229,41 +110,8 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
     // Nothing that a command started outlives it.
     (void)zx_task_kill(job);
     (void)zx_handle_close(job);
+    sh->ended(sh->ctx);
     return code;
-}
-
-zx_status_t shell_start_service(const struct shell* sh, zx_handle_t jobs, const char* path,
-                                uint32_t info, zx_handle_t handle) {
-    struct launch_file file = {};
-    zx_handle_t job = ZX_HANDLE_INVALID;
-    struct handles handles = {.list = {{info, handle}}, .count = 1};
-    zx_status_t status = bootsvc_open(sh->boot_files, path, &file.vmo, &file.len);
-    if (status == ZX_OK) {
-        status = zx_job_create(jobs, 0, &job);
-    }
-    if (status == ZX_OK) {
-        (void)zx_object_set_property(job, ZX_PROP_NAME, path, strlen(path));
-        collect_handles(sh, 0, job, &handles);
-        static const char* const names[] = {"/boot"};
-        struct launch_request request = {.job = job,
-                                         .name = path,
-                                         .file = file,
-                                         .vdso = &sh->vdso,
-                                         .args = &path,
-                                         .arg_count = 1,
-                                         .environ = sh->environ,
-                                         .environ_count = sh->environ_count,
-                                         .names = names,
-                                         .name_count = 1,
-                                         .handles = handles.list,
-                                         .handle_count = handles.count};
-        status = launch(&request, nullptr).status;
-    } else {
-        (void)zx_handle_close(handle);
-    }
-    (void)zx_handle_close(job);
-    (void)zx_handle_close(file.vmo);
-    return status;
 }
 
 static int64_t run_program(const struct shell* sh, const struct shell_words* words) {

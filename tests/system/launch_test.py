@@ -54,12 +54,17 @@ class RunListTest(SystemTest):
         self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 4))
 
     def test_processes_are_shown(self) -> None:
-        result = self.run_commands("ps", "kill 1", "kill x", "spawn x bin/hello", "cat")
-        for name in ("job root", "userboot", "bin/init", "job programs", "svc/launcher"):
+        result = self.run_commands(
+            "ps", "kill 1", "kill x", "spawn x bin/hello", "cat", "spawn -s 1 bin/exit", "ps"
+        )
+        for name in ("job root", "userboot", "bin/init", "job programs"):
             self.assertIn(name, _text(result, 0))
+        # A service is there once somebody has asked it something.
+        self.assertNotRegex(_text(result, 0), r"\n +\d+ .* launcher\n")
+        self.assertRegex(_text(result, 6), r"\n +\d+ .* launcher\n")
         self.assertIn("ZX_ERR_NOT_FOUND", _text(result, 1))
         codes = [command.code for command in result.commands]
-        self.assertEqual(codes, [0, 1, 1, 2, 2])
+        self.assertEqual(codes, [0, 1, 1, 2, 2, 0, 0])
         self.assertIn("usage: spawn", _text(result, 3))
 
     def test_kernel_commands(self) -> None:

@@ -8,20 +8,6 @@
 
 typedef struct fuchsia_process_vector_of_vector_of_uint8 byte_vectors_t;
 
-zx_status_t launchsvc_connect(zx_handle_t root, zx_handle_t* out) {
-    zx_handle_t theirs;
-    zx_status_t status = zx_channel_create(0, out, &theirs);
-    if (status != ZX_OK) {
-        return status;
-    }
-    status = zx_channel_write(root, 0, nullptr, 0, &theirs, 1);
-    if (status != ZX_OK) {
-        (void)zx_handle_close(*out);
-        *out = ZX_HANDLE_INVALID;
-    }
-    return status;
-}
-
 // Room for a message with these strings and elements of at most 32 bytes; null: no memory.
 static struct fidl_storage storage_for(const char* const* strings, uint32_t count) {
     size_t capacity = 64 + 32 * (size_t)count;

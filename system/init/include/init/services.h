@@ -13,6 +13,7 @@ constexpr uint32_t SERVICES_PARAGRAPHS_MAX = 64;
 constexpr uint32_t SERVICES_WORDS_MAX = 1024;
 constexpr uint32_t SERVICES_RULES_MAX = 64;
 constexpr size_t SERVICES_TEXT_MAX = 1 << 16;
+constexpr size_t SERVICES_NAME_MAX = 63; // of a paragraph
 constexpr uint32_t SERVICES_NONE = UINT32_MAX;
 
 typedef enum services_key : uint8_t {

@@ -2,24 +2,34 @@
 //
 // A command is a built-in word or a program of the boot image: NAME is bin/NAME, a name with a
 // slash is a path in /boot. Every program is a process in a job of its own, which ends with it, and
-// gets exactly what it is meant to have: that job, "/boot", and what the table of grants in shell.c
-// says for its path.
+// gets what the shell's owner says for its path.
 #pragma once
 
 #include <launcher/launcher.h>
 #include <zircon/types.h>
 
-struct shell {
-    zx_handle_t root_job;
-    zx_handle_t jobs; // where programs' jobs go
-    zx_handle_t boot_files;
-    zx_handle_t launcher; // takes connections to the launcher service; may be missing
-    struct launch_vdso vdso;
-    zx_handle_t debug, power;              // resources
-    zx_handle_t mmio, irq, ioport, system; // whole kinds, for those who are granted them
-    const char* const* environ;            // of every program
+// What a program is given besides its file and its words. Filled by whoever owns the shell.
+struct shell_gift {
+    struct launch_handle* handles; // the program's
+    uint32_t handle_count;
+    const char* const* names; // of its PA_NS_DIR handles
+    uint32_t name_count;
+    const char* const* environ;
     uint32_t environ_count;
-    zx_handle_t interrupt; // an event: SIGNALED ends the program that runs. May be missing
+};
+
+struct shell {
+    zx_handle_t boot_files;
+    const struct launch_vdso* vdso;
+    zx_handle_t debug, power; // resources
+    zx_handle_t interrupt; // raised signals of it end the program that runs. May be missing
+    zx_signals_t interrupt_signal;
+    // For the program with this path in the boot image: its job, and what it gets. False: no memory.
+    bool (*give)(void* ctx, const char* path, const char* name, zx_handle_t* job,
+                 struct shell_gift* gift);
+    // A program has ended, and its job has been killed.
+    void (*ended)(void* ctx);
+    void* ctx;
 };
 
 constexpr int64_t shell_not_found = 127;
@@ -32,7 +42,3 @@ int64_t shell_run(const struct shell* sh, const char* line);
 
 // Says what a result other than 0 means, for people.
 void shell_explain(int64_t code);
-
-// Starts a program that stays: in its own job below `jobs`, with one handle besides "/boot".
-zx_status_t shell_start_service(const struct shell* sh, zx_handle_t jobs, const char* path,
-                                uint32_t info, zx_handle_t handle);

@@ -7,12 +7,8 @@
 #include <zircon/processargs.h>
 #include <zircon/types.h>
 
-// The word under which programs are given a connection; the service itself is given the channel of
-// launchsvc_connect() under it.
+// The word under which programs are given a connection.
 #define LAUNCHSVC_STARTUP PA_HND(PA_USER2, 0)
-
-// Another connection, by whoever holds the service's own channel.
-zx_status_t launchsvc_connect(zx_handle_t root, zx_handle_t* out);
 
 zx_status_t launchsvc_add_args(zx_handle_t service, const char* const* args, uint32_t count);
 zx_status_t launchsvc_add_environs(zx_handle_t service, const char* const* environ, uint32_t count);

@@ -1,0 +1,525 @@
+#include "supervisor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bootsvc/client.h>
+#include <fidl/jacinth.io.h>
+#include <lib/compiler.h>
+#include <zircon/status.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
+#include <zircon/syscalls/port.h>
+#include <zircon/time.h>
+
+#include "views.h"
+
+constexpr zx_duration_t BACK_OFF_FIRST = ZX_MSEC(100);
+constexpr zx_duration_t BACK_OFF_MOST = ZX_SEC(5);
+constexpr zx_duration_t HEALTHY_AFTER = ZX_SEC(10);
+constexpr uint32_t ARGS_MAX = 32;
+constexpr char in_init[] = "init:"; // what is no program, but a part of init
+
+static_assert(SERVICES_PARAGRAPHS_MAX <= JACINTH_SYSTEM_MAX_SERVICES);
+static_assert(SERVICES_NAME_MAX <= JACINTH_SYSTEM_MAX_NAME);
+
+struct service {
+    const struct services_paragraph* paragraph;
+    uint32_t index;
+    jacinth_system_state_t state;
+    // Of the instance that runs. It has ended when the process has and its directory is closed:
+    // only then has nothing that was sent to it another taker.
+    zx_handle_t job, process;
+    zx_koid_t koid;
+    struct async_wait process_wait;
+    bool process_ended, directory_closed;
+    // Our end of the outgoing directory, and the other one for the next instance.
+    struct async_client directory;
+    zx_handle_t directory_request; // ZX_HANDLE_INVALID: an instance has it
+
+    struct async_task restart_task;
+    bool restart_wanted; // by a user: at once, whatever the policy says
+    zx_time_t started;
+    zx_duration_t back_off; // before the next start; 0: at once
+    uint32_t restarts;
+    int64_t return_code;
+};
+
+static struct {
+    const struct authority* a;
+    struct async_loop* loop;
+    zx_handle_t jobs; // of services
+    struct service services[SERVICES_PARAGRAPHS_MAX];
+    struct async_receiver attachments, settlements;
+} sup;
+
+static const char* program_of(const struct service* s) {
+    return s->paragraph->words[SERVICES_PROGRAM]->text;
+}
+
+static bool is_program(const struct service* s) {
+    return strncmp(program_of(s), in_init, sizeof(in_init) - 1) != 0;
+}
+
+[[gnu::format(printf, 2, 3)]] static void say(const struct service* s, const char* format, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    char line[320];
+    int len = snprintf(line, sizeof(line), "init: service %s: %s\n", s->paragraph->name, text);
+    (void)zx_debug_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
+}
+
+// ---- starting ----
+
+static void process_gone(struct async_wait* wait, const zx_packet_signal_t*);
+
+static zx_status_t start_process(struct service* s, const struct launch_file* file) {
+    static struct given given; // the loop's alone
+    const struct authority* a = sup.a;
+    const char* args[ARGS_MAX];
+    uint32_t arg_count = 0;
+    const struct services_word* w = s->paragraph->words[SERVICES_PROGRAM];
+    for (; w != nullptr && arg_count < ARGS_MAX; w = w->next) {
+        args[arg_count++] = w->text;
+    }
+    authority_give(a, s->index, s->job, &given);
+    given_add(&given, PA_HND(PA_DIRECTORY_REQUEST, 0), fidl_take(&s->directory_request));
+    struct launch_request request = {.job = s->job,
+                                     .name = s->paragraph->name,
+                                     .file = *file,
+                                     .vdso = &a->vdso,
+                                     .args = args,
+                                     .arg_count = arg_count,
+                                     .environ = given.environ,
+                                     .environ_count = given.environ_count,
+                                     .names = given.names,
+                                     .name_count = given.name_count,
+                                     .handles = given.handles,
+                                     .handle_count = given.handle_count};
+    struct launch_result result = launch(&request, &s->process);
+    if (result.error != LAUNCH_OK) {
+        say(s, "%s (%s)", launch_error_text(result.error), zx_status_get_string(result.status));
+        return result.status != ZX_OK ? result.status : ZX_ERR_INTERNAL;
+    }
+    return ZX_OK;
+}
+
+static zx_status_t start_instance(struct service* s) {
+    struct launch_file file = {};
+    zx_status_t status = bootsvc_open(sup.a->boot_files, program_of(s), &file.vmo, &file.len);
+    if (status != ZX_OK) {
+        say(s, "%s: %s", program_of(s), zx_status_get_string(status));
+        return status;
+    }
+    status = authority_make_job(sup.a, s->index, sup.jobs, s->paragraph->name, &s->job);
+    if (status == ZX_OK) {
+        status = start_process(s, &file);
+    } else {
+        say(s, "no job: %s", zx_status_get_string(status));
+    }
+    (void)zx_handle_close(file.vmo);
+    return status;
+}
+
+static void watch_process(struct service* s) {
+    zx_info_handle_basic_t info;
+    if (zx_object_get_info(s->process, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr,
+                           nullptr) == ZX_OK) {
+        s->koid = info.koid;
+    }
+    s->process_wait = (struct async_wait){
+        .object = s->process, .trigger = ZX_PROCESS_TERMINATED, .handler = process_gone};
+    if (async_wait_begin(sup.loop, &s->process_wait) != ZX_OK) {
+        say(s, "cannot be watched: not started");
+        (void)zx_task_kill(s->job);
+        s->process_ended = true; // its directory closes, and ends the instance
+    }
+}
+
+static void start(struct service* s) {
+    async_task_cancel(&s->restart_task);
+    s->state = JACINTH_SYSTEM_STATE_RUNNING;
+    s->started = zx_clock_get_monotonic();
+    s->process_ended = false;
+    s->directory_closed = false;
+    if (start_instance(s) == ZX_OK) {
+        watch_process(s);
+        return;
+    }
+    // What was sent to the directory is lost: those who sent it see their channels closed.
+    if (s->job != ZX_HANDLE_INVALID) {
+        (void)zx_task_kill(s->job);
+    }
+    (void)zx_handle_close(fidl_take(&s->directory_request));
+    s->process_ended = true;
+}
+
+// Somebody wants it.
+static void want(struct service* s) {
+    if (s->state == JACINTH_SYSTEM_STATE_IDLE && is_program(s)) {
+        start(s);
+    }
+}
+
+// ---- ending ----
+
+static void directory_closed(struct async_client* client, zx_status_t);
+
+static void renew_directory(struct service* s) {
+    zx_handle_t ours;
+    zx_status_t status = zx_channel_create(0, &ours, &s->directory_request);
+    if (status == ZX_OK) {
+        s->directory.closed = directory_closed;
+        status = async_client_begin(sup.loop, &s->directory, ours);
+        if (status != ZX_OK) {
+            (void)zx_handle_close(fidl_take(&s->directory_request));
+        }
+    }
+    if (status != ZX_OK) {
+        s->directory.channel.handle = ZX_HANDLE_INVALID;
+        say(s, "cannot be reached any more: %s", zx_status_get_string(status));
+    }
+}
+
+static const char* reason_of(int64_t code) {
+    switch (code) {
+    case ZX_TASK_RETCODE_SYSCALL_KILL:
+        return "killed";
+    case ZX_TASK_RETCODE_OOM_KILL:
+        return "killed: out of memory";
+    case ZX_TASK_RETCODE_POLICY_KILL:
+        return "killed by its job's policy";
+    case ZX_TASK_RETCODE_VDSO_KILL:
+        return "killed by the vDSO's checks";
+    case ZX_TASK_RETCODE_EXCEPTION_KILL:
+        return "killed by an exception";
+    default:
+        return nullptr;
+    }
+}
+
+static void report_end(const struct service* s, const char* then) {
+    const char* reason = reason_of(s->return_code);
+    if (reason != nullptr) {
+        say(s, "%s; %s", reason, then);
+    } else if (s->process == ZX_HANDLE_INVALID) {
+        say(s, "did not start; %s", then);
+    } else {
+        say(s, "ended with code %lld; %s", (long long)s->return_code, then);
+    }
+}
+
+static bool starts_again(const struct service* s) {
+    switch (services_restart(s->paragraph)) {
+    case SERVICES_RESTART_NEVER:
+        return false;
+    case SERVICES_RESTART_ON_FAILURE:
+        return s->return_code != 0 || s->process == ZX_HANDLE_INVALID;
+    default:
+        return true;
+    }
+}
+
+static void restart_now(struct async_task* task) {
+    struct service* s = container_of(task, struct service, restart_task);
+    s->restarts++;
+    start(s);
+}
+
+// The first end after a healthy time costs no wait; each one after it twice that of the last.
+static zx_duration_t next_back_off(struct service* s) {
+    zx_duration_t now = s->back_off;
+    if (s->restart_wanted || zx_clock_get_monotonic() - s->started >= HEALTHY_AFTER) {
+        now = 0;
+    }
+    zx_duration_t twice = now == 0 ? BACK_OFF_FIRST : now * 2;
+    s->back_off = twice < BACK_OFF_MOST ? twice : BACK_OFF_MOST;
+    return now;
+}
+
+static void at_end(const struct service* s) {
+    if (s->return_code == 0 && services_has(s->paragraph, SERVICES_AT_END, "power-off")) {
+        views_power_off();
+    }
+}
+
+static void instance_ended(struct service* s) {
+    bool again = s->restart_wanted || starts_again(s);
+    zx_duration_t delay = next_back_off(s);
+    char then[64] = "not started again";
+    if (again && delay == 0) {
+        (void)snprintf(then, sizeof(then), "started again now");
+    } else if (again) {
+        (void)snprintf(then, sizeof(then), "started again in %lld ms",
+                       (long long)(delay / ZX_MSEC(1)));
+    }
+    if (!s->restart_wanted) {
+        report_end(s, then);
+    }
+    at_end(s);
+    (void)zx_handle_close(fidl_take(&s->process));
+    (void)zx_handle_close(fidl_take(&s->job));
+    s->koid = 0;
+    s->restart_wanted = false;
+    s->state = again ? JACINTH_SYSTEM_STATE_WAITING : JACINTH_SYSTEM_STATE_ENDED;
+    if (again) {
+        s->restart_task.handler = restart_now;
+        async_task_post(sup.loop, &s->restart_task, zx_clock_get_monotonic() + delay);
+    }
+    renew_directory(s);
+}
+
+// What the process has started goes with it.
+static void end_if_over(struct service* s) {
+    if (s->job != ZX_HANDLE_INVALID) {
+        (void)zx_task_kill(s->job);
+    }
+    if (s->process_ended && s->directory_closed) {
+        instance_ended(s);
+    }
+}
+
+static void process_gone(struct async_wait* wait, const zx_packet_signal_t*) {
+    struct service* s = container_of(wait, struct service, process_wait);
+    zx_info_process_t info = {};
+    (void)zx_object_get_info(s->process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr);
+    s->return_code = info.return_code;
+    s->process_ended = true;
+    end_if_over(s);
+}
+
+// A service that has closed its directory cannot be reached any more: it is ended.
+static void directory_closed(struct async_client* client, zx_status_t) {
+    struct service* s = container_of(client, struct service, directory);
+    s->directory.channel.handle = ZX_HANDLE_INVALID;
+    s->directory_closed = true;
+    end_if_over(s);
+}
+
+// ---- requests ----
+
+static void send_connect(struct service* s, const char* name, zx_handle_t channel) {
+    if (s->directory.channel.handle == ZX_HANDLE_INVALID) {
+        (void)zx_handle_close(channel);
+        return;
+    }
+    struct jacinth_io_directory_connect_request request = {.path = {strlen(name), (uint8_t*)name},
+                                                           .request = channel};
+    // Whoever waits at the other end sees the channel close if this fails.
+    (void)jacinth_io_directory_connect_send(s->directory.channel.handle,
+                                            async_loop_storage(sup.loop), &request);
+    want(s);
+}
+
+// A channel to a service that nobody has used yet.
+struct unused {
+    struct async_wait wait;
+    zx_handle_t channel;
+    struct service* service;
+    const char* name;
+};
+
+static void first_use(struct async_wait* wait, const zx_packet_signal_t* signal) {
+    struct unused* u = container_of(wait, struct unused, wait);
+    if ((signal->observed & ZX_CHANNEL_READABLE) != 0) {
+        send_connect(u->service, u->name, u->channel);
+    } else {
+        (void)zx_handle_close(u->channel);
+    }
+    free(u);
+}
+
+static void connect_when_used(struct service* s, const char* name, zx_handle_t channel) {
+    struct unused* u = s->state == JACINTH_SYSTEM_STATE_IDLE ? malloc(sizeof(*u)) : nullptr;
+    if (u == nullptr) {
+        send_connect(s, name, channel);
+        return;
+    }
+    *u = (struct unused){.wait = {.object = channel,
+                                  .trigger = ZX_CHANNEL_READABLE | ZX_CHANNEL_PEER_CLOSED,
+                                  .handler = first_use},
+                         .channel = channel,
+                         .service = s,
+                         .name = name};
+    if (async_wait_begin(sup.loop, &u->wait) != ZX_OK) {
+        free(u);
+        send_connect(s, name, channel);
+    }
+}
+
+void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
+                           zx_handle_t channel) {
+    services_key_t key = what == SUPERVISOR_PREFIX ? SERVICES_MOUNTS : SERVICES_OFFERS;
+    uint32_t server = services_server(&sup.a->services, key, name);
+    if (server == SERVICES_NONE) {
+        views_attach(what, paragraph, name, channel);
+        return;
+    }
+    connect_when_used(&sup.services[server], name + (what == SUPERVISOR_PREFIX), channel);
+}
+
+// ---- devices ----
+
+struct device_open {
+    struct async_call call;
+    struct io_answer answer;
+};
+
+static void device_opened(struct async_call* call, zx_status_t status, void* response) {
+    struct device_open* d = container_of(call, struct device_open, call);
+    void* body = nullptr;
+    if (status == ZX_OK) {
+        status = fidl_result(response, &body);
+    }
+    struct jacinth_io_directory_open_response* r = body;
+    io_answer_send(&d->answer, status, status == ZX_OK ? &r->opened : nullptr);
+    free(d);
+}
+
+zx_status_t supervisor_open_device(const char* name, jacinth_io_flags_t flags,
+                                   struct io_connection* connection, struct fidl_txn* txn) {
+    uint32_t server = services_server(&sup.a->services, SERVICES_DEVICES, name);
+    struct service* s = server != SERVICES_NONE ? &sup.services[server] : nullptr;
+    if (s == nullptr || s->directory.channel.handle == ZX_HANDLE_INVALID) {
+        return ZX_ERR_NOT_FOUND;
+    }
+    struct device_open* d = malloc(sizeof(*d));
+    if (d == nullptr) {
+        return ZX_ERR_NO_MEMORY;
+    }
+    d->call.handler = device_opened;
+    struct jacinth_io_directory_open_request request = {.path = {strlen(name), (uint8_t*)name},
+                                                        .flags = flags};
+    zx_status_t status =
+        async_client_call(&s->directory, &d->call, &jacinth_io_directory_open_method, &request);
+    if (status != ZX_OK) {
+        free(d);
+        return status;
+    }
+    io_answer_keep(connection, txn, &d->answer);
+    want(s);
+    return ZX_ERR_ASYNC;
+}
+
+// ---- other threads ----
+
+void supervisor_attach(supervisor_attach_t what, uint32_t paragraph, const char* name,
+                       zx_handle_t channel) {
+    zx_port_packet_t packet = {.key = async_receiver_key(&sup.attachments),
+                               .type = ZX_PKT_TYPE_USER};
+    packet.user.u32[0] = what;
+    packet.user.u32[1] = paragraph;
+    packet.user.u32[2] = channel;
+    packet.user.u64[2] = (uint64_t)(uintptr_t)name;
+    if (zx_port_queue(sup.loop->port, &packet) != ZX_OK) {
+        (void)zx_handle_close(channel);
+    }
+}
+
+static void take_attachment(struct async_receiver*, const zx_port_packet_t* packet) {
+    supervisor_attach_now((supervisor_attach_t)packet->user.u32[0], packet->user.u32[1],
+                          (const char*)(uintptr_t)packet->user.u64[2], packet->user.u32[2]);
+}
+
+void supervisor_settle(void) {
+    zx_handle_t event;
+    if (zx_event_create(0, &event) != ZX_OK) {
+        return;
+    }
+    zx_port_packet_t packet = {.key = async_receiver_key(&sup.settlements),
+                               .type = ZX_PKT_TYPE_USER};
+    packet.user.u32[0] = event;
+    if (zx_port_queue(sup.loop->port, &packet) == ZX_OK) {
+        (void)zx_object_wait_one(event, ZX_EVENT_SIGNALED, ZX_TIME_INFINITE, nullptr);
+    }
+    (void)zx_handle_close(event);
+}
+
+static void take_settlement(struct async_receiver*, const zx_port_packet_t* packet) {
+    (void)zx_object_signal(packet->user.u32[0], 0, ZX_EVENT_SIGNALED);
+}
+
+// ---- for jacinth.system.Services ----
+
+uint32_t supervisor_list(struct jacinth_system_service out[SERVICES_PARAGRAPHS_MAX]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
+        const struct service* s = &sup.services[i];
+        if (s->paragraph == nullptr) {
+            continue;
+        }
+        out[count++] = (struct jacinth_system_service){
+            .name = {strlen(s->paragraph->name), (char*)s->paragraph->name},
+            .state = s->state,
+            .restarts = s->restarts,
+            .return_code = s->return_code,
+            .process = s->koid,
+            .started = s->koid != 0 ? s->started : 0};
+    }
+    return count;
+}
+
+zx_status_t supervisor_restart(const char* name, size_t len) {
+    for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
+        struct service* s = &sup.services[i];
+        if (s->paragraph == nullptr || strlen(s->paragraph->name) != len ||
+            memcmp(s->paragraph->name, name, len) != 0) {
+            continue;
+        }
+        if (!is_program(s)) {
+            return ZX_ERR_NOT_SUPPORTED;
+        }
+        s->back_off = 0;
+        if (s->state == JACINTH_SYSTEM_STATE_RUNNING) {
+            s->restart_wanted = true;
+            return s->job != ZX_HANDLE_INVALID ? zx_task_kill(s->job) : ZX_OK;
+        }
+        s->restarts += s->state != JACINTH_SYSTEM_STATE_IDLE;
+        start(s);
+        return ZX_OK;
+    }
+    return ZX_ERR_NOT_FOUND;
+}
+
+// ---- the beginning ----
+
+static void add_service(uint32_t index) {
+    struct service* s = &sup.services[index];
+    s->paragraph = &sup.a->services.paragraphs[index];
+    s->index = index;
+    s->state = is_program(s) ? JACINTH_SYSTEM_STATE_IDLE : JACINTH_SYSTEM_STATE_RUNNING;
+    renew_directory(s);
+}
+
+zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
+                             bool commands_decide) {
+    sup.a = a;
+    sup.loop = loop;
+    zx_status_t status = zx_job_create(a->root_job, 0, &sup.jobs);
+    if (status != ZX_OK) {
+        return status;
+    }
+    (void)zx_object_set_property(sup.jobs, ZX_PROP_NAME, "services", 8);
+    sup.attachments.handler = take_attachment;
+    async_receiver_begin(loop, &sup.attachments);
+    sup.settlements.handler = take_settlement;
+    async_receiver_begin(loop, &sup.settlements);
+    uint32_t order[SERVICES_PARAGRAPHS_MAX];
+    uint32_t count = services_order(&a->services, order);
+    for (uint32_t i = 0; i < count; i++) {
+        add_service(order[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct service* s = &sup.services[order[i]];
+        bool decides = s->paragraph->words[SERVICES_AT_END] != nullptr;
+        if (services_starts_at_boot(s->paragraph) && !(decides && commands_decide)) {
+            want(s);
+        }
+    }
+    return ZX_OK;
+}

@@ -1,0 +1,159 @@
+// The console: one terminal, on the serial line. It offers jacinth.io.Terminal (a connection without
+// events) and the device "console" (an open with them).
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <async/loop.h>
+#include <io/server.h>
+#include <jacinth/startup.h>
+#include <zircon/status.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/resource.h>
+
+#include "serial.h"
+#include "terminal.h"
+
+constexpr uint32_t DIRECTORY_CONNECTIONS_MAX = 64;
+
+static struct async_loop loop;
+static struct terminal terminal;
+static struct serial serial;
+
+static void show(void*, const uint8_t* bytes, size_t count) {
+    serial_write(bytes, count);
+}
+
+static void want_input(void*) {
+    serial_start_reading(&serial);
+}
+
+static void typed(void*, const uint8_t* bytes, size_t count) {
+    terminal_type(&terminal, bytes, count);
+}
+
+// ---- the directory of what is offered ----
+
+static struct io_server server;
+static struct io_node root, device, service;
+static const struct {
+    const char* name;
+    struct io_node* node;
+} entries[] = {{"console", &device}, {"jacinth.io.Terminal", &service}};
+constexpr size_t ENTRY_COUNT = sizeof(entries) / sizeof(entries[0]);
+
+static void release(struct io_server*, struct io_node*) {
+    // All are static.
+}
+
+static void get_attributes(struct io_node* node, struct jacinth_io_attributes* out) {
+    out->mode = node == &root ? 0500 : 0620;
+    out->link_count = 1;
+    out->id = node == &root ? 1 : node == &device ? 2 : 3;
+}
+
+static zx_status_t lookup(struct io_node*, struct io_name name, struct io_node** out) {
+    for (size_t i = 0; i < ENTRY_COUNT; i++) {
+        if (name.len == strlen(entries[i].name) &&
+            memcmp(name.text, entries[i].name, name.len) == 0) {
+            *out = io_node_ref(entries[i].node);
+            return ZX_OK;
+        }
+    }
+    return ZX_ERR_NOT_FOUND;
+}
+
+static struct io_node* parent(struct io_node*) {
+    return nullptr;
+}
+
+static zx_status_t read_entries(struct io_node*, uint64_t cookie, struct io_listing* listing) {
+    for (uint64_t i = cookie; i < ENTRY_COUNT; i++) {
+        struct io_name name = {entries[i].name, strlen(entries[i].name)};
+        if (!io_listing_add(listing, i + 2, entries[i].node->kind, name, i + 1)) {
+            break;
+        }
+    }
+    return ZX_OK;
+}
+
+static void query_usage(struct io_node*, struct jacinth_io_usage* out) {
+    out->read_only = true;
+}
+
+static zx_status_t open_other(struct io_node*, jacinth_io_flags_t flags, struct io_connection*,
+                              struct fidl_txn*, struct jacinth_io_opened* out) {
+    return terminal_open(&terminal, flags, &out->connection, &out->events);
+}
+
+static void connect_service(struct io_node*, zx_handle_t request) {
+    (void)terminal_serve(&terminal, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE, request);
+}
+
+static const struct io_ops ops = {
+    .release = release,
+    .get_attributes = get_attributes,
+    .set_attributes = io_no_set_attributes,
+    .sync = io_no_sync,
+    .open_file = io_no_open_file,
+    .clone_file = io_no_use_of_file,
+    .close_file = io_no_use_of_file,
+    .resize = io_no_resize,
+    .get_vmo = io_no_get_vmo,
+    .lookup = lookup,
+    .parent = parent,
+    .create = io_no_create,
+    .unlink = io_no_unlink,
+    .rename = io_no_rename,
+    .link = io_no_link,
+    .read_entries = read_entries,
+    .query_usage = query_usage,
+    .read_link = io_no_read_link,
+    .open_other = open_other,
+    .connect = connect_service,
+};
+
+static zx_status_t serve(zx_handle_t channel) {
+    io_node_init(&root, JACINTH_IO_KIND_DIRECTORY);
+    io_node_init(&device, JACINTH_IO_KIND_TERMINAL);
+    io_node_init(&service, JACINTH_IO_KIND_SERVICE);
+    server.loop = &loop;
+    server.ops = &ops;
+    server.connections_max = DIRECTORY_CONNECTIONS_MAX;
+    server.watchers_max = DIRECTORY_CONNECTIONS_MAX;
+    io_server_init(&server);
+    return io_server_serve(&server, channel, &root, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE);
+}
+
+// ---- starting ----
+
+static int fail(const char* what, zx_status_t status) {
+    fprintf(stderr, "console: %s: %s\n", what, zx_status_get_string(status));
+    return EXIT_FAILURE;
+}
+
+int main(int, char**) {
+    zx_handle_t channel = zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0));
+    serial.debug =
+        zx_take_startup_handle(PA_HND(PA_SYSTEM_RESOURCE, ZX_RSRC_SYSTEM_DEBUG_BASE));
+    if (channel == ZX_HANDLE_INVALID) {
+        return fail("nobody to serve", ZX_ERR_BAD_HANDLE);
+    }
+    zx_status_t status = async_loop_init(&loop);
+    if (status != ZX_OK) {
+        return fail("no loop", status);
+    }
+    serial.loop = &loop;
+    serial.typed = typed;
+    terminal.loop = &loop;
+    terminal.show = show;
+    terminal.want_input = want_input;
+    terminal.size = (struct jacinth_io_window_size){.rows = 24, .columns = 80};
+    terminal_init(&terminal);
+    status = serve(channel);
+    if (status == ZX_OK) {
+        status = async_loop_run(&loop);
+    }
+    return fail("cannot go on", status);
+}
