@@ -49,8 +49,9 @@ class ToolsTest(SystemTest):
         # Its code is mapped once, and nothing is writable and executable.
         self.assertEqual(len(re.findall(r"(?m)mapping r-x .*  init$", maps)), 1)
         self.assertNotIn("mapping rwx", maps)
-        # The thread is there and waits for the program that asks.
-        self.assertIn(f"{thread[1]} initial-thread, waiting for a handle", threads)
+        # The thread is there and waits for requests; the other one for the program that asks.
+        self.assertIn(f"{thread[1]} initial-thread, at a port, ", threads)
+        self.assertIn(" commands, waiting for a handle", threads)
         frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", threads)
         self.assertEqual(frames[0], ("0", "vdso"))
         self.assertGreaterEqual(len(frames), 4, threads)
