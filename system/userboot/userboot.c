@@ -14,23 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <async/loop.h>
 #include <bootsvc/server.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
-#include <zircon/syscalls/port.h>
 #include <zircon/syscalls/resource.h>
 
 constexpr char default_next[] = "bin/init";
 constexpr uint32_t ARGS_MAX = 16;
 constexpr size_t NEXT_MAX = 512;
-constexpr uint32_t REQUESTS_AT_ONCE = 8;
-// Connections served. Clients make new ones as they please (CLONE), and more than a port can watch
-// would end userboot, and with it the machine.
+// Connections served. Clients make new ones as they please (Clone, Open), and what the end of
+// memory would mean here is the end of the machine.
 constexpr uint32_t CLIENTS_MAX = 4096;
-constexpr uint64_t KEY_PROCESS = 0; // other keys are channel handles
 
 // ---- saying what is wrong ----
 
@@ -167,60 +165,18 @@ static zx_handle_t start_next(const struct bootsvc* svc, const struct next* next
 
 // ---- serving ----
 
-static uint32_t client_count;
+static struct async_loop loop;
 
-static void drop_client(zx_handle_t channel) {
-    (void)zx_handle_close(channel);
-    client_count--;
-}
-
-static void watch(zx_handle_t port, zx_handle_t channel) {
-    zx_status_t status = zx_object_wait_async(channel, port, channel,
-                                              ZX_CHANNEL_READABLE | ZX_CHANNEL_PEER_CLOSED, 0);
-    if (status != ZX_OK) {
-        drop_client(channel); // out of memory: this client is told by the closed channel
-    }
-}
-
-static void add_client(zx_handle_t port, zx_handle_t channel) {
-    if (client_count == CLIENTS_MAX) {
-        (void)zx_handle_close(channel);
-        return;
-    }
-    client_count++;
-    watch(port, channel);
-}
-
-// A few requests, so that a client that never stops does not keep the others waiting: what is left
-// comes up again behind theirs.
-static void serve_some(const struct bootsvc* svc, zx_handle_t port, zx_handle_t channel) {
-    zx_status_t status = ZX_OK;
-    for (uint32_t i = 0; i < REQUESTS_AT_ONCE && status == ZX_OK; i++) {
-        zx_handle_t cloned;
-        status = bootsvc_serve(svc, channel, &cloned);
-        if (cloned != ZX_HANDLE_INVALID) {
-            add_client(port, cloned);
-        }
-    }
-    if (status == ZX_OK || status == ZX_ERR_SHOULD_WAIT) {
-        watch(port, channel);
-    } else {
-        drop_client(channel);
-    }
+static void on_end(struct async_wait*, const zx_packet_signal_t*) {
+    async_loop_quit(&loop);
 }
 
 // Until the process ends.
-static void serve(const struct bootsvc* svc, zx_handle_t port, zx_handle_t process) {
-    must(zx_object_wait_async(process, port, KEY_PROCESS, ZX_PROCESS_TERMINATED, 0),
-         "cannot watch the first program");
-    for (;;) {
-        zx_port_packet_t packet;
-        must(zx_port_wait(port, ZX_TIME_INFINITE, &packet), "cannot wait");
-        if (packet.key == KEY_PROCESS) {
-            return;
-        }
-        serve_some(svc, port, (zx_handle_t)packet.key);
-    }
+static void serve(zx_handle_t process) {
+    struct async_wait wait = {
+        .object = process, .trigger = ZX_PROCESS_TERMINATED, .handler = on_end};
+    must(async_wait_begin(&loop, &wait), "cannot watch the first program");
+    must(async_loop_run(&loop), "cannot wait");
 }
 
 int main(int, char**, char** envp) {
@@ -230,12 +186,11 @@ int main(int, char**, char** envp) {
     find_next(&next, envp);
     zx_handle_t ours;
     zx_handle_t theirs;
-    zx_handle_t port;
     must(zx_channel_create(0, &ours, &theirs), "cannot make a channel");
-    must(zx_port_create(0, &port), "cannot make a port");
-    add_client(port, ours);
+    must(async_loop_init(&loop), "cannot make a port");
+    must(bootsvc_serve(&svc, &loop, CLIENTS_MAX, ours), "cannot serve the boot files");
     zx_handle_t process = start_next(&svc, &next, envp, theirs);
-    serve(&svc, port, process);
+    serve(process);
     zx_info_process_t info;
     must(zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr),
          "cannot ask for a return code");

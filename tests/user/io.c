@@ -883,13 +883,67 @@ CASE(usage_and_limits) {
         EXPECT_OK(io_clone(root, &clones[i]));
     }
     EXPECT_STATUS(try_open(root, "a", READ), ZX_ERR_NO_RESOURCES);
+    EXPECT_STATUS(try_open(root, "new", CREATE), ZX_ERR_NO_RESOURCES);
+    EXPECT_STATUS(try_stat(root, "new", 0), ZX_ERR_NOT_FOUND);
     struct jacinth_io_attributes a;
     EXPECT_OK(io_get_attributes(clones[6], &a));
     EXPECT_STATUS(io_get_attributes(clones[7], &a), ZX_ERR_PEER_CLOSED);
     for (int i = 0; i < 8; i++) {
         EXPECT_CLOSE(clones[i]);
     }
+    EXPECT_OK(io_sync(root));
     EXPECT_OK(try_open(root, "a", READ));
+    end();
+}
+
+// A share of the connections, and a share of the share: who uses his up leaves some to the one he
+// has it from.
+CASE(shares_of_connections) {
+    constexpr uint32_t ALL = 400;
+    begin_with(ALL, 100, 1 << 20, READ | WRITE);
+    zx_handle_t root = mem.root;
+    make_file(root, "f");
+    zx_handle_t share, part;
+    EXPECT_OK(io_clone(root, &share)); // 300
+    EXPECT_OK(io_clone(share, &part)); // 225, of which it is one
+    static struct io_opened opened[ALL];
+    uint32_t count = 0;
+    while (io_open(part, "f", 1, READ, 0, &opened[count], nullptr) == ZX_OK) {
+        count++;
+        EXPECT(count < ALL);
+    }
+    EXPECT_EQ(count, 224);
+    while (io_open(share, "f", 1, READ, 0, &opened[count], nullptr) == ZX_OK) {
+        count++;
+        EXPECT(count < ALL);
+    }
+    EXPECT_EQ(count, 298);
+    EXPECT_OK(try_open(root, "f", READ));
+    struct utest_pair w = utest_channel();
+    EXPECT_STATUS(io_watch(share, w.a), ZX_ERR_NO_RESOURCES);
+    EXPECT_CLOSE(w.b);
+    EXPECT_CLOSE(part); // what was opened through it stays, and stays charged
+    EXPECT_CLOSE(share);
+    for (uint32_t i = 0; i < count; i++) {
+        io_opened_close(&opened[i]);
+    }
+    zx_status_t status = ZX_ERR_NO_RESOURCES; // until all are forgotten there
+    for (uint32_t i = 0; i < 1000 && status != ZX_OK; i++) {
+        EXPECT_OK(io_clone(root, &share));
+        EXPECT_OK(io_clone(share, &part));
+        for (count = 0; count < 200; count++) {
+            status = io_open(part, "f", 1, READ, 0, &opened[count], nullptr);
+            if (status != ZX_OK) {
+                break;
+            }
+        }
+        for (uint32_t k = 0; k < count; k++) {
+            io_opened_close(&opened[k]);
+        }
+        EXPECT_CLOSE(part);
+        EXPECT_CLOSE(share);
+    }
+    EXPECT_OK(status);
     end();
 }
 

@@ -1,8 +1,9 @@
 #include <bootsvc/client.h>
 
+#include <stdlib.h>
 #include <string.h>
 
-#include <bootsvc/protocol.h>
+#include <io/client.h>
 #include <jacinth/startup.h>
 #include <zircon/syscalls.h>
 
@@ -22,184 +23,95 @@ zx_handle_t bootsvc_startup(void) {
     return service;
 }
 
-// A request with its path, without "/boot" and slashes at the ends.
-struct request {
-    struct bootsvc_request head;
-    char path[bootsvc_path_max];
-};
-
-static bool make_request(struct request* r, uint64_t ordinal, const char* path) {
+// Without "/boot" and slashes at the ends.
+static size_t shorten(const char** path) {
     size_t mount_len = sizeof(mount) - 1;
-    if (strncmp(path, mount, mount_len) == 0 && (path[mount_len] == '/' || path[mount_len] == 0)) {
-        path += mount_len;
+    const char* p = *path;
+    if (strncmp(p, mount, mount_len) == 0 && (p[mount_len] == '/' || p[mount_len] == 0)) {
+        p += mount_len;
     }
-    while (*path == '/') {
-        path++;
+    while (*p == '/') {
+        p++;
     }
-    size_t len = strlen(path);
-    while (len > 0 && path[len - 1] == '/') {
+    size_t len = strlen(p);
+    while (len > 0 && p[len - 1] == '/') {
         len--;
     }
-    if (len > bootsvc_path_max) {
-        return false;
-    }
-    memset(&r->head, 0, sizeof(r->head));
-    r->head.header.magic = bootsvc_magic;
-    r->head.header.ordinal = ordinal;
-    r->head.path_len = (uint32_t)len;
-    memcpy(r->path, path, len);
-    return true;
-}
-
-// `got`: bytes of the answer. A handle that came although `vmo` is null is closed.
-static zx_status_t call(zx_handle_t service, const struct request* r, void* reply,
-                        uint32_t reply_max, uint32_t* got, zx_handle_t* vmo) {
-    zx_handle_t handle = ZX_HANDLE_INVALID;
-    uint32_t handles = 0;
-    zx_channel_call_args_t args = {.wr_bytes = r,
-                                   .wr_num_bytes = (uint32_t)sizeof(r->head) + r->head.path_len,
-                                   .rd_bytes = reply,
-                                   .rd_num_bytes = reply_max,
-                                   .rd_handles = &handle,
-                                   .rd_num_handles = 1};
-    zx_status_t status = zx_channel_call(service, 0, ZX_TIME_INFINITE, &args, got, &handles);
-    if (status == ZX_OK && vmo != nullptr) {
-        *vmo = handle;
-    } else {
-        (void)zx_handle_close(handle);
-    }
-    return status;
+    *path = p;
+    return len;
 }
 
 zx_status_t bootsvc_open(zx_handle_t service, const char* path, zx_handle_t* vmo, uint64_t* size) {
-    struct request r;
-    if (!make_request(&r, bootsvc_open_ordinal, path)) {
-        return ZX_ERR_BAD_PATH;
-    }
-    struct bootsvc_open_reply reply;
-    uint32_t got;
-    zx_handle_t handle = ZX_HANDLE_INVALID;
-    zx_status_t status = call(service, &r, &reply, sizeof(reply), &got, &handle);
+    size_t len = shorten(&path);
+    struct io_opened opened;
+    zx_status_t status = io_open(service, path, len, JACINTH_IO_FLAGS_EXECUTE, 0, &opened, nullptr);
     if (status != ZX_OK) {
         return status;
     }
-    if (got != sizeof(reply)) {
-        status = ZX_ERR_IO;
-    } else if (reply.status != ZX_OK) {
-        status = reply.status;
-    } else if (handle == ZX_HANDLE_INVALID) {
-        status = ZX_ERR_IO;
+    if (opened.kind == JACINTH_IO_KIND_FILE) {
+        status = io_get_vmo(opened.connection, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE,
+                            vmo, size);
+    } else {
+        status = ZX_ERR_NOT_FILE;
     }
-    if (status != ZX_OK) {
-        (void)zx_handle_close(handle);
-        return status;
-    }
-    *vmo = handle;
-    *size = reply.size;
-    return ZX_OK;
+    io_opened_close(&opened);
+    return status;
 }
 
 zx_status_t bootsvc_clone(zx_handle_t service, zx_handle_t* out) {
-    zx_handle_t theirs;
-    zx_status_t status = zx_channel_create(0, out, &theirs);
-    if (status != ZX_OK) {
-        return status;
-    }
-    struct bootsvc_header header = {.magic = bootsvc_magic, .ordinal = bootsvc_clone_ordinal};
-    status = zx_channel_write(service, 0, &header, sizeof(header), &theirs, 1);
-    if (status != ZX_OK) {
-        (void)zx_handle_close(*out);
-        *out = ZX_HANDLE_INVALID;
-    }
-    return status;
+    return io_clone(service, out);
 }
 
 // ---- listing ----
 
-struct lister {
-    const struct request* request;
-    bootsvc_found_fn found;
-    void* ctx;
-    bool any;
-    char last[bootsvc_path_max]; // the directory that was reported last
-    uint32_t last_len;
-};
-
-// From a full path to what stands directly in the directory. False: stop.
-static bool report(struct lister* l, const char* name, uint32_t len, uint32_t size) {
-    uint32_t skip = l->request->head.path_len;
-    skip += skip > 0 && skip < len; // the slash
-    if (skip >= len) {
-        return true; // the path names a file
-    }
-    const char* rest = name + skip;
-    uint32_t rest_len = len - skip;
-    const char* slash = memchr(rest, '/', rest_len);
-    struct bootsvc_item item = {.name = rest, .name_len = rest_len, .size = size};
-    if (slash != nullptr) {
-        item = (struct bootsvc_item){
-            .name = rest, .name_len = (uint32_t)(slash - rest), .is_directory = true};
-        // Names come sorted: what is below one directory comes together.
-        if (item.name_len == l->last_len && memcmp(rest, l->last, l->last_len) == 0) {
-            return true;
+static zx_status_t report(zx_handle_t directory, const struct jacinth_io_entry* entry,
+                          bootsvc_found_fn found, void* ctx, bool* more) {
+    struct bootsvc_item item = {.name = (const char*)entry->name.data,
+                                .name_len = (uint32_t)entry->name.count,
+                                .is_directory = entry->kind == JACINTH_IO_KIND_DIRECTORY};
+    if (!item.is_directory) {
+        struct jacinth_io_attributes a;
+        zx_status_t status = io_stat(directory, item.name, item.name_len, 0, &a, nullptr, nullptr);
+        if (status != ZX_OK) {
+            return status;
         }
-        memcpy(l->last, rest, item.name_len);
-        l->last_len = item.name_len;
+        item.size = (uint32_t)a.size;
     }
-    l->any = true;
-    return l->found(l->ctx, &item);
+    *more = found(ctx, &item);
+    return ZX_OK;
 }
 
-// One answer's entries. IO: malformed. *more: false when the callback has had enough.
-static zx_status_t report_entries(struct lister* l, const char* bytes, uint32_t len, uint32_t count,
-                                  bool* more) {
-    uint32_t at = sizeof(struct bootsvc_list_reply);
-    *more = count != 0;
-    for (uint32_t i = 0; i < count && *more; i++) {
-        struct bootsvc_entry entry;
-        if (len - at < sizeof(entry)) {
-            return ZX_ERR_IO;
+static zx_status_t list(zx_handle_t directory, struct io_entries* entries, bootsvc_found_fn found,
+                        void* ctx) {
+    bool more = true;
+    zx_status_t status = ZX_OK;
+    while (more && status == ZX_OK) {
+        status = io_read_entries(directory, entries);
+        more = status == ZX_OK && entries->count != 0;
+        for (uint32_t i = 0; more && status == ZX_OK && i < entries->count; i++) {
+            status = report(directory, &entries->entries[i], found, ctx, &more);
         }
-        memcpy(&entry, bytes + at, sizeof(entry));
-        at += (uint32_t)sizeof(entry);
-        uint32_t padded = (entry.name_len + 3) & ~3u;
-        if (entry.name_len > bootsvc_path_max || padded > len - at) {
-            return ZX_ERR_IO;
-        }
-        *more = report(l, bytes + at, entry.name_len, entry.size);
-        at += padded;
     }
-    return ZX_OK;
+    return status;
 }
 
 zx_status_t bootsvc_list(zx_handle_t service, const char* directory, bootsvc_found_fn found,
                          void* ctx) {
-    struct request r;
-    if (!make_request(&r, bootsvc_list_ordinal, directory)) {
-        return ZX_ERR_BAD_PATH;
+    size_t len = shorten(&directory);
+    struct io_opened opened;
+    zx_status_t status =
+        io_open(service, directory, len, JACINTH_IO_FLAGS_DIRECTORY, 0, &opened, nullptr);
+    if (status != ZX_OK) {
+        return status;
     }
-    struct lister l = {.request = &r, .found = found, .ctx = ctx};
-    bool more = true;
-    while (more) {
-        alignas(8) char bytes[bootsvc_message_max];
-        uint32_t got;
-        zx_status_t status = call(service, &r, bytes, sizeof(bytes), &got, nullptr);
-        if (status != ZX_OK) {
-            return status;
-        }
-        struct bootsvc_list_reply head;
-        if (got < sizeof(head)) {
-            return ZX_ERR_IO;
-        }
-        memcpy(&head, bytes, sizeof(head));
-        if (head.status != ZX_OK) {
-            return head.status;
-        }
-        status = report_entries(&l, bytes, got, head.entry_count, &more);
-        if (status != ZX_OK) {
-            return status;
-        }
-        r.head.cursor = head.cursor;
+    struct io_entries* entries = malloc(sizeof(*entries));
+    if (entries != nullptr) {
+        entries->cookie = 0;
+        status = list(opened.connection, entries, found, ctx);
+    } else {
+        status = ZX_ERR_NO_MEMORY;
     }
-    return l.any ? ZX_OK : ZX_ERR_NOT_FOUND;
+    free(entries);
+    io_opened_close(&opened);
+    return status;
 }

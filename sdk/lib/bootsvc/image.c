@@ -7,11 +7,9 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-constexpr uint64_t PAGE_LEN = bootfs_page_len;
+#include "image_priv.h"
 
-static uint64_t round_up(uint64_t len) {
-    return (len + PAGE_LEN - 1) & ~(PAGE_LEN - 1);
-}
+constexpr uint64_t PAGE_LEN = bootfs_page_len;
 
 const char* bootsvc_error_text(bootsvc_error_t error) {
     switch (error) {
@@ -35,7 +33,8 @@ static bootsvc_error_t failed(zx_status_t* status, zx_status_t why) {
 }
 
 static zx_status_t map_readable(zx_handle_t vmo, uint64_t len, zx_vaddr_t* address) {
-    return zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, vmo, 0, round_up(len), address);
+    return zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, vmo, 0, bootsvc_round_up(len),
+                       address);
 }
 
 // Where bootfs lies in the mapped ZBI.
@@ -65,13 +64,13 @@ bootsvc_error_t bootsvc_find(zx_handle_t bootdata, zx_handle_t vmex, zx_handle_t
     }
     struct zbi_item item = {};
     bootsvc_error_t error = find_item((const void*)address, size, &item);
-    (void)zx_vmar_unmap(zx_vmar_root_self(), address, round_up(size));
+    (void)zx_vmar_unmap(zx_vmar_root_self(), address, bootsvc_round_up(size));
     if (error != BOOTSVC_OK) {
         return error;
     }
     zx_handle_t slice;
     *status = zx_vmo_create_child(bootdata, ZX_VMO_CHILD_SLICE, item.payload_offset,
-                                  round_up(item.payload_len), &slice);
+                                  bootsvc_round_up(item.payload_len), &slice);
     if (*status != ZX_OK) {
         return BOOTSVC_FAILED;
     }
@@ -100,20 +99,22 @@ bootsvc_error_t bootsvc_init(struct bootsvc* svc, zx_handle_t bootfs, zx_status_
         return failed(status, got);
     }
     if (bootfs_open(&svc->fs, (const void*)address, head_len, image_len) != BOOTFS_OK) {
-        (void)zx_vmar_unmap(zx_vmar_root_self(), address, round_up(head_len));
+        (void)zx_vmar_unmap(zx_vmar_root_self(), address, bootsvc_round_up(head_len));
         return BOOTSVC_BAD_BOOTFS;
     }
     svc->vmo = bootfs;
-    return BOOTSVC_OK;
+    return bootsvc_make_tree(svc) ? BOOTSVC_OK : failed(status, ZX_ERR_NO_MEMORY);
 }
 
-// The last part of a path: what people call the file.
-static void name_file(zx_handle_t vmo, const char* path, size_t len) {
-    size_t at = len;
-    while (at > 0 && path[at - 1] != '/') {
-        at--;
+zx_status_t bootsvc_window(const struct bootsvc* svc, uint64_t offset, uint64_t len,
+                           const char* name, size_t name_len, zx_handle_t* out) {
+    // An empty file has no pages; one page of the image stands for it, and its size says so.
+    zx_status_t status = zx_vmo_create_child(svc->vmo, ZX_VMO_CHILD_SLICE, len == 0 ? 0 : offset,
+                                             len == 0 ? PAGE_LEN : bootsvc_round_up(len), out);
+    if (status == ZX_OK) {
+        (void)zx_object_set_property(*out, ZX_PROP_NAME, name, name_len);
     }
-    (void)zx_object_set_property(vmo, ZX_PROP_NAME, path + at, len - at);
+    return status;
 }
 
 zx_status_t bootsvc_open_local(const struct bootsvc* svc, const char* path, size_t path_len,
@@ -122,16 +123,10 @@ zx_status_t bootsvc_open_local(const struct bootsvc* svc, const char* path, size
     if (bootfs_find(&svc->fs, path, path_len, &file) != BOOTFS_OK) {
         return ZX_ERR_NOT_FOUND;
     }
-    // An empty file has no pages; one page of the image stands for it, and its size says so.
-    uint64_t len = file.data_len == 0 ? PAGE_LEN : round_up(file.data_len);
-    uint64_t offset = file.data_len == 0 ? 0 : file.data_offset;
-    zx_handle_t slice;
-    zx_status_t status = zx_vmo_create_child(svc->vmo, ZX_VMO_CHILD_SLICE, offset, len, &slice);
-    if (status != ZX_OK) {
-        return status;
+    size_t at = path_len; // the last part: what people call the file
+    while (at > 0 && path[at - 1] != '/') {
+        at--;
     }
-    name_file(slice, path, path_len);
-    *vmo = slice;
     *size = file.data_len;
-    return ZX_OK;
+    return bootsvc_window(svc, file.data_offset, file.data_len, path + at, path_len - at, vmo);
 }

@@ -35,7 +35,8 @@ static zx_status_t open_file(struct io_connection* c, struct io_node* node,
     if (status != ZX_OK) {
         return status;
     }
-    struct io_connection like = {.node = node, .root = c->root, .rights = c->rights, .flags = kept};
+    struct io_connection like = {
+        .account = c->account, .node = node, .root = c->root, .rights = c->rights, .flags = kept};
     status = io_connection_open(c->server, &like, &out->connection);
     if (status != ZX_OK) {
         ops->close_file(node, kept);
@@ -50,7 +51,8 @@ static zx_status_t open_directory(struct io_connection* c, struct io_node* node,
     if (makes || has(flags, JACINTH_IO_FLAGS_WRITE | JACINTH_IO_FLAGS_TRUNCATE)) {
         return ZX_ERR_NOT_FILE;
     }
-    struct io_connection like = {.node = node, .root = c->root, .rights = c->rights};
+    struct io_connection like = {
+        .account = c->account, .node = node, .root = c->root, .rights = c->rights};
     return io_connection_open(c->server, &like, &out->connection);
 }
 
@@ -122,10 +124,12 @@ static zx_status_t open_walked(struct io_connection* c, struct io_walk* walk,
     if (kind == JACINTH_IO_KIND_FILE && (r->flags & IO_RIGHTS & ~c->rights) != 0) {
         return ZX_ERR_ACCESS_DENIED; // before anything is made
     }
-    if (c->server->connection_count >= c->server->connections_max) {
-        return ZX_ERR_NO_RESOURCES;
+    zx_status_t status = io_account_charge(c->account); // nor if it could not be opened
+    if (status != ZX_OK) {
+        return status;
     }
-    zx_status_t status = create(c, walk, kind, r->mode, (struct io_name){}, &walk->node);
+    io_account_give_back(c->account);
+    status = create(c, walk, kind, r->mode, (struct io_name){}, &walk->node);
     return status == ZX_OK ? open_node(c, walk->node, r->flags, txn, out) : status;
 }
 

@@ -10,13 +10,18 @@ static zx_status_t handle_resize(void* ctx, struct jacinth_io_file_resize_reques
     return io_reply_status(txn, status);
 }
 
+// What may be executed may be read.
+static jacinth_io_flags_t allowed(const struct io_connection* c) {
+    return c->flags | ((c->flags & JACINTH_IO_FLAGS_EXECUTE) != 0 ? JACINTH_IO_FLAGS_READ : 0);
+}
+
 static zx_status_t handle_get_vmo(void* ctx, struct jacinth_io_file_get_vmo_request* r,
                                   struct fidl_txn* txn) {
     struct io_connection* c = ctx;
     struct jacinth_io_file_get_vmo_response response = {};
     zx_status_t status = ZX_ERR_INVALID_ARGS;
     if ((r->flags & ~IO_RIGHTS) == 0 && (r->flags & JACINTH_IO_FLAGS_READ) != 0) {
-        status = (r->flags & ~c->flags) == 0
+        status = (r->flags & ~allowed(c)) == 0
                      ? c->server->ops->get_vmo(c->node, r->flags, &response.vmo, &response.size)
                      : ZX_ERR_ACCESS_DENIED;
     }

@@ -12,6 +12,58 @@ void io_node_unref(struct io_server* server, struct io_node* node) {
     }
 }
 
+// ---- accounts ----
+
+constexpr uint32_t SHARE_MIN = 64;
+
+static struct io_account* account_ref(struct io_account* account) {
+    account->refs++;
+    return account;
+}
+
+void io_account_unref(struct io_account* account) {
+    while (account != nullptr && --account->refs == 0) {
+        struct io_account* parent = account->parent;
+        free(account);
+        account = parent;
+    }
+}
+
+static struct io_account* account_new(struct io_account* parent, uint32_t max) {
+    struct io_account* account = malloc(sizeof(*account));
+    if (account != nullptr) {
+        *account = (struct io_account){.refs = 1, .max = max, .parent = parent};
+        if (parent != nullptr) {
+            (void)account_ref(parent);
+        }
+    }
+    return account;
+}
+
+// For a clone; with a reference, null: no memory.
+static struct io_account* account_share(struct io_account* of) {
+    uint32_t share = of->max / 4 * 3;
+    return share < SHARE_MIN ? account_ref(of) : account_new(of, share);
+}
+
+zx_status_t io_account_charge(struct io_account* account) {
+    for (const struct io_account* a = account; a != nullptr; a = a->parent) {
+        if (a->used >= a->max) {
+            return ZX_ERR_NO_RESOURCES;
+        }
+    }
+    for (struct io_account* a = account; a != nullptr; a = a->parent) {
+        a->used++;
+    }
+    return ZX_OK;
+}
+
+void io_account_give_back(struct io_account* account) {
+    for (struct io_account* a = account; a != nullptr; a = a->parent) {
+        a->used--;
+    }
+}
+
 // ---- connections ----
 
 static void connection_free(struct io_connection* c) {
@@ -31,6 +83,8 @@ static void connection_free(struct io_connection* c) {
     s->connection_count--;
     io_node_unref(s, c->root);
     io_node_unref(s, c->node);
+    io_account_give_back(c->account);
+    io_account_unref(c->account);
     free(c);
     if (s->connection_count == 0 && s->idle != nullptr) {
         s->idle(s);
@@ -51,24 +105,32 @@ static zx_status_t connection_message(struct async_channel* channel, struct fidl
 
 zx_status_t io_connection_begin(struct io_server* server, zx_handle_t channel,
                                 const struct io_connection* like) {
-    struct io_connection* c =
-        server->connection_count < server->connections_max ? malloc(sizeof(*c)) : nullptr;
-    if (c == nullptr) {
-        (void)zx_handle_close(channel);
-        return ZX_ERR_NO_RESOURCES;
-    }
-    *c = (struct io_connection){.server = server,
-                                .node = like->node,
-                                .root = like->root,
-                                .rights = like->rights,
-                                .flags = like->flags};
-    c->channel = (struct async_channel){
-        .handle = channel, .message = connection_message, .closed = connection_closed};
-    zx_status_t status = async_channel_begin(server->loop, &c->channel);
+    zx_status_t status = io_account_charge(like->account);
     if (status != ZX_OK) {
+        (void)zx_handle_close(channel);
+        return status;
+    }
+    struct io_connection* c = malloc(sizeof(*c));
+    if (c != nullptr) {
+        *c = (struct io_connection){.server = server,
+                                    .account = like->account,
+                                    .node = like->node,
+                                    .root = like->root,
+                                    .rights = like->rights,
+                                    .flags = like->flags};
+        c->channel = (struct async_channel){
+            .handle = channel, .message = connection_message, .closed = connection_closed};
+        status = async_channel_begin(server->loop, &c->channel);
+    } else {
+        (void)zx_handle_close(channel);
+        status = ZX_ERR_NO_MEMORY;
+    }
+    if (status != ZX_OK) {
+        io_account_give_back(like->account);
         free(c);
         return status;
     }
+    (void)account_ref(c->account);
     (void)io_node_ref(c->node);
     (void)io_node_ref(c->root);
     list_push_back(&server->connections, &c->link);
@@ -100,10 +162,17 @@ zx_status_t io_reply_status(struct fidl_txn* txn, zx_status_t status) {
 // Nobody is told of a failure but by the closed channel.
 zx_status_t io_handle_clone(void* ctx, struct jacinth_io_node_clone_request* request) {
     struct io_connection* c = ctx;
-    zx_status_t status = io_connection_begin(c->server, fidl_take(&request->request), c);
-    if (status == ZX_OK && c->node->kind == JACINTH_IO_KIND_FILE) {
+    bool is_file = c->node->kind == JACINTH_IO_KIND_FILE;
+    struct io_connection like = *c;
+    like.account = is_file ? account_ref(c->account) : account_share(c->account);
+    if (like.account == nullptr) {
+        return ZX_OK; // what was not taken is closed
+    }
+    zx_status_t status = io_connection_begin(c->server, fidl_take(&request->request), &like);
+    if (status == ZX_OK && is_file) {
         c->server->ops->clone_file(c->node, c->flags);
     }
+    io_account_unref(like.account);
     return ZX_OK;
 }
 
@@ -181,6 +250,7 @@ void io_answer_send(struct io_answer* answer, zx_status_t status,
 
 void io_server_init(struct io_server* server) {
     server->connection_count = server->watcher_count = 0;
+    server->account = nullptr;
     list_init(&server->connections);
     list_init(&server->watchers);
     list_init(&server->answers);
@@ -193,12 +263,24 @@ void io_server_end(struct io_server* server) {
         connection_free(c);
     }
     io_watchers_end(server);
+    io_account_unref(server->account);
+    server->account = nullptr;
 }
 
 zx_status_t io_server_serve(struct io_server* server, zx_handle_t channel, struct io_node* node,
                             jacinth_io_flags_t rights) {
-    struct io_connection like = {
-        .node = node, .root = node, .rights = rights & IO_RIGHTS, .flags = rights & IO_RIGHTS};
+    if (server->account == nullptr) {
+        server->account = account_new(nullptr, server->connections_max);
+    }
+    struct io_connection like = {.account = server->account,
+                                 .node = node,
+                                 .root = node,
+                                 .rights = rights & IO_RIGHTS,
+                                 .flags = rights & IO_RIGHTS};
+    if (like.account == nullptr) {
+        (void)zx_handle_close(channel);
+        return ZX_ERR_NO_MEMORY;
+    }
     return io_connection_begin(server, channel, &like);
 }
 

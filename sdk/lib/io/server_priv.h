@@ -7,7 +7,19 @@
 constexpr jacinth_io_flags_t IO_RIGHTS =
     JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE | JACINTH_IO_FLAGS_EXECUTE;
 
+// What connections and watchers are charged to. A clone of a directory's connection is what a
+// program is given by its parent, so it has an account of its own: its share of the one it was
+// cloned from, to which everything is charged as well. So whoever uses up his share leaves a
+// quarter to the one who gave it to him. Shares too small to divide are not divided, which bounds
+// the depth.
+struct io_account {
+    struct io_account* parent;
+    uint32_t refs; // connections and shares
+    uint32_t used, max;
+};
+
 struct io_connection {
+    struct io_account* account; // with a reference
     struct async_channel channel;
     struct io_server* server;
     struct list_node link; // of all connections
@@ -19,8 +31,12 @@ struct io_connection {
     zx_koid_t token_koid;
 };
 
-// A connection with nodes, rights and flags of its own; takes references. The channel is gone
-// whatever the outcome.
+zx_status_t io_account_charge(struct io_account* account); // NO_RESOURCES
+void io_account_give_back(struct io_account* account);
+void io_account_unref(struct io_account* account);
+
+// A connection with account, nodes, rights and flags of its own; takes references. The channel is
+// gone whatever the outcome.
 zx_status_t io_connection_begin(struct io_server* server, zx_handle_t channel,
                                 const struct io_connection* like);
 // The same for a new channel, whose other end goes to the client.

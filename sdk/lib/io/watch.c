@@ -14,7 +14,8 @@ struct watcher {
     struct list_node link; // of the directory
     struct list_node all;  // of the server
     struct io_server* server;
-    struct io_node* directory; // with a reference
+    struct io_account* account; // with a reference
+    struct io_node* directory;  // with a reference
     zx_handle_t channel;
     struct async_wait closed;
     struct async_task retry; // armed: an OVERFLOW is owed
@@ -27,6 +28,8 @@ static void watcher_free(struct watcher* w) {
     list_remove(&w->link);
     list_remove(&w->all);
     w->server->watcher_count--;
+    io_account_give_back(w->account);
+    io_account_unref(w->account);
     io_node_unref(w->server, w->directory);
     free(w);
 }
@@ -82,8 +85,12 @@ void io_watchers_end(struct io_server* server) {
 
 zx_status_t io_watcher_new(struct io_connection* c, zx_handle_t channel) {
     struct io_server* s = c->server;
-    struct watcher* w = s->watcher_count < s->watchers_max ? calloc(1, sizeof(*w)) : nullptr;
+    bool allowed = s->watcher_count < s->watchers_max && io_account_charge(c->account) == ZX_OK;
+    struct watcher* w = allowed ? calloc(1, sizeof(*w)) : nullptr;
     if (w == nullptr) {
+        if (allowed) {
+            io_account_give_back(c->account);
+        }
         (void)zx_handle_close(channel);
         return ZX_ERR_NO_RESOURCES;
     }
@@ -95,10 +102,13 @@ zx_status_t io_watcher_new(struct io_connection* c, zx_handle_t channel) {
         .object = channel, .trigger = ZX_CHANNEL_PEER_CLOSED, .handler = on_closed};
     zx_status_t status = async_wait_begin(s->loop, &w->closed);
     if (status != ZX_OK) {
+        io_account_give_back(c->account);
         (void)zx_handle_close(channel);
         free(w);
         return status;
     }
+    w->account = c->account;
+    w->account->refs++;
     (void)io_node_ref(w->directory);
     struct list_node* head = &c->node->watchers;
     if (head->next == nullptr) {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <bootsvc/client.h>
-#include <bootsvc/protocol.h>
+#include <io/client.h>
 #include <jacinth/startup.h>
 #include <zircon/processargs.h>
 #include <zircon/tls.h>
@@ -199,9 +199,10 @@ CASE(boot_files) {
     EXPECT(memcmp(head, "MIT License", sizeof(head)) == 0);
     EXPECT_STATUS(zx_vmo_write(vmo, head, 0, 1), ZX_ERR_ACCESS_DENIED);
     EXPECT_CLOSE(vmo);
-    EXPECT_STATUS(bootsvc_open(service, "doc", &vmo, &size), ZX_ERR_NOT_FOUND);
-    EXPECT_STATUS(bootsvc_open(service, "", &vmo, &size), ZX_ERR_NOT_FOUND);
-    EXPECT_STATUS(bootsvc_open(service, "../doc/LICENSE", &vmo, &size), ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(bootsvc_open(service, "doc", &vmo, &size), ZX_ERR_NOT_FILE);
+    EXPECT_STATUS(bootsvc_open(service, "", &vmo, &size), ZX_ERR_NOT_FILE);
+    EXPECT_STATUS(bootsvc_open(service, "doc/LICENSE/x", &vmo, &size), ZX_ERR_NOT_DIR);
+    EXPECT_STATUS(bootsvc_open(service, "doc/none", &vmo, &size), ZX_ERR_NOT_FOUND);
     bool seen = false;
     EXPECT_OK(bootsvc_list(service, "/boot/bin/", see_init, &seen));
     EXPECT(seen);
@@ -220,12 +221,12 @@ static void expect_served(void) {
 CASE_WITHIN(boot_files_flooded, 60) {
     zx_handle_t service;
     EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service));
-    struct bootsvc_request request = {
-        .header = {.txid = 1, .magic = bootsvc_magic, .ordinal = bootsvc_open_ordinal}};
+    alignas(8) uint8_t bytes[64];
+    struct fidl_storage storage = {bytes, sizeof(bytes)};
     zx_status_t status = ZX_OK;
     for (uint32_t i = 0; i < 20000 && status != ZX_ERR_PEER_CLOSED; i++) {
-        status = zx_channel_write(service, ZX_CHANNEL_WRITE_MAY_REFUSE, &request, sizeof(request),
-                                  nullptr, 0);
+        status =
+            fidl_request(service, 1, &jacinth_io_directory_get_attributes_method, storage, nullptr);
         if (status == ZX_ERR_SHOULD_WAIT) {
             utest_sleep_ms(1); // until the server has caught up
         }
@@ -235,14 +236,17 @@ CASE_WITHIN(boot_files_flooded, 60) {
     expect_served();
 }
 
-// More connections than it serves: those beyond are closed at once, and nothing ends.
+// More connections than its share: those beyond are closed at once, and the one who gave the share
+// away is served as before.
 CASE_WITHIN(boot_files_connections, 60) {
     constexpr uint32_t COUNT = 5000;
     static zx_handle_t service[COUNT];
-    for (uint32_t i = 0; i < COUNT; i++) {
-        EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service[i]));
+    EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service[0]));
+    for (uint32_t i = 1; i < COUNT; i++) {
+        EXPECT_OK(bootsvc_clone(service[0], &service[i]));
         if (i % 500 == 499) {
-            expect_served(); // the requests before are done
+            EXPECT_OK(io_sync(service[0])); // the requests before are done
+            expect_served();
         }
     }
     EXPECT_EQ(utest_signals(service[0], ZX_CHANNEL_PEER_CLOSED), 0);
@@ -269,10 +273,18 @@ CASE_WITHIN(boot_files_connections, 60) {
 // What is no channel is not served.
 CASE(boot_files_for_no_channel) {
     struct utest_pair pair = utest_eventpair();
-    struct bootsvc_header header = {.magic = bootsvc_magic, .ordinal = bootsvc_clone_ordinal};
-    EXPECT_OK(zx_channel_write(bootsvc_startup(), 0, &header, sizeof(header), &pair.b, 1));
+    zx_handle_t service;
+    EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service));
+    struct fidl_header header = {
+        .at_rest_flags = {2}, .magic = 1, .ordinal = JACINTH_IO_NODE_CLONE_ORDINAL};
+    uint32_t message[6] = {};
+    memcpy(message, &header, sizeof(header));
+    message[4] = UINT32_MAX; // a handle is there
+    EXPECT_OK(zx_channel_write(service, 0, message, sizeof(message), &pair.b, 1));
     EXPECT_OK(zx_object_wait_one(pair.a, ZX_EVENTPAIR_PEER_CLOSED, utest_after_ms(10000), nullptr));
+    EXPECT_OK(zx_object_wait_one(service, ZX_CHANNEL_PEER_CLOSED, utest_after_ms(10000), nullptr));
     EXPECT_CLOSE(pair.a);
+    EXPECT_CLOSE(service);
     expect_served();
 }
 
@@ -286,32 +298,22 @@ static void send_bad(zx_handle_t service, const void* bytes, uint32_t len) {
     EXPECT_CLOSE(ours);
 }
 
+// Each ends its connection, and only that one.
 CASE(malformed_requests) {
-    zx_handle_t service;
-    EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service));
-    struct bootsvc_request request = {
-        .header = {.txid = 1, .magic = bootsvc_magic, .ordinal = bootsvc_open_ordinal},
-        .path_len = 4000};
-    send_bad(service, &request, sizeof(request)); // a path that is not there, a handle too many
-    request.header.ordinal = 12345;
-    send_bad(service, &request, sizeof(request));
-    request.header.ordinal = bootsvc_list_ordinal;
-    send_bad(service, &request, 17);
-    // Three answers: refused, each with its transaction.
-    for (int i = 0; i < 3; i++) {
-        struct bootsvc_open_reply reply;
-        uint32_t got;
-        EXPECT_OK(zx_object_wait_one(service, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr));
-        EXPECT_OK(zx_channel_read(service, 0, &reply, nullptr, sizeof(reply), 0, &got, nullptr));
-        EXPECT_EQ(reply.header.txid, 1);
-        EXPECT_STATUS(reply.status, ZX_ERR_INVALID_ARGS);
+    for (int kind = 0; kind < 4; kind++) {
+        zx_handle_t service;
+        EXPECT_OK(bootsvc_clone(bootsvc_startup(), &service));
+        struct fidl_header header = {.txid = 1,
+                                     .at_rest_flags = {2},
+                                     .magic = 1,
+                                     .ordinal = kind == 0 ? 12345 // no such method
+                                                          : JACINTH_IO_DIRECTORY_OPEN_ORDINAL};
+        uint64_t message[5] = {0, 0, 4000, UINT64_MAX}; // a path that is not there
+        memcpy(message, &header, sizeof(header));
+        static const uint32_t lens[] = {16, 16, 40, 3}; // no body; too short a body; no header
+        send_bad(service, message, lens[kind]);
+        EXPECT_OK(zx_object_wait_one(service, ZX_CHANNEL_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
+        EXPECT_CLOSE(service);
+        expect_served();
     }
-    // Without a header there is nothing to answer: the connection ends, and only that one.
-    send_bad(service, &request, 3);
-    EXPECT_OK(zx_object_wait_one(service, ZX_CHANNEL_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
-    EXPECT_CLOSE(service);
-    zx_handle_t vmo;
-    uint64_t size;
-    EXPECT_OK(bootsvc_open(bootsvc_startup(), "bin/hello", &vmo, &size));
-    EXPECT_CLOSE(vmo);
 }

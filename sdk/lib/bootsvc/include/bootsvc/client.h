@@ -1,4 +1,5 @@
-// The client's side of the boot files.
+// The boot files, for programs that want no more of them than a VMO or a list: a few calls over
+// those of <io/client.h>.
 #pragma once
 
 #include <stdint.h>
@@ -16,7 +17,7 @@ zx_status_t bootsvc_open(zx_handle_t service, const char* path, zx_handle_t* vmo
 zx_status_t bootsvc_clone(zx_handle_t service, zx_handle_t* out);
 
 // Calls `found` for everything directly in a directory: files with their size, directories once.
-// Stops when it returns false. NOT_FOUND: nothing is in there.
+// Stops when it returns false. NOT_FOUND, NOT_DIR: it is no directory.
 struct bootsvc_item {
     const char* name;
     uint32_t name_len;

@@ -1,12 +1,19 @@
-// The server's side of the boot files: the boot image's bootfs, opened and served.
+// The server's side of the boot files: the boot image's bootfs, opened, and served as jacinth.io.
 #pragma once
 
 #include <bootfs/bootfs.h>
+#include <io/server.h>
+#include <lib/rbtree.h>
 #include <zircon/types.h>
 
+struct bootsvc_node;
+
 struct bootsvc {
-    zx_handle_t vmo;  // the bootfs image, with EXECUTE; stays the caller's
-    struct bootfs fs; // over the directory, which is mapped
+    zx_handle_t vmo;            // the bootfs image, with EXECUTE; stays the caller's
+    struct bootfs fs;           // over the directory, which is mapped
+    struct bootsvc_node* nodes; // the first is the root
+    uint32_t node_count;
+    struct io_server server;
 };
 
 typedef enum [[nodiscard]] bootsvc_error : uint8_t {
@@ -22,13 +29,15 @@ const char* bootsvc_error_text(bootsvc_error_t error);
 // pages be executed.
 bootsvc_error_t bootsvc_find(zx_handle_t bootdata, zx_handle_t vmex, zx_handle_t* bootfs,
                              zx_status_t* status);
-// Maps the directory of the bootfs image.
+// Maps the directory of the bootfs image and makes the tree of its files. The structure is large
+// and stays where it is.
 bootsvc_error_t bootsvc_init(struct bootsvc* svc, zx_handle_t bootfs, zx_status_t* status);
 
 // A file as a VMO of its own: a window on the image.
 zx_status_t bootsvc_open_local(const struct bootsvc* svc, const char* path, size_t path_len,
                                zx_handle_t* vmo, uint64_t* size);
 
-// Reads and answers one request. SHOULD_WAIT: there is none. Any other error: the connection is at
-// its end. *cloned: a channel to serve as well, or ZX_HANDLE_INVALID.
-zx_status_t bootsvc_serve(const struct bootsvc* svc, zx_handle_t channel, zx_handle_t* cloned);
+// Serves the root directory over a channel, which is gone whatever the outcome, and whatever comes
+// of it: at most so many connections.
+zx_status_t bootsvc_serve(struct bootsvc* svc, struct async_loop* loop, uint32_t connections_max,
+                          zx_handle_t channel);

@@ -4,7 +4,9 @@
 // Everything runs on one loop (async/loop.h), so operations are never concurrent, and none may
 // wait. A client can do no more than use up the limits: messages are checked in full before
 // anything happens, what is wrong with a request is answered, what is no request ends its
-// connection, and a client that does not read its answers loses the connection.
+// connection, and a client that does not read its answers loses the connection. The limit on
+// connections is divided: a clone of a directory's connection, and all that comes from it, may use
+// three quarters of what the one may that it was cloned from (server_priv.h: io_account).
 //
 // Nodes. The file system embeds `struct io_node` and creates it with one reference, its own; the
 // library has one for each connection, watcher and step of a walk. `release` is called when the
@@ -57,6 +59,7 @@ struct io_node_changes {
 };
 
 struct io_server;
+struct io_account;
 struct io_connection;
 struct io_listing;
 
@@ -137,6 +140,7 @@ struct io_server {
     void (*idle)(struct io_server* server);
     // The library's:
     uint32_t connection_count, watcher_count;
+    struct io_account* account; // of all; null until the first connection
     struct list connections;
     struct list watchers;
     struct list answers; // kept for later
