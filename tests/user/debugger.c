@@ -97,6 +97,10 @@ static zx_status_t read_state(zx_handle_t thread, uint32_t kind, void* state, si
     return zx_thread_read_state(thread, kind, state, size);
 }
 
+static void set_step(zx_handle_t thread, zx_thread_state_single_step_t step) {
+    EXPECT_OK(zx_thread_write_state(thread, ZX_THREAD_STATE_SINGLE_STEP, &step, sizeof(step)));
+}
+
 // ---- registers ----
 
 CASE(errors) {
@@ -520,6 +524,127 @@ CASE_WITHIN(storm_of_looks, 120) {
     EXPECT(seen > 0);
 }
 
+// Step after step through calls that return by the short way: each ends behind its SYSCALL.
+static void yield_until_told(void* arg) {
+    _Atomic(bool)* stop = arg;
+    while (!atomic_load(stop)) {
+        zx_thread_legacy_yield(0);
+    }
+}
+
+static bool is_syscall(zx_vaddr_t at) {
+    const uint8_t* code = (const uint8_t*)at;
+    return code[0] == 0x0f && code[1] == 0x05;
+}
+
+CASE_WITHIN(steps_through_system_calls, 60) {
+    zx_handle_t channel = utest_listen(zx_process_self(), 0);
+    _Atomic(bool) stop = false;
+    struct stopped s;
+    utest_thread_start(&s.thread, yield_until_told, &stop);
+    EXPECT_OK(zx_task_suspend(s.thread.handle, &s.token));
+    EXPECT_OK(
+        zx_object_wait_one(s.thread.handle, ZX_THREAD_SUSPENDED, utest_after_ms(10000), nullptr));
+    set_step(s.thread.handle, 1);
+    EXPECT_CLOSE(s.token);
+    uint32_t calls = 0;
+    zx_vaddr_t before = 0;
+    for (uint32_t i = 0; i < 400; i++) {
+        struct utest_exception e = utest_catch(channel, ZX_EXCP_HW_BREAKPOINT);
+        zx_vaddr_t at = utest_registers(s.thread.handle).rip;
+        if (before != 0 && is_syscall(before)) {
+            // Emulators and CPUs may take the trap one instruction later.
+            EXPECT(at >= before + 2 && at <= before + 16);
+            calls++;
+        }
+        before = at;
+        set_step(s.thread.handle, i < 399);
+        utest_let_go(&e, ZX_EXCEPTION_STATE_HANDLED);
+    }
+    EXPECT(calls > 3);
+    atomic_store(&stop, true);
+    utest_thread_join(&s.thread);
+    EXPECT_CLOSE(channel);
+}
+
+// A load of the stack segment puts a debug exception off by one instruction: if that is SYSCALL, it
+// arrives in the kernel, at its first instruction.
+void debugger_deferred(void);
+static uint64_t stack_selector __attribute__((used));
+static _Atomic(uint32_t) deferred_runs __attribute__((used));
+
+__asm__(".text\n"
+        ".globl debugger_deferred\n"
+        ".hidden debugger_deferred\n"
+        "debugger_deferred:\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %rbp\n"
+        "    movl $60000, %eax\n" // no such call
+        "    movw stack_selector(%rip), %ss\n"
+        "    syscall\n"
+        "    pushfq\n"
+        "    orq $0x100, (%rsp)\n" // the trap flag, by itself
+        "    movl $60000, %eax\n"
+        "    popfq\n"
+        "    movw stack_selector(%rip), %ss\n"
+        "    syscall\n"
+        "    pushfq\n"
+        "    andq $~0x100, (%rsp)\n"
+        "    popfq\n"
+        "    movl $60000, %eax\n"
+        "    movw stack_selector(%rip), %ss\n"
+        "    int3\n"
+        "    popq %rbp\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    incl deferred_runs(%rip)\n"
+        "    ret\n");
+
+static void run_deferred(void* arg) {
+    struct gate* g = arg;
+    (void)zx_object_wait_one(g->event, ZX_EVENT_SIGNALED, ZX_TIME_INFINITE, nullptr);
+    debugger_deferred();
+}
+
+CASE_WITHIN(traps_that_arrive_in_the_kernel, 60) {
+    zx_handle_t channel = utest_listen(zx_process_self(), 0);
+    struct gate g = {.event = utest_event()};
+    struct utest_thread t;
+    __asm__ volatile("movq %%ss, %0" : "=r"(stack_selector));
+    atomic_store(&deferred_runs, 0);
+    utest_thread_start(&t, run_deferred, &g);
+    utest_thread_reach(t.handle, ZX_THREAD_STATE_BLOCKED_WAIT_ONE);
+    zx_handle_t token;
+    EXPECT_OK(zx_task_suspend(t.handle, &token));
+    EXPECT_OK(zx_object_wait_one(t.handle, ZX_THREAD_SUSPENDED, utest_after_ms(10000), nullptr));
+    // Reads and writes of two bytes.
+    zx_thread_state_debug_regs_t d = {.dr = {(uint64_t)&stack_selector}, .dr7 = 1 | 7u << 16};
+    EXPECT_OK(zx_thread_write_state(t.handle, ZX_THREAD_STATE_DEBUG_REGS, &d, sizeof(d)));
+    EXPECT_CLOSE(token);
+    EXPECT_OK(zx_object_signal(g.event, 0, ZX_EVENT_SIGNALED));
+    // What is reported, and how often, is the CPU's affair.
+    uint32_t seen = 0;
+    while (utest_signals(t.handle, ZX_THREAD_TERMINATED) == 0) {
+        zx_exception_info_t info;
+        zx_handle_t exception;
+        uint32_t bytes;
+        uint32_t handles;
+        (void)zx_object_wait_one(channel, ZX_CHANNEL_READABLE, utest_after_ms(5), nullptr);
+        if (zx_channel_read(channel, 0, &info, &exception, sizeof(info), 1, &bytes, &handles) ==
+            ZX_OK) {
+            struct utest_exception e = {.handle = exception, .info = info};
+            utest_let_go(&e, ZX_EXCEPTION_STATE_HANDLED);
+            seen++;
+        }
+    }
+    utest_thread_join(&t);
+    EXPECT(seen >= 3);
+    EXPECT_EQ(atomic_load(&deferred_runs), 1);
+    EXPECT_CLOSE(g.event);
+    EXPECT_CLOSE(channel);
+}
+
 // ---- properties that go with debugging ----
 
 CASE(thread_pointers) {
@@ -594,10 +719,6 @@ static uint8_t peek(zx_handle_t process, uint64_t at) {
     size_t actual;
     EXPECT_OK(zx_process_read_memory(process, at, &byte, 1, &actual));
     return byte;
-}
-
-static void set_step(zx_handle_t thread, zx_thread_state_single_step_t step) {
-    EXPECT_OK(zx_thread_write_state(thread, ZX_THREAD_STATE_SINGLE_STEP, &step, sizeof(step)));
 }
 
 CASE_WITHIN(steps_over_a_breakpoint, 60) {
