@@ -68,35 +68,36 @@ void thread_object_resume_locked(struct list_node* process_link) {
     let_go_locked(thread_object_from_link(process_link));
 }
 
-// True: the current thread is to stand still, and `w` is where it waits.
-static bool begin_suspension(struct thread_object* t, struct waiter* w) {
+// Whether the current thread stands still, or goes on doing so; `w` is where it waits. In one step,
+// so that who holds a token and has found it standing finds it so until the token is closed.
+static bool stands(struct thread_object* t, struct waiter* w) {
     MUTEX_GUARD(process_lock(t->process));
-    if (!thread_suspension_wanted(t)) {
-        // Whoever sets the bit holds the lock and has counted its token before.
-        thread_clear_own_pending(THREAD_PENDING_SUSPEND);
-        return false;
+    bool stood = t->stop == THREAD_STOP_SUSPENDED;
+    if (!thread_killed() && thread_suspension_wanted(t)) {
+        waiter_init(w);
+        t->resume = w;
+        t->stop = THREAD_STOP_SUSPENDED;
+        if (!stood) {
+            object_signal(&t->base, ZX_THREAD_RUNNING, ZX_THREAD_SUSPENDED);
+        }
+        return true;
     }
-    waiter_init(w);
-    t->resume = w;
-    t->stop = THREAD_STOP_SUSPENDED;
-    object_signal(&t->base, ZX_THREAD_RUNNING, ZX_THREAD_SUSPENDED);
-    return true;
-}
-
-static void end_suspension(struct thread_object* t) {
-    MUTEX_GUARD(process_lock(t->process));
+    // Whoever sets the bit holds the lock and has counted its token before.
+    thread_clear_own_pending(THREAD_PENDING_SUSPEND);
     t->resume = nullptr;
     t->stop = THREAD_GOES;
-    object_signal(&t->base, ZX_THREAD_SUSPENDED, ZX_THREAD_RUNNING);
+    if (stood) {
+        object_signal(&t->base, ZX_THREAD_SUSPENDED, ZX_THREAD_RUNNING);
+    }
+    return false;
 }
 
 void thread_stand_still(void) {
     struct thread_object* t = thread_object_current();
     UNINITIALIZED struct waiter w;
-    while (!thread_killed() && begin_suspension(t, &w)) {
-        // Only to be resumed, or killed: the port looks at the bits again.
+    while (stands(t, &w)) {
+        // Only to be resumed, or killed: either way it looks again.
         (void)!waiter_block(&w, TIME_INFINITE, WAIT_KILLABLE, 0);
-        end_suspension(t);
     }
 }
 

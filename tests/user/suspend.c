@@ -462,6 +462,35 @@ CASE_WITHIN(storm_of_tokens, 120) {
     utest_close_pair(pair);
 }
 
+// Who has a token and has seen the thread stand finds it standing until the token is closed, though
+// others' tokens come and go.
+CASE_WITHIN(token_keeps_it_still, 120) {
+    struct spinner spinner;
+    spinner_start(&spinner);
+    zx_handle_t thread = spinner.thread.handle;
+    struct storm s = {.target = thread};
+    struct utest_thread tormentors[2];
+    for (size_t i = 0; i < 2; i++) {
+        utest_thread_start(&tormentors[i], suspend_and_resume, &s);
+    }
+    for (uint32_t i = 0; i < 150; i++) {
+        zx_handle_t token = suspend(thread);
+        reach_signal(thread, ZX_THREAD_SUSPENDED);
+        uint64_t count = atomic_load(&spinner.count);
+        for (uint32_t n = 0; n < 10; n++) {
+            EXPECT_EQ(running_or_suspended(thread), ZX_THREAD_SUSPENDED);
+            (void)utest_registers(thread);
+        }
+        EXPECT_EQ(atomic_load(&spinner.count), count);
+        EXPECT_CLOSE(token);
+    }
+    atomic_store(&s.stop, true);
+    for (size_t i = 0; i < 2; i++) {
+        utest_thread_join(&tormentors[i]);
+    }
+    spinner_join(&spinner);
+}
+
 // Threads that end while they are suspended and resumed.
 CASE_WITHIN(suspend_and_end, 120) {
     for (uint32_t i = 0; i < 60; i++) {
