@@ -59,7 +59,8 @@ class ScriptResult:
 
 
 def symbolizer(settings: Settings) -> Symbolizer:
-    return Symbolizer(settings.kernel_elf(), out_dir(settings.variant) / "user")
+    folder = out_dir(settings.variant)
+    return Symbolizer(settings.kernel_elf(), (folder / "user", folder / "libc"))
 
 
 def run_script(

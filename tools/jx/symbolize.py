@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _BIAS = re.compile(r"\{\{\{bias:0x([0-9a-fA-F]+)\}\}\}")
@@ -31,7 +31,7 @@ class Symbolizer:
     """Rewrites a report line by line. It remembers the bias; lines before that keep their address."""
 
     def __init__(
-        self, kernel: Path, programs: Path, lookup: Lookup = llvm_lookup
+        self, kernel: Path, programs: Sequence[Path], lookup: Lookup = llvm_lookup
     ) -> None:
         self._kernel = kernel
         self._programs = programs
@@ -54,7 +54,8 @@ class Symbolizer:
     def _program(self, path: str) -> Path:
         """The file of a program in bootfs: test/NAME keeps its folder, bin/NAME does not."""
         folder = "test/" if Path(path).parent.name == "test" else ""
-        return self._programs / (folder + Path(path).name)
+        places = [place / (folder + Path(path).name) for place in self._programs]
+        return next((place for place in places if place.is_file()), places[0])
 
     def _frame(self, match: re.Match[str]) -> str:
         index, address, program = int(match.group(1)), int(match.group(2), 16), match.group(3)

@@ -22,7 +22,7 @@ class SymbolizeTest(unittest.TestCase):
         return [f"f{address:x} at a.c:1", "(inlined by) g at a.c:2"]
 
     def _symbolizer(self) -> Symbolizer:
-        return Symbolizer(self.kernel, self.folder, self._lookup)
+        return Symbolizer(self.kernel, [self.folder / "none", self.folder], self._lookup)
 
     def test_bias_and_return_addresses(self) -> None:
         text = "x\n{{{bt:0:0xffff800000001000}}}\n{{{bt:1:0xffff800000002000}}}\n"

@@ -11,7 +11,7 @@ _start:
     xorl %ebp, %ebp
     andq $-16, %rsp
     leaq main(%rip), %rdx
-    call libc_start
+    call __jx_start
     ud2
     .cfi_endproc
     .size _start, . - _start

@@ -141,7 +141,7 @@ void libc_start_modules(void) {
     process_view_start(process_view());
 }
 
-// Not inlined into libc_start: everything here may rely on applied relocations.
+// Not inlined into __jx_start: everything here may rely on applied relocations.
 [[noreturn, gnu::noinline]] static void run(zx_handle_t bootstrap, const void* vdso,
                                             libc_main_t* main_function) {
     const char* problem = nullptr;
@@ -162,7 +162,7 @@ void libc_start_modules(void) {
     __builtin_trap();
 }
 
-void libc_start(zx_handle_t bootstrap, const void* vdso, libc_main_t* main_function) {
+void __jx_start(zx_handle_t bootstrap, const void* vdso, libc_main_t* main_function) {
     const char* unresolved = crt0_relocate(vdso);
     if (unresolved != nullptr) {
         fail(vdso, "unresolved symbol ", unresolved);

@@ -8,7 +8,7 @@ struct thread_block;
 typedef int libc_main_t(int argc, char** argv, char** envp);
 
 // What _start calls.
-[[noreturn]] void libc_start(zx_handle_t bootstrap, const void* vdso, libc_main_t* main_function);
+[[noreturn]] void __jx_start(zx_handle_t bootstrap, const void* vdso, libc_main_t* main_function);
 
 // musl's; calls main() and exit().
 int __libc_start_main(libc_main_t* main_function, int argc, char** argv, void (*init)(void),
