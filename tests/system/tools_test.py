@@ -55,7 +55,7 @@ class ToolsTest(SystemTest):
         frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", threads)
         self.assertEqual(frames[0], ("0", "vdso"))
         self.assertGreaterEqual(len(frames), 4, threads)
-        self.assertEqual({module for _, module in frames[1:]}, {"init"})
+        self.assertEqual({module for _, module in frames[1:]}, {"init", "vdso"})
         self.assertRegex(jobs, r"(?m)^ *\d+ +1 +\d+K +\d+ms      jobtree$")
 
     def _count(self, text: str) -> int:
