@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include <bootsvc/client.h>
+#include <fidl/fuchsia.ldsvc.h>
+#include <fidl/fuchsia.process.h>
+#include <io/client.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
 #include <launchsvc/client.h>
@@ -249,4 +252,98 @@ CASE(the_service_takes_handles_and_names_errors) {
     zx_put_startup_handle(LAUNCHSVC_STARTUP, service); // no handle less than before the case
     EXPECT_CLOSE(file);
     EXPECT_CLOSE(job);
+}
+
+// ---- the resolver: programs and libraries by name ----
+
+static zx_handle_t connect_to(const char* name) {
+    for (uint32_t i = 0; zx_startup_name(i) != nullptr; i++) {
+        if (strcmp(zx_startup_name(i), "/svc") == 0) {
+            zx_handle_t near, far;
+            zx_handle_t svc = zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
+            EXPECT_OK(zx_channel_create(0, &near, &far));
+            EXPECT_OK(io_connect(svc, name, strlen(name), far));
+            zx_put_startup_handle(PA_HND(PA_NS_DIR, i), svc);
+            return near;
+        }
+    }
+    FAIL("no /svc");
+}
+
+static struct fidl_string text(const char* s) {
+    return (struct fidl_string){strlen(s), (char*)s};
+}
+
+static zx_status_t load(zx_handle_t loader, const char* name, zx_handle_t* out) {
+    alignas(8) char bytes[1024];
+    struct fuchsia_ldsvc_loader_load_object_request request = {text(name)};
+    void* answer;
+    EXPECT_OK(fidl_call(loader, ZX_TIME_INFINITE, &fuchsia_ldsvc_loader_load_object_method,
+                        &request, (struct fidl_storage){bytes, sizeof(bytes)}, &answer));
+    struct fuchsia_ldsvc_loader_load_object_response* response = answer;
+    *out = response->object;
+    return response->rv;
+}
+
+static zx_status_t resolve(zx_handle_t resolver, const char* name, zx_handle_t* executable,
+                           zx_handle_t* loader) {
+    alignas(8) char bytes[1024];
+    struct fuchsia_process_resolver_resolve_request request = {text(name)};
+    void* answer;
+    EXPECT_OK(fidl_call(resolver, ZX_TIME_INFINITE, &fuchsia_process_resolver_resolve_method,
+                        &request, (struct fidl_storage){bytes, sizeof(bytes)}, &answer));
+    struct fuchsia_process_resolver_resolve_response* response = answer;
+    *executable = response->executable;
+    *loader = response->ldsvc;
+    return response->status;
+}
+
+CASE(the_resolver_finds_programs) {
+    static const char* const args[] = {"exit", "9"};
+    static const char* const none[] = {
+        "no_such_program", "",        ".", "..", "../bin/exit", "/boot/", "/boot/../bin/exit",
+        "/boot/bin//exit", "bin/exit"};
+    zx_handle_t resolver = connect_to("fuchsia.process.Resolver");
+    zx_handle_t service = zx_take_startup_handle(LAUNCHSVC_STARTUP);
+    zx_handle_t job = new_job();
+    zx_handle_t file, loader, process, object;
+    static const char* const same[] = {"exit", "/boot/bin/exit"};
+    for (size_t i = 0; i < 2; i++) {
+        EXPECT_OK(resolve(resolver, same[i], &file, &loader));
+        EXPECT_OK(launchsvc_add_args(service, args, 2));
+        EXPECT_OK(
+            launchsvc_launch(service, file, copy_of(job, ZX_RIGHT_SAME_RIGHTS), "exit", &process));
+        expect_return_code(process, 9);
+        // The loader finds what is in lib/, and nothing by another way.
+        EXPECT_STATUS(load(loader, "no_such_library", &object), ZX_ERR_NOT_FOUND);
+        EXPECT_STATUS(load(loader, "../bin/exit", &object), ZX_ERR_BAD_PATH);
+        EXPECT_CLOSE(loader);
+    }
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        zx_status_t status = resolve(resolver, none[i], &file, &loader);
+        EXPECT(status == ZX_ERR_NOT_FOUND || status == ZX_ERR_BAD_PATH);
+        EXPECT_EQ(file, ZX_HANDLE_INVALID);
+        EXPECT_EQ(loader, ZX_HANDLE_INVALID);
+    }
+    zx_put_startup_handle(LAUNCHSVC_STARTUP, service);
+    EXPECT_CLOSE(resolver);
+    EXPECT_CLOSE(job);
+}
+
+CASE(a_loader_can_be_cloned_and_ended) {
+    zx_handle_t loader = connect_to("fuchsia.ldsvc.Loader");
+    zx_handle_t near, far, object;
+    alignas(8) char bytes[256];
+    struct fidl_storage storage = {bytes, sizeof(bytes)};
+    void* answer;
+    EXPECT_OK(zx_channel_create(0, &near, &far));
+    struct fuchsia_ldsvc_loader_clone_request request = {far};
+    EXPECT_OK(fidl_call(loader, ZX_TIME_INFINITE, &fuchsia_ldsvc_loader_clone_method, &request,
+                        storage, &answer));
+    EXPECT_OK(((struct fuchsia_ldsvc_loader_clone_response*)answer)->rv);
+    EXPECT_OK(fidl_send(loader, &fuchsia_ldsvc_loader_done_method, storage, nullptr));
+    EXPECT_OK(zx_object_wait_one(loader, ZX_CHANNEL_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
+    EXPECT_STATUS(load(near, "no_such_library", &object), ZX_ERR_NOT_FOUND);
+    EXPECT_CLOSE(loader);
+    EXPECT_CLOSE(near);
 }
