@@ -14,12 +14,16 @@ from pathlib import Path
 _PREFIX = "__jx_"
 # Reserved already, or what programs call (<zircon/process.h>).
 _KEPT = ("__", "zx_")
+# Functions of the standard that are the system layer's, not musl's.
+_STANDARD = {"vfork"}
 
 
 def renamed(system: set[str], musl: set[str]) -> dict[str, str]:
     """The global names that the system layer defines -> what they become."""
     return {
-        name: _PREFIX + name for name in sorted(system - musl) if not name.startswith(_KEPT)
+        name: _PREFIX + name
+        for name in sorted(system - musl - _STANDARD)
+        if not name.startswith(_KEPT)
     }
 
 

@@ -10,7 +10,7 @@ from thirdparty import sysroot
 
 class RenameTest(unittest.TestCase):
     def test_ours_become_reserved(self) -> None:
-        system = {"fd_close", "sys_read", "__jx_syscall", "zx_process_self", "memcpy"}
+        system = {"fd_close", "sys_read", "__jx_syscall", "zx_process_self", "memcpy", "vfork"}
         self.assertEqual(
             sysroot.renamed(system, {"memcpy", "read"}),
             {"fd_close": "__jx_fd_close", "sys_read": "__jx_sys_read"},
