@@ -74,6 +74,23 @@ static int64_t return_code_of(const struct shell* sh, zx_handle_t process) {
     return status == ZX_OK ? info.return_code : shell_not_startable;
 }
 
+// The names of what is given, and one more that no handle refers to: where the program lies, for
+// the C library's programs that start themselves again (/proc/self/exe).
+struct names {
+    const char* list[32];
+    uint32_t count;
+    char own[PATH_MAX + 32];
+};
+
+static void collect_names(struct names* names, const struct shell_gift* gift, const char* path) {
+    uint32_t most = sizeof(names->list) / sizeof(names->list[0]) - 1;
+    for (; names->count < gift->name_count && names->count < most; names->count++) {
+        names->list[names->count] = gift->names[names->count];
+    }
+    (void)snprintf(names->own, sizeof(names->own), "jacinth.process exe=/boot/%s", path);
+    names->list[names->count++] = names->own;
+}
+
 static int64_t run_file(const struct shell* sh, const struct shell_words* words, const char* path,
                         const struct launch_file* file) {
     zx_handle_t job;
@@ -82,6 +99,8 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
         fprintf(stderr, "%s: no job\n", words->word[0]);
         return shell_not_startable;
     }
+    struct names names = {};
+    collect_names(&names, &gift, path);
     struct finder finder = {.boot_files = sh->boot_files};
     struct launch_request request = {.job = job,
                                      .name = words->word[0],
@@ -91,8 +110,8 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
                                      .arg_count = words->count,
                                      .environ = gift.environ,
                                      .environ_count = gift.environ_count,
-                                     .names = gift.names,
-                                     .name_count = gift.name_count,
+                                     .names = names.list,
+                                     .name_count = names.count,
                                      .handles = gift.handles,
                                      .handle_count = gift.handle_count,
                                      .find_interpreter = find_interpreter,
