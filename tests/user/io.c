@@ -1,13 +1,15 @@
 // jacinth.io, from a client's side: what any server of it must do, tried on memfs in a thread of
 // this program, where nothing that it holds can hide: after each case its nodes are counted, and
-// its handles are ours.
+// its handles are ours. The last cases are about the servers of the running system.
 #include <utest/utest.h>
 
 #include <stdlib.h>
 #include <string.h>
 
+#include <bootsvc/client.h>
 #include <io/client.h>
 #include <io/server.h>
+#include <jacinth/startup.h>
 #include <lib/compiler.h>
 #include <zircon/syscalls/object.h>
 
@@ -1068,18 +1070,17 @@ static void drain(zx_handle_t channel) {
     }
 }
 
-CASE_WITHIN(nonsense, 120) {
-    zx_handle_t root = begin();
-    make_directory(root, "a");
-    write_file(root, "f", CREATE, "text");
+// Each second client has the file open.
+static void misbehave(zx_handle_t root, const char* file, jacinth_io_flags_t flags,
+                      uint32_t rounds) {
     random_state = 0x9e3779b97f4a7c15;
-    for (uint32_t round = 0; round < 400; round++) {
+    for (uint32_t round = 0; round < rounds; round++) {
         zx_handle_t victim;
         struct io_opened o = {};
         if (round % 2 == 0) {
             EXPECT_OK(io_clone(root, &victim));
         } else {
-            o = open_at(root, "f", READ | WRITE);
+            o = open_at(root, file, flags);
             victim = o.connection;
         }
         for (int i = 0; i < 8; i++) {
@@ -1095,7 +1096,14 @@ CASE_WITHIN(nonsense, 120) {
             io_opened_close(&o);
         }
     }
-    EXPECT_OK(try_open(root, "f", READ | WRITE));
+    EXPECT_OK(try_open(root, file, flags));
+}
+
+CASE_WITHIN(nonsense, 120) {
+    zx_handle_t root = begin();
+    make_directory(root, "a");
+    write_file(root, "f", CREATE, "text");
+    misbehave(root, "f", READ | WRITE, 400);
     end();
 }
 
@@ -1176,4 +1184,129 @@ CASE_WITHIN(many_clients_at_once, 120) {
     EXPECT_EQ(u.used_nodes, 1);
     EXPECT_EQ(stat_at(root, "").link_count, 2);
     end();
+}
+
+// ---- the servers of the running system ----
+
+CASE(boot_image) {
+    zx_handle_t root = bootsvc_startup();
+    struct io_opened o = open_at(root, "bin/hello", READ | EXECUTE);
+    struct jacinth_io_attributes a;
+    EXPECT_OK(io_get_attributes(o.connection, &a));
+    EXPECT_EQ(a.kind, JACINTH_IO_KIND_FILE);
+    EXPECT_EQ(a.mode, 0555);
+    char head[4];
+    zx_iovec_t v = {head, sizeof(head)};
+    size_t actual;
+    EXPECT_OK(zx_stream_readv(o.stream, 0, &v, 1, &actual));
+    EXPECT(memcmp(head,
+                  "\x7f"
+                  "ELF",
+                  4) == 0);
+    // The stream ends where the file does.
+    uint64_t end_of_file;
+    EXPECT_OK(zx_stream_seek(o.stream, ZX_STREAM_SEEK_ORIGIN_END, 0, &end_of_file));
+    EXPECT_EQ(end_of_file, a.size);
+    EXPECT(a.size % 4096 != 0);
+    EXPECT_OK(zx_stream_readv(o.stream, 0, &v, 1, &actual));
+    EXPECT_EQ(actual, 0);
+    EXPECT_STATUS(zx_stream_writev(o.stream, 0, &v, 1, &actual), ZX_ERR_ACCESS_DENIED);
+    zx_handle_t vmo;
+    uint64_t size;
+    zx_rights_t changing = ZX_RIGHT_WRITE | ZX_RIGHT_SET_PROPERTY | ZX_RIGHT_RESIZE;
+    EXPECT_OK(io_get_vmo(o.connection, READ, &vmo, &size));
+    EXPECT_EQ(size, a.size);
+    EXPECT_EQ(utest_basic(vmo).rights & (changing | ZX_RIGHT_EXECUTE), 0);
+    EXPECT_CLOSE(vmo);
+    EXPECT_OK(io_get_vmo(o.connection, READ | EXECUTE, &vmo, &size));
+    EXPECT_EQ(utest_basic(vmo).rights & (changing | ZX_RIGHT_EXECUTE), ZX_RIGHT_EXECUTE);
+    EXPECT_CLOSE(vmo);
+    EXPECT_STATUS(io_get_vmo(o.connection, READ | WRITE, &vmo, &size), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(io_resize(o.connection, 0), ZX_ERR_ACCESS_DENIED);
+    io_opened_close(&o);
+    EXPECT_EQ(stat_at(root, "doc/LICENSE").mode, 0444);
+    EXPECT_EQ(stat_at(root, "bin/../doc/.").kind, JACINTH_IO_KIND_DIRECTORY);
+    EXPECT_EQ(stat_at(root, "..").id, stat_at(root, "").id);
+    EXPECT_STATUS(try_stat(root, "bin/none", 0), ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(try_stat(root, "bin/hello/x", 0), ZX_ERR_NOT_DIR);
+    static struct io_usage u;
+    EXPECT_OK(io_query_usage(root, &u));
+    EXPECT(u.read_only);
+    EXPECT_EQ(u.used_nodes, u.total_nodes);
+}
+
+CASE(boot_image_never_changes) {
+    zx_handle_t root = bootsvc_startup();
+    uint32_t mode = 0777;
+    struct io_changes changes = {.mode = &mode};
+    EXPECT_STATUS(try_open(root, "bin/hello", WRITE), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(try_open(root, "new", CREATE), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(try_open(root, "new", CREATE | DIRECTORY), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(unlink_at(root, "bin/hello", 0), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(rename_at(root, "bin/hello", "x"), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(link_at(root, "bin/hello", "x"), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(symlink_at(root, "bin/hello", "x"), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(io_change(root, "bin/hello", 9, 0, &changes), ZX_ERR_ACCESS_DENIED);
+    EXPECT_STATUS(io_set_attributes(root, &changes), ZX_ERR_ACCESS_DENIED);
+    struct utest_pair pair = utest_channel();
+    EXPECT_STATUS(io_watch(root, pair.a), ZX_ERR_NO_RESOURCES); // there would be nothing to tell
+    EXPECT_CLOSE(pair.b);
+    EXPECT_OK(io_sync(root));
+}
+
+CASE(boot_image_listing) {
+    zx_handle_t bin = open_directory(bootsvc_startup(), "bin");
+    bool seen = false;
+    uint32_t count = 0;
+    entries.cookie = 0;
+    do {
+        EXPECT_OK(io_read_entries(bin, &entries));
+        count += entries.count;
+        for (uint32_t i = 0; i < entries.count; i++) {
+            const struct jacinth_io_entry* e = &entries.entries[i];
+            seen = seen || (e->name.count == 5 && memcmp(e->name.data, "hello", 5) == 0);
+        }
+    } while (entries.count != 0);
+    EXPECT(seen);
+    EXPECT(count > 3);
+    entries.cookie = UINT64_MAX;
+    EXPECT_OK(io_read_entries(bin, &entries));
+    EXPECT_EQ(entries.count, 0);
+    EXPECT_CLOSE(bin);
+}
+
+CASE_WITHIN(boot_image_survives_nonsense, 120) {
+    zx_handle_t root;
+    EXPECT_OK(io_clone(bootsvc_startup(), &root));
+    misbehave(root, "bin/hello", READ | EXECUTE, 200);
+    EXPECT_CLOSE(root);
+}
+
+// The directory that this program was started with under the name; it stays the runtime's.
+static zx_handle_t startup_directory(const char* want) {
+    for (uint32_t i = 0; zx_startup_name(i) != nullptr; i++) {
+        if (strcmp(zx_startup_name(i), want) == 0) {
+            return utest_startup_peek(PA_HND(PA_NS_DIR, i));
+        }
+    }
+    return ZX_HANDLE_INVALID;
+}
+
+CASE_WITHIN(tmp, 120) {
+    zx_handle_t tmp;
+    if (startup_directory("/tmp") == ZX_HANDLE_INVALID) {
+        utest_skip("this program was given no /tmp");
+    }
+    EXPECT_OK(io_clone(startup_directory("/tmp"), &tmp));
+    make_directory(tmp, "io_test");
+    zx_handle_t d = open_directory(tmp, "io_test");
+    write_file(d, "f", CREATE, "text");
+    EXPECT_OK(rename_at(d, "f", "g"));
+    expect_text(tmp, "io_test/g", "text");
+    misbehave(d, "g", READ | WRITE, 100);
+    expect_text(d, "g", "text");
+    remove_all(d);
+    EXPECT_CLOSE(d);
+    EXPECT_OK(unlink_at(tmp, "io_test", DIRECTORY));
+    EXPECT_CLOSE(tmp);
 }
