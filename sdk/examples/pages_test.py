@@ -5,7 +5,7 @@ import unittest
 
 from jx.tree import ROOT, tree_files
 
-_PAGES = ("first-program", "capabilities", "launcher", "porting-from-zircon")
+_PAGES = ("first-program", "capabilities", "launcher", "porting-from-zircon", "writing-a-service")
 _BLOCK = re.compile(r"^```c\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -33,6 +33,16 @@ class ExamplesTest(SystemTest):
         self.assertEqual(result.commands[0].code, 0)
         self.assertIn(f"-c parent\n{result.commands[0].output.decode()}```", page)
 
+    def test_the_service_of_the_manual(self) -> None:
+        built = out_dir(self.settings.variant) / "user"
+        result = self.run_commands(
+            "tally-client 20 22 9223372036854775807",
+            adds=((built / "tally", "bin/tally"), (built / "tally-client", "bin/tally-client")))
+        page = (ROOT / "docs" / "writing-a-service.md").read_text()
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertIn("-c 'tally-client 20 22 9223372036854775807'\n"
+                      f"{result.commands[0].output.decode()}```", page)
+
 
 if __name__ == "__main__":
     unittest.main()
