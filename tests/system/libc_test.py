@@ -36,10 +36,10 @@ class InstructionTest(unittest.TestCase):
 @depends_on("smp", "variant")
 class HelloTest(SystemTest):
     def test_hello(self) -> None:
-        result = self.run_commands("test/libc_hello a b")
+        result = self.run_commands("measure/libc_hello a b")
         self.assertEqual(
             result.commands[0].output,
-            b"hello, world: 3 arguments, test/libc_hello, PATH=(none), pi is 3.1416, pid good\n",
+            b"hello, world: 3 arguments, measure/libc_hello, PATH=(none), pi is 3.1416, pid good\n",
         )
         self.assertEqual(result.commands[0].code, 0)
 
