@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include <bootsvc/client.h>
+#include <io/client.h>
 #include <launchsvc/client.h>
 #include <system/grants.h>
 #include <zircon/processargs.h>
@@ -29,8 +29,8 @@ static zx_status_t set_policy(const struct services_paragraph* p, zx_handle_t jo
         if (!services_has(p, SERVICES_JOB, denials[i].word)) {
             continue;
         }
-        zx_status_t status = zx_job_set_policy(job, ZX_JOB_POL_ABSOLUTE, ZX_JOB_POL_BASIC_V2,
-                                               &policy, 1);
+        zx_status_t status =
+            zx_job_set_policy(job, ZX_JOB_POL_ABSOLUTE, ZX_JOB_POL_BASIC_V2, &policy, 1);
         if (status != ZX_OK) {
             return status;
         }
@@ -73,6 +73,16 @@ static void give_copy(struct given* g, uint32_t info, zx_handle_t from) {
     if (from != ZX_HANDLE_INVALID &&
         zx_handle_duplicate(from, ZX_RIGHT_SAME_RIGHTS, &copy) == ZX_OK) {
         given_add(g, info, copy);
+    }
+}
+
+void given_add_terminal(struct given* g, zx_handle_t connection, zx_handle_t events) {
+    for (uint32_t n = 0; n < 3; n++) {
+        zx_handle_t copy;
+        if (io_clone(connection, &copy) == ZX_OK) {
+            given_add(g, PA_HND(PA_FD, n), copy);
+            give_copy(g, PA_HND(PA_FD, n), events);
+        }
     }
 }
 
@@ -130,7 +140,7 @@ static void give_resources(const struct authority* a, const struct services_para
 
 // ---- the namespace ----
 
-// Not /boot: its server is asked here, everything else is the loop's.
+// What the loop serves, or brings to a service.
 static zx_handle_t attached(supervisor_attach_t what, uint32_t paragraph, const char* name) {
     zx_handle_t near, far;
     if (zx_channel_create(0, &near, &far) != ZX_OK) {
@@ -147,7 +157,9 @@ static void give_directory(const struct authority* a, uint32_t paragraph, const 
         return;
     }
     if (strcmp(prefix, "/boot") == 0) {
-        (void)bootsvc_clone(a->boot_files, &directory);
+        (void)io_clone(a->boot_files, &directory);
+    } else if (strcmp(prefix, "/bin") == 0) {
+        (void)io_clone(a->bin, &directory);
     } else {
         directory = attached(SUPERVISOR_PREFIX, paragraph, prefix);
     }

@@ -19,6 +19,7 @@ struct authority {
     zx_handle_t root_job;
     zx_handle_t programs; // the job of what is run by commands
     zx_handle_t boot_files;
+    zx_handle_t bin;                       // a directory in them
     zx_handle_t mmio, irq, ioport, system; // resources, whole kinds
     struct launch_vdso vdso;
     const char* const* environ;
@@ -46,3 +47,5 @@ zx_status_t authority_make_job(const struct authority* a, uint32_t paragraph, zx
 void authority_give(const struct authority* a, uint32_t paragraph, zx_handle_t job,
                     struct given* out);
 void given_add(struct given* g, uint32_t info, zx_handle_t handle);
+// Descriptors 0 to 2: an open of a terminal. The handles stay the caller's.
+void given_add_terminal(struct given* g, zx_handle_t connection, zx_handle_t events);

@@ -26,10 +26,36 @@ constexpr char prompt_program[] = "init:prompt";
 static struct {
     const struct authority* a;
     char* list;
+    bool has_console;
     struct shell shell;
     struct given given; // of the program that is being started
     alignas(16) uint8_t stack[64 * 1024];
 } commands;
+
+// ---- the terminal ----
+
+static zx_status_t open_console(uint32_t paragraph) {
+    zx_handle_t dev, theirs;
+    zx_status_t status = zx_channel_create(0, &dev, &theirs);
+    if (status == ZX_OK) {
+        supervisor_attach(SUPERVISOR_PREFIX, paragraph, "/dev", theirs);
+        status = console_start(dev);
+    }
+    return status;
+}
+
+// A program that wants a terminal gets one, also from the run list. The prompt has opened it
+// already.
+static void give_terminal(uint32_t paragraph, struct given* g) {
+    bool wanted = paragraph != SERVICES_NONE &&
+                  commands.a->services.paragraphs[paragraph].words[SERVICES_TERMINAL] != nullptr;
+    if (wanted && !commands.has_console) {
+        commands.has_console = open_console(paragraph) == ZX_OK;
+    }
+    if (wanted || commands.list == nullptr) {
+        console_give(g);
+    }
+}
 
 // ---- what programs are given ----
 
@@ -42,6 +68,7 @@ static bool give(void*, const char* path, const char* name, zx_handle_t* job,
         return false;
     }
     authority_give(a, paragraph, *job, g);
+    give_terminal(paragraph, g);
     *gift = (struct shell_gift){.handles = g->handles,
                                 .handle_count = g->handle_count,
                                 .names = g->names,
@@ -103,19 +130,10 @@ static void run_list(char* text) {
 
 // ---- the prompt ----
 
-static zx_status_t open_console(uint32_t paragraph) {
-    zx_handle_t dev, theirs;
-    zx_status_t status = zx_channel_create(0, &dev, &theirs);
-    if (status == ZX_OK) {
-        supervisor_attach(SUPERVISOR_PREFIX, paragraph, "/dev", theirs);
-        status = console_start(dev);
-    }
-    return status;
-}
-
 static void run_prompt(uint32_t paragraph) {
     static char line[shell_line_max];
     zx_status_t status = open_console(paragraph);
+    commands.has_console = status == ZX_OK;
     if (status != ZX_OK) {
         fprintf(stderr, "init: no console: %s\n", zx_status_get_string(status));
         return;
@@ -123,7 +141,7 @@ static void run_prompt(uint32_t paragraph) {
     mark("[ready]");
     for (;;) {
         console_result_t result = console_read_line(prompt, line, sizeof(line));
-        if (result == CONSOLE_END || result == CONSOLE_LOST) {
+        if (result == CONSOLE_END) {
             return;
         }
         if (result == CONSOLE_LINE) {

@@ -4,6 +4,9 @@
 
 #include <io/client.h>
 #include <zircon/syscalls.h>
+#include <zircon/time.h>
+
+#include "authority.h"
 
 constexpr char CONTROL_C = 0x03;
 constexpr char CONTROL_D = 0x04;
@@ -71,6 +74,12 @@ zx_handle_t console_controller(zx_signals_t* signal) {
     return console.controller;
 }
 
+void console_give(struct given* given) {
+    if (console.terminal != ZX_HANDLE_INVALID) {
+        given_add_terminal(given, console.terminal, console.events);
+    }
+}
+
 // ---- modes ----
 
 static void be_raw(void) {
@@ -120,9 +129,9 @@ static zx_status_t fill_chunk(void) {
         }
         console.chunk_len = 0;
         zx_signals_t seen = 0;
-        status = zx_object_wait_one(console.events,
-                                    JACINTH_IO_EVENT_READABLE | ZX_EVENTPAIR_PEER_CLOSED,
-                                    ZX_TIME_INFINITE, &seen);
+        status =
+            zx_object_wait_one(console.events, JACINTH_IO_EVENT_READABLE | ZX_EVENTPAIR_PEER_CLOSED,
+                               ZX_TIME_INFINITE, &seen);
         if (status != ZX_OK || (seen & ZX_EVENTPAIR_PEER_CLOSED) != 0) {
             return ZX_ERR_PEER_CLOSED;
         }
@@ -223,8 +232,12 @@ console_result_t console_read_line(const char* prompt, char* line, size_t capaci
     for (;;) {
         console.lost = false;
         console_result_t result = read_line(prompt, line, capacity);
-        if (result != CONSOLE_LOST || open_terminal() != ZX_OK) {
+        if (result != CONSOLE_LOST) {
             return result;
+        }
+        // The server is started again, sooner or later; without it there is nothing to do.
+        while (open_terminal() != ZX_OK) {
+            (void)zx_nanosleep(zx_clock_get_monotonic() + ZX_MSEC(100));
         }
     }
 }

@@ -17,7 +17,7 @@ typedef enum console_result : uint8_t {
     CONSOLE_LINE,
     CONSOLE_EMPTY, // the line was given up (control-C)
     CONSOLE_END,   // control-D on an empty line
-    CONSOLE_LOST,  // there is no terminal any more
+    CONSOLE_LOST,  // (inside only) the terminal went away
 } console_result_t;
 
 // Writes the prompt and reads a line with echo: backspace, control-U (all of it), control-C,
@@ -28,3 +28,7 @@ console_result_t console_read_line(const char* prompt, char* line, size_t capaci
 // On what, and by which signal, control-C is told while no line is being read. The handle stays the
 // console's, and changes when the terminal is opened again.
 zx_handle_t console_controller(zx_signals_t* signal);
+
+// Descriptors 0 to 2 of a program: the prompt's own terminal. Nothing if there is none.
+struct given;
+void console_give(struct given* given);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <bootsvc/client.h>
+#include <io/client.h>
 #include <jacinth/startup.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
@@ -63,6 +64,10 @@ static void take_startup(struct authority* a, char** envp) {
     }
     must(zx_job_create(a->root_job, 0, &a->programs), "no job");
     (void)zx_object_set_property(a->programs, ZX_PROP_NAME, "programs", 8);
+    struct io_opened bin;
+    must(io_open(a->boot_files, "bin", 3, JACINTH_IO_FLAGS_DIRECTORY, 0, &bin, nullptr),
+         "/boot/bin");
+    a->bin = bin.connection;
     struct launch_result result = launch_vdso_init(&a->vdso, zx_vmo_vdso());
     if (result.error != LAUNCH_OK) {
         give_up(launch_error_text(result.error), result.status);

@@ -35,6 +35,9 @@ struct service {
     zx_koid_t koid;
     struct async_wait process_wait;
     bool process_ended, directory_closed;
+    // Before the instance starts, if it wants a terminal: the open of one.
+    struct async_call terminal_call;
+    zx_handle_t terminal, terminal_events;
     // Our end of the outgoing directory, and the other one for the next instance.
     struct async_client directory;
     zx_handle_t directory_request; // ZX_HANDLE_INVALID: an instance has it
@@ -89,6 +92,9 @@ static zx_status_t start_process(struct service* s, const struct launch_file* fi
     }
     authority_give(a, s->index, s->job, &given);
     given_add(&given, PA_HND(PA_DIRECTORY_REQUEST, 0), fidl_take(&s->directory_request));
+    if (s->terminal != ZX_HANDLE_INVALID) {
+        given_add_terminal(&given, s->terminal, s->terminal_events);
+    }
     struct launch_request request = {.job = s->job,
                                      .name = s->paragraph->name,
                                      .file = *file,
@@ -141,13 +147,14 @@ static void watch_process(struct service* s) {
     }
 }
 
-static void start(struct service* s) {
-    async_task_cancel(&s->restart_task);
-    s->state = JACINTH_SYSTEM_STATE_RUNNING;
+static void start_now(struct service* s) {
     s->started = zx_clock_get_monotonic();
     s->process_ended = false;
     s->directory_closed = false;
-    if (start_instance(s) == ZX_OK) {
+    zx_status_t status = start_instance(s);
+    (void)zx_handle_close(fidl_take(&s->terminal));
+    (void)zx_handle_close(fidl_take(&s->terminal_events));
+    if (status == ZX_OK) {
         watch_process(s);
         return;
     }
@@ -157,6 +164,65 @@ static void start(struct service* s) {
     }
     (void)zx_handle_close(fidl_take(&s->directory_request));
     s->process_ended = true;
+}
+
+static void restart_now(struct async_task* task);
+static void want(struct service* s);
+static bool directory_is_usable(struct service* s);
+
+static void start_later(struct service* s, zx_duration_t delay) {
+    s->state = JACINTH_SYSTEM_STATE_WAITING;
+    s->restart_task.handler = restart_now;
+    async_task_post(sup.loop, &s->restart_task, zx_clock_get_monotonic() + delay);
+}
+
+static void terminal_opened(struct async_call* call, zx_status_t status, void* response) {
+    struct service* s = container_of(call, struct service, terminal_call);
+    void* body = nullptr;
+    if (status == ZX_OK) {
+        status = fidl_result(response, &body);
+    }
+    if (status != ZX_OK) {
+        start_later(s, BACK_OFF_MOST); // its server has just died, or is about to
+        return;
+    }
+    struct jacinth_io_directory_open_response* r = body;
+    s->terminal = fidl_take(&r->opened.connection);
+    s->terminal_events = fidl_take(&r->opened.events);
+    fidl_close_handles(&jacinth_io_opened_type, &r->opened);
+    start_now(s);
+}
+
+static zx_status_t open_device(const char* name, jacinth_io_flags_t flags,
+                               struct async_call* call) {
+    uint32_t server = services_server(&sup.a->services, SERVICES_DEVICES, name);
+    struct service* s = server != SERVICES_NONE ? &sup.services[server] : nullptr;
+    if (s == nullptr || !directory_is_usable(s) || s->state == JACINTH_SYSTEM_STATE_ENDED) {
+        return ZX_ERR_NOT_FOUND;
+    }
+    struct jacinth_io_directory_open_request request = {.path = {strlen(name), (uint8_t*)name},
+                                                        .flags = flags};
+    zx_status_t status =
+        async_client_call(&s->directory, call, &jacinth_io_directory_open_method, &request);
+    if (status == ZX_OK) {
+        want(s);
+    }
+    return status;
+}
+
+static void start(struct service* s) {
+    const struct services_word* terminal = s->paragraph->words[SERVICES_TERMINAL];
+    async_task_cancel(&s->restart_task);
+    s->state = JACINTH_SYSTEM_STATE_RUNNING;
+    if (terminal == nullptr) {
+        start_now(s);
+        return;
+    }
+    s->terminal_call.handler = terminal_opened;
+    if (open_device(terminal->text, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE,
+                    &s->terminal_call) != ZX_OK) {
+        start_later(s, BACK_OFF_MOST);
+    }
 }
 
 // Somebody wants it.
@@ -266,12 +332,10 @@ static void instance_ended(struct service* s) {
     (void)zx_handle_close(fidl_take(&s->job));
     s->koid = 0;
     s->restart_wanted = false;
-    s->state = again ? JACINTH_SYSTEM_STATE_WAITING : JACINTH_SYSTEM_STATE_ENDED;
+    s->state = JACINTH_SYSTEM_STATE_ENDED;
     if (again) {
-        s->restart_task.handler = restart_now;
-        async_task_post(sup.loop, &s->restart_task, zx_clock_get_monotonic() + delay);
+        start_later(s, delay);
     }
-    renew_directory(s);
 }
 
 // What the process has started goes with it.
@@ -293,19 +357,37 @@ static void process_gone(struct async_wait* wait, const zx_packet_signal_t*) {
     end_if_over(s);
 }
 
-// A service that has closed its directory cannot be reached any more: it is ended.
+// A service that has closed its directory cannot be reached any more: it is ended. What comes from
+// now on is for the next instance.
 static void directory_closed(struct async_client* client, zx_status_t) {
     struct service* s = container_of(client, struct service, directory);
-    s->directory.channel.handle = ZX_HANDLE_INVALID;
     s->directory_closed = true;
+    renew_directory(s);
     end_if_over(s);
+}
+
+// Nothing may be sent to an instance that is known to be dead, though the loop has not come to its
+// end yet. False: the service cannot be reached at all.
+static bool directory_is_usable(struct service* s) {
+    struct async_client* d = &s->directory;
+    if (d->channel.handle != ZX_HANDLE_INVALID &&
+        zx_object_wait_one(d->channel.handle, ZX_CHANNEL_PEER_CLOSED, 0, nullptr) == ZX_OK) {
+        for (struct list_node* n; (n = list_first(&d->calls)) != nullptr;) {
+            struct async_call* call = container_of(n, struct async_call, node);
+            async_call_cancel(call);
+            call->handler(call, ZX_ERR_PEER_CLOSED, nullptr);
+        }
+        async_client_end(d);
+        directory_closed(d, ZX_ERR_PEER_CLOSED);
+    }
+    return d->channel.handle != ZX_HANDLE_INVALID;
 }
 
 // ---- requests ----
 
 static void send_connect(struct service* s, const char* name, zx_handle_t channel) {
-    if (s->directory.channel.handle == ZX_HANDLE_INVALID) {
-        (void)zx_handle_close(channel);
+    if (!directory_is_usable(s) || s->state == JACINTH_SYSTEM_STATE_ENDED) {
+        (void)zx_handle_close(channel); // there is no next instance to wait for
         return;
     }
     struct jacinth_io_directory_connect_request request = {.path = {strlen(name), (uint8_t*)name},
@@ -383,26 +465,17 @@ static void device_opened(struct async_call* call, zx_status_t status, void* res
 
 zx_status_t supervisor_open_device(const char* name, jacinth_io_flags_t flags,
                                    struct io_connection* connection, struct fidl_txn* txn) {
-    uint32_t server = services_server(&sup.a->services, SERVICES_DEVICES, name);
-    struct service* s = server != SERVICES_NONE ? &sup.services[server] : nullptr;
-    if (s == nullptr || s->directory.channel.handle == ZX_HANDLE_INVALID) {
-        return ZX_ERR_NOT_FOUND;
-    }
     struct device_open* d = malloc(sizeof(*d));
     if (d == nullptr) {
         return ZX_ERR_NO_MEMORY;
     }
     d->call.handler = device_opened;
-    struct jacinth_io_directory_open_request request = {.path = {strlen(name), (uint8_t*)name},
-                                                        .flags = flags};
-    zx_status_t status =
-        async_client_call(&s->directory, &d->call, &jacinth_io_directory_open_method, &request);
+    zx_status_t status = open_device(name, flags, &d->call);
     if (status != ZX_OK) {
         free(d);
         return status;
     }
     io_answer_keep(connection, txn, &d->answer);
-    want(s);
     return ZX_ERR_ASYNC;
 }
 
@@ -488,11 +561,12 @@ zx_status_t supervisor_restart(const char* name, size_t len) {
 
 // ---- the beginning ----
 
-static void add_service(uint32_t index) {
+static void add_service(uint32_t index, bool commands_decide) {
     struct service* s = &sup.services[index];
     s->paragraph = &sup.a->services.paragraphs[index];
     s->index = index;
-    s->state = is_program(s) ? JACINTH_SYSTEM_STATE_IDLE : JACINTH_SYSTEM_STATE_RUNNING;
+    s->state =
+        is_program(s) || commands_decide ? JACINTH_SYSTEM_STATE_IDLE : JACINTH_SYSTEM_STATE_RUNNING;
     renew_directory(s);
 }
 
@@ -512,7 +586,7 @@ zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
     uint32_t order[SERVICES_PARAGRAPHS_MAX];
     uint32_t count = services_order(&a->services, order);
     for (uint32_t i = 0; i < count; i++) {
-        add_service(order[i]);
+        add_service(order[i], commands_decide);
     }
     for (uint32_t i = 0; i < count; i++) {
         struct service* s = &sup.services[order[i]];

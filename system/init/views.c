@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <io/client.h>
 #include <lib/compiler.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/resource.h>
@@ -45,7 +46,7 @@ static struct view* view_of(struct io_node* node) {
 }
 
 static jacinth_io_kind_t node_kind(view_kind_t kind) {
-    return kind <= VIEW_DEV                                ? JACINTH_IO_KIND_DIRECTORY
+    return kind <= VIEW_DEV                              ? JACINTH_IO_KIND_DIRECTORY
            : kind == VIEW_SERVICE || kind == VIEW_PREFIX ? JACINTH_IO_KIND_SERVICE
            : kind == VIEW_DEVICE                         ? JACINTH_IO_KIND_DEVICE
                                                          : JACINTH_IO_KIND_TERMINAL;
@@ -85,9 +86,8 @@ static jacinth_io_device_t device_of(const char* name) {
 
 // The words that a directory's entries are.
 static const struct services_word* words_of(const struct view* directory) {
-    static constexpr services_key_t keys[] = {[VIEW_SVC] = SERVICES_USES,
-                                              [VIEW_PREFIXES] = SERVICES_SEES,
-                                              [VIEW_DEV] = SERVICES_REACHES};
+    static constexpr services_key_t keys[] = {
+        [VIEW_SVC] = SERVICES_USES, [VIEW_PREFIXES] = SERVICES_SEES, [VIEW_DEV] = SERVICES_REACHES};
     return views.a->services.paragraphs[directory->paragraph].words[keys[directory->kind]];
 }
 
@@ -123,8 +123,8 @@ static zx_status_t op_lookup(struct io_node* node, struct io_name name, struct i
         if (!same(name, entry_name(directory, w))) {
             continue;
         }
-        zx_status_t status = new_view(entry_kind(directory, w->text), directory->paragraph,
-                                      w->text, out);
+        zx_status_t status =
+            new_view(entry_kind(directory, w->text), directory->paragraph, w->text, out);
         if (status == ZX_OK) {
             view_of(*out)->device = device_of(w->text);
         }
@@ -241,8 +241,7 @@ static zx_status_t do_restart(void*, struct jacinth_system_services_restart_requ
 }
 
 static zx_status_t power(uint32_t command) {
-    zx_handle_t resource =
-        authority_system_part(views.a, ZX_RSRC_SYSTEM_POWER_BASE, "power");
+    zx_handle_t resource = authority_system_part(views.a, ZX_RSRC_SYSTEM_POWER_BASE, "power");
     zx_status_t status = zx_system_powerctl(resource, command, nullptr);
     (void)zx_handle_close(resource);
     return status;
@@ -269,10 +268,10 @@ static const struct jacinth_system_power_ops power_ops = {.power_off = do_power_
 static zx_status_t own_message(struct async_channel* channel, struct fidl_message* message) {
     struct own_connection* c = container_of(channel, struct own_connection, channel);
     struct fidl_storage storage = async_loop_storage(channel->loop);
-    return c->is_power ? jacinth_system_power_dispatch(&power_ops, c, channel->handle, message,
-                                                       storage)
-                       : jacinth_system_services_dispatch(&services_ops, c, channel->handle,
-                                                          message, storage);
+    return c->is_power
+               ? jacinth_system_power_dispatch(&power_ops, c, channel->handle, message, storage)
+               : jacinth_system_services_dispatch(&services_ops, c, channel->handle, message,
+                                                  storage);
 }
 
 static void own_closed(struct async_channel* channel, zx_status_t) {
@@ -317,6 +316,10 @@ void views_attach(supervisor_attach_t what, uint32_t paragraph, const char* name
         serve_view(VIEW_SVC, paragraph, name, channel);
     } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/dev") == 0) {
         serve_view(VIEW_DEV, paragraph, name, channel);
+    } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/boot") == 0) {
+        (void)io_clone_to(views.a->boot_files, channel);
+    } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/bin") == 0) {
+        (void)io_clone_to(views.a->bin, channel);
     } else {
         (void)zx_handle_close(channel);
     }

@@ -37,6 +37,7 @@ class ScriptResult:
     done: bool = False
     panic: str = ""
     debug_log: str = ""
+    outside: bytes = b""  # what was written while no command ran
 
     @property
     def timed_out(self) -> bool:
@@ -92,6 +93,8 @@ def _follow(
                 report.append(event)
             elif running is not None:
                 running.output += event
+            else:
+                result.outside += event
         elif isinstance(event, Marker):
             if event.word == "panic" and report is None:
                 report = [f"kernel panic: {event.rest}\n".encode()]

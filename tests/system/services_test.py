@@ -1,0 +1,201 @@
+"""Services: what happens when they end, what programs may reach, and the file that says so."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jx.script import ScriptResult
+from jx.testing.lab import SystemTest, depends_on
+from jx.tree import ROOT
+
+_FILE = ROOT / "system" / "etc" / "services"
+
+
+def _text(result: ScriptResult, index: int) -> str:
+    return result.commands[index].output.decode()
+
+
+@contextmanager
+def _services(text: str) -> Iterator[tuple[tuple[Path, str], ...]]:
+    """A services file of the test's own, as `adds`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "services"
+        path.write_text(text)
+        yield ((path, "etc/services"),)
+
+
+def _with(addition: str) -> str:
+    """The system's file, with more before the programs' paragraphs."""
+    before, mark, after = _FILE.read_text().partition("# ---- programs ----\n")
+    return f"{before}{addition}\n{mark}{after}"
+
+
+@depends_on("variant")
+class SupervisorTest(SystemTest):
+    """Ends and starts."""
+
+    def test_services_are_started_when_they_are_wanted(self) -> None:
+        result = self.run_commands("svc", "spawn -s 1 bin/hello", "svc")
+        self.assertRegex(_text(result, 0), r"(?m)^launcher +idle +0 +0$")
+        self.assertRegex(_text(result, 2), r"(?m)^launcher +running +0 +0 +\d+ +\d+$")
+        self.assertRegex(_text(result, 2), r"(?m)^memfs +idle +0 +0$")
+
+    def test_a_killed_service_serves_the_next_command(self) -> None:
+        hello = "spawn -s 1 bin/hello"
+        result = self.run_commands(hello, "svc restart launcher", hello, "svc")
+        self.assertEqual([command.code for command in result.commands], [0, 0, 0, 0])
+        self.assertIn("hello, world", _text(result, 2))
+        self.assertRegex(_text(result, 3), r"(?m)^launcher +running +1 +-1024 ")
+
+    def test_what_ends_by_itself_is_reported_and_started_again(self) -> None:
+        koid = re.search(r"(\d+) [^\n]* launcher\n", _text(self.run_commands("spawn -s 1 bin/exit", "ps"), 1))
+        assert koid is not None  # of a machine that is started in the same way again
+        result = self.run_commands(
+            "spawn -s 1 bin/exit", "ps", f"kill {koid[1]}", "sleep 1", "spawn -s 1 bin/hello"
+        )
+        said = "".join(_text(result, index) for index in range(len(result.commands)))
+        self.assertIn("init: service launcher: killed; started again now\n", said)
+        self.assertEqual(result.commands[4].code, 0, said)
+
+    def test_a_service_that_ends_at_once_is_started_less_and_less_often(self) -> None:
+        bad = "service bad\n program /boot/bin/exit 3\n start at-boot\n"
+        with _services(_with(bad)) as adds:
+            result = self.run_commands("sleep 2", "svc", "hello", adds=adds)
+        row = re.search(r"(?m)^bad +(waiting|running) +(\d+) +3\b", _text(result, 1))
+        assert row is not None, _text(result, 1)
+        # At 0, 100, 300, 700, 1,500 ms after the first end; the next would be at 3,100.
+        self.assertIn(int(row[2]), (4, 5, 6))
+        said = _text(result, 0)
+        waits = re.findall(r"init: service bad: ended with code 3; started again (.*)", said)
+        self.assertEqual(waits[:4], ["now", "in 100 ms", "in 200 ms", "in 400 ms"][: len(waits)])
+        self.assertEqual(result.commands[2].code, 0)
+
+    def test_restart_policies(self) -> None:
+        more = (
+            "service once\n program /boot/bin/exit 3\n start at-boot\n restart never\n"
+            "service good\n program /boot/bin/exit 0\n start at-boot\n restart on-failure\n"
+            "service gone\n program /boot/svc/nothing\n start at-boot\n restart never\n"
+        )
+        with _services(_with(more)) as adds:
+            result = self.run_commands("sleep 1", "svc", "svc restart once", "sleep 1", "svc", adds=adds)
+        self.assertRegex(_text(result, 1), r"(?m)^once +ended +0 +3$")
+        self.assertRegex(_text(result, 1), r"(?m)^good +ended +0 +0$")
+        self.assertRegex(_text(result, 1), r"(?m)^gone +ended +0 ")
+        self.assertRegex(_text(result, 4), r"(?m)^once +ended +1 +3$")
+
+    def test_svc_says_how_it_is_used(self) -> None:
+        result = self.run_commands("svc --help", "svc x", "svc restart", "svc restart nobody")
+        self.assertIn("usage: svc", _text(result, 0))
+        self.assertEqual([command.code for command in result.commands], [0, 2, 2, 1])
+        self.assertIn("nobody: ZX_ERR_NOT_FOUND", _text(result, 3))
+
+
+@depends_on("variant")
+class AuthorityTest(SystemTest):
+    """Who can reach what, and the rules about it."""
+
+    def test_programs_hold_what_their_paragraph_says(self) -> None:
+        more = (
+            "programs bin/mount\n sees /boot /tmp\n\n"
+        )  # fmt: skip
+        with _services(_with("").replace("# ---- programs ----\n", more)) as adds:
+            result = self.run_commands("mount", "hello", adds=adds)
+        self.assertEqual(
+            re.findall(r"(?m)^(/\w+)", _text(result, 0)), ["/boot", "/tmp"], _text(result, 0)
+        )
+
+    def test_the_graph(self) -> None:
+        result = self.run_commands("svc --graph", "svc --graph --svg")
+        dot = _text(result, 0)
+        shell = re.search(r'(?m)^  (p\d+) \[label="shell"\];$', dot)
+        assert shell is not None
+        held = re.findall(rf"(?m)^  {shell[1]} -> (t\d+);$", dot)
+        labels = [re.search(rf'(?m)^  {one} \[label="(.*?)"', dot) for one in held]
+        self.assertNotIn("resource", " ".join(label[1] for label in labels if label))
+        self.assertIn('[label="/tmp"]', dot)
+        self.assertTrue(_text(result, 1).startswith("<svg "))
+        self.assertTrue(_text(result, 1).endswith("</svg>\n"))
+
+    def test_a_rule_that_is_broken_stops_the_boot(self) -> None:
+        broken = _FILE.read_text().replace("service shell\n", "service shell\n resource ioport\n")
+        self._expect_refusal(broken, r"services:\d+: 'never shell resource:\*', but line \d+ gives")
+
+    def test_a_malformed_file_is_refused_with_its_line(self) -> None:
+        self._expect_refusal("service a\n progam /boot/a\n", r"services:2: unknown word 'progam' \(did")
+        self._expect_refusal("service a\n uses b\n", r"services:1: service 'a' has no program")
+
+    def _expect_refusal(self, text: str, message: str) -> None:
+        with _services(text) as adds:
+            result = self.try_commands("hello", adds=adds)
+        self.assertEqual(result.commands, [])
+        self.assertRegex(result.outside.decode(), message)
+        self.assertIn("init: the services file is refused", result.outside.decode())
+        assert result.end is not None
+        self.assertEqual(result.end.how, "power-off")
+
+
+class TerminalTest(SystemTest):
+    """Typing at programs, by way of the console's terminal."""
+
+    def test_lines(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal line\r")
+            console.wait_text("line?")
+            console.type("abd\x7fc \x17xyz\x15one two \x17three\r")
+            console.wait_text("[one three]\n")
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal line\r")
+            console.wait_text("line?")
+            console.type("half\x04")
+            console.wait_text("[half] end\n")
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal line\r")
+            console.wait_text("line?")
+            console.type("\x04")
+            console.wait_text("[] end\n")
+            console.wait_text("jacinth> ")
+
+    def test_raw(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal raw 5\r")
+            console.wait_text("raw?")
+            console.type("\x03\x04\r\x7f\x15")
+            self.assertIn("<03><04><0d><7f><15>\n", console.wait_text("<15>\n"))
+            console.wait_text("jacinth> ")
+
+    def test_control_c_goes_to_the_controller(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal interrupt\r")
+            console.wait_text("interrupt?")
+            console.type("\x03")
+            console.wait_text("^C interrupted\n")
+            console.wait_text("jacinth> ")
+
+    def test_flow_control(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal stopped\r")
+            console.wait_text("stop?")
+            console.type("\x13")
+            console.wait_text("stopped!")
+            time.sleep(0.3)
+            console.type("\x11")
+            console.wait_text(" going on\n")
+            console.wait_text("jacinth> ")
+
+    def test_the_prompt_outlives_the_console(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            for _ in range(2):
+                console.type("svc restart console\r")
+                console.wait_text("jacinth> ")
+                console.type("hello again\r")
+                console.wait_text("hello again\njacinth> ")
+            console.type("svc\r")
+            self.assertRegex(console.wait_text("jacinth> "), r"console +running +2 ")

@@ -1,0 +1,275 @@
+// The services as a program meets them: /tmp, /dev and /svc of its namespace, the console's
+// terminal, and what a program sees when a service is started again under its hands.
+#include <utest/utest.h>
+
+#include <string.h>
+
+#include <fidl/jacinth.system.h>
+#include <io/client.h>
+#include <jacinth/startup.h>
+#include <zircon/syscalls/object.h>
+
+GROUP("services");
+
+constexpr jacinth_io_flags_t READ = JACINTH_IO_FLAGS_READ;
+constexpr jacinth_io_flags_t WRITE = JACINTH_IO_FLAGS_WRITE;
+constexpr jacinth_io_flags_t CREATE = JACINTH_IO_FLAGS_CREATE;
+
+static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
+static const struct fidl_storage storage = {buffer, sizeof(buffer)};
+
+// A connection of the case's own to what the program was given at `prefix`.
+static zx_handle_t at(const char* prefix) {
+    for (uint32_t i = 0; zx_startup_name(i) != nullptr; i++) {
+        if (strcmp(zx_startup_name(i), prefix) == 0) {
+            zx_handle_t given = zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
+            zx_handle_t copy = ZX_HANDLE_INVALID;
+            EXPECT_OK(io_clone(given, &copy));
+            zx_put_startup_handle(PA_HND(PA_NS_DIR, i), given);
+            return copy;
+        }
+    }
+    FAIL("no such prefix");
+    return ZX_HANDLE_INVALID;
+}
+
+static zx_handle_t connect(zx_handle_t svc, const char* name) {
+    zx_handle_t ours, theirs;
+    EXPECT_OK(zx_channel_create(0, &ours, &theirs));
+    EXPECT_OK(io_connect(svc, name, strlen(name), theirs));
+    return ours;
+}
+
+static zx_status_t restart(zx_handle_t services, char* name) {
+    struct jacinth_system_services_restart_request request = {.name = {strlen(name), name}};
+    return jacinth_system_services_restart_call(services, ZX_TIME_INFINITE, &request, storage);
+}
+
+static struct jacinth_system_service state_of(zx_handle_t services, const char* name) {
+    struct jacinth_system_services_list_response* answer;
+    EXPECT_OK(jacinth_system_services_list_call(services, ZX_TIME_INFINITE, storage, &answer));
+    for (uint64_t i = 0; i < answer->services.count; i++) {
+        const struct jacinth_system_service* s = &answer->services.data[i];
+        if (s->name.count == strlen(name) && memcmp(s->name.data, name, s->name.count) == 0) {
+            return *s;
+        }
+    }
+    FAIL("not in the list");
+    return (struct jacinth_system_service){};
+}
+
+static void open_at(zx_handle_t directory, const char* path, jacinth_io_flags_t flags,
+                    struct io_opened* out) {
+    EXPECT_OK(io_open(directory, path, strlen(path), flags, 0600, out, nullptr));
+}
+
+static void expect_closed(zx_handle_t channel) {
+    EXPECT_OK(zx_object_wait_one(channel, ZX_CHANNEL_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
+}
+
+// ---- the namespace ----
+
+CASE(boot_files_and_programs) {
+    zx_handle_t bin = at("/bin");
+    struct jacinth_io_attributes attributes;
+    EXPECT_OK(io_stat(bin, "hello", 5, 0, &attributes, nullptr, nullptr));
+    EXPECT_EQ(attributes.kind, JACINTH_IO_KIND_FILE);
+    EXPECT_CLOSE(bin);
+}
+
+CASE(devices) {
+    static const struct {
+        const char* name;
+        jacinth_io_device_t device;
+    } devices[] = {{"null", JACINTH_IO_DEVICE_NULL_DEVICE},
+                   {"zero", JACINTH_IO_DEVICE_ZERO},
+                   {"random", JACINTH_IO_DEVICE_RANDOM},
+                   {"urandom", JACINTH_IO_DEVICE_RANDOM},
+                   {"full", JACINTH_IO_DEVICE_FULL}};
+    zx_handle_t dev = at("/dev");
+    for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+        struct io_opened opened;
+        open_at(dev, devices[i].name, READ | WRITE, &opened);
+        EXPECT_EQ(opened.kind, JACINTH_IO_KIND_DEVICE);
+        EXPECT_EQ(opened.device, devices[i].device);
+        EXPECT_EQ(opened.connection, ZX_HANDLE_INVALID);
+    }
+    struct io_opened opened;
+    EXPECT_STATUS(io_open(dev, "disk", 4, READ, 0, &opened, nullptr), ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(io_unlink(dev, "null", 4, 0), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(dev);
+}
+
+CASE(listings_show_what_the_paragraph_says) {
+    static struct io_entries entries;
+    zx_handle_t svc = at("/svc");
+    bool launcher = false;
+    uint32_t count = 0;
+    entries.cookie = 0;
+    for (;;) {
+        EXPECT_OK(io_read_entries(svc, &entries));
+        if (entries.count == 0) {
+            break;
+        }
+        for (uint32_t i = 0; i < entries.count; i++, count++) {
+            const struct fidl_vector_of_uint8* name = &entries.entries[i].name;
+            launcher = launcher || (name->count == 24 &&
+                                    memcmp(name->data, "fuchsia.process.Launcher", 24) == 0);
+        }
+    }
+    EXPECT(launcher);
+    EXPECT_EQ(count, 4); // ns, and the three that test/* uses
+    EXPECT_CLOSE(svc);
+}
+
+// The paragraph of test/* does not name it, though init offers it.
+CASE(what_the_paragraph_does_not_name_is_not_there) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t power = connect(svc, "jacinth.system.Power");
+    expect_closed(power);
+    EXPECT_CLOSE(power);
+    EXPECT_CLOSE(svc);
+}
+
+// ---- services end and come back ----
+
+CASE(tmp_comes_back_empty_and_is_asked_for_again) {
+    zx_handle_t tmp = at("/tmp");
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    struct io_opened file;
+    open_at(tmp, "services_test", READ | WRITE | CREATE, &file);
+    EXPECT_EQ(file.kind, JACINTH_IO_KIND_FILE);
+    struct jacinth_system_service before = state_of(services, "memfs");
+    EXPECT_EQ(before.state, JACINTH_SYSTEM_STATE_RUNNING);
+
+    EXPECT_OK(restart(services, "memfs"));
+    expect_closed(file.connection);
+    expect_closed(tmp);
+    io_opened_close(&file);
+    EXPECT_CLOSE(tmp);
+
+    tmp = connect(svc, "ns/tmp"); // waits for the next instance
+    open_at(tmp, "services_test", READ | WRITE | CREATE | JACINTH_IO_FLAGS_EXCLUSIVE, &file);
+    struct jacinth_system_service after = state_of(services, "memfs");
+    EXPECT_EQ(after.restarts, before.restarts + 1);
+    EXPECT(after.process != before.process);
+    io_opened_close(&file);
+    EXPECT_OK(io_unlink(tmp, "services_test", 13, 0));
+    EXPECT_CLOSE(tmp);
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
+
+CASE(restart_of_what_is_not_there) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    EXPECT_STATUS(restart(services, "nobody"), ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(restart(services, ""), ZX_ERR_NOT_FOUND);
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
+
+// ---- the terminal ----
+
+static void open_console(jacinth_io_flags_t flags, struct io_opened* out) {
+    zx_handle_t dev = at("/dev");
+    open_at(dev, "console", flags, out);
+    EXPECT_EQ(out->kind, JACINTH_IO_KIND_TERMINAL);
+    EXPECT_CLOSE(dev);
+}
+
+CASE(terminal_has_modes_and_a_size) {
+    struct io_opened t;
+    struct jacinth_io_mode mode, changed;
+    struct jacinth_io_window_size size;
+    open_console(READ | WRITE, &t);
+    EXPECT_OK(io_terminal_get_mode(t.connection, &mode));
+    EXPECT_EQ(mode.local & 0xb, 0xb); // ISIG, ICANON, ECHO
+    changed = mode;
+    changed.local &= ~8u;
+    EXPECT_OK(io_terminal_set_mode(t.connection, &changed, JACINTH_IO_WHEN_AFTER_OUTPUT_FLUSH));
+    EXPECT_OK(io_terminal_get_mode(t.connection, &changed));
+    EXPECT_EQ(changed.local, mode.local & ~8u);
+    EXPECT_OK(io_terminal_set_mode(t.connection, &mode, JACINTH_IO_WHEN_NOW));
+    EXPECT_OK(io_terminal_get_size(t.connection, &size));
+    EXPECT(size.rows > 0 && size.columns > 0);
+    io_opened_close(&t);
+}
+
+CASE(terminal_events) {
+    struct io_opened t;
+    size_t count;
+    char byte;
+    zx_signals_t seen;
+    open_console(READ | WRITE, &t);
+    EXPECT_STATUS(io_terminal_read(t.connection, &byte, 1, &count), ZX_ERR_SHOULD_WAIT);
+    EXPECT_OK(zx_object_wait_one(t.events, JACINTH_IO_EVENT_WRITABLE, 0, &seen));
+    EXPECT_EQ(seen & JACINTH_IO_EVENT_READABLE, 0);
+    EXPECT_OK(io_terminal_write(t.connection, "", 0, &count));
+    EXPECT_EQ(count, 0);
+    io_opened_close(&t);
+}
+
+CASE(terminal_rights) {
+    struct io_opened t;
+    size_t count;
+    char byte;
+    open_console(READ, &t);
+    EXPECT_STATUS(io_terminal_write(t.connection, "x", 1, &count), ZX_ERR_BAD_HANDLE);
+    io_opened_close(&t);
+    open_console(WRITE, &t);
+    EXPECT_STATUS(io_terminal_read(t.connection, &byte, 1, &count), ZX_ERR_BAD_HANDLE);
+    io_opened_close(&t);
+}
+
+CASE(terminal_clones) {
+    struct io_opened t;
+    zx_handle_t clone;
+    size_t count;
+    open_console(WRITE, &t);
+    EXPECT_OK(io_clone(t.connection, &clone));
+    EXPECT_CLOSE(t.connection);
+    t.connection = ZX_HANDLE_INVALID;
+    EXPECT_OK(io_terminal_write(clone, "", 0, &count));
+    EXPECT_CLOSE(clone);
+    // The last connection of the open is gone, and its events with it.
+    EXPECT_OK(zx_object_wait_one(t.events, ZX_EVENTPAIR_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
+    EXPECT_CLOSE(t.events);
+}
+
+// Requests whose answers nobody reads, nonsense, and closed ends: the others go on.
+CASE(terminal_survives_bad_clients) {
+    struct io_opened t, other;
+    size_t count;
+    open_console(READ | WRITE, &t);
+    open_console(READ | WRITE, &other);
+    zx_status_t status = ZX_OK;
+    for (uint32_t i = 0; i < 100'000 && status == ZX_OK; i++) {
+        status =
+            fidl_request(t.connection, 1, &jacinth_io_terminal_get_mode_method, storage, nullptr);
+    }
+    EXPECT(status != ZX_OK); // the queue is full, or the connection was taken away
+    EXPECT_OK(zx_channel_write(other.connection, 0, "nonsense", 8, nullptr, 0));
+    expect_closed(other.connection);
+    io_opened_close(&t);
+    io_opened_close(&other);
+    open_console(READ | WRITE, &t);
+    EXPECT_OK(io_terminal_write(t.connection, "", 0, &count));
+    io_opened_close(&t);
+}
+
+CASE(console_comes_back) {
+    struct io_opened t;
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    open_console(READ | WRITE, &t);
+    EXPECT_OK(restart(services, "console"));
+    expect_closed(t.connection);
+    EXPECT_OK(zx_object_wait_one(t.events, ZX_EVENTPAIR_PEER_CLOSED, ZX_TIME_INFINITE, nullptr));
+    io_opened_close(&t);
+    open_console(READ | WRITE, &t);
+    io_opened_close(&t);
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
