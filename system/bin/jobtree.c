@@ -2,8 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
@@ -67,6 +65,6 @@ int main(int argc, char** argv) {
         return tool_bad_usage(usage);
     }
     printf("%8s %9s %8s %10s  %s\n", "KOID", "PROCESSES", "PRIVATE", "CPU", "NAME");
-    zx_status_t status = tasks_walk(zx_take_startup_handle(GRANTED_ROOT_JOB), print_job, nullptr);
+    zx_status_t status = tasks_walk(tasks_root(), print_job, nullptr);
     return status == ZX_OK ? 0 : tool_failed("jobtree", "the root job", status);
 }

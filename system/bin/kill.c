@@ -1,6 +1,4 @@
 // Kills jobs and processes by koid: kill KOID...
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 
 #include "tasks.h"
@@ -29,7 +27,7 @@ int main(int argc, char** argv) {
     if (argc < 2) {
         return tool_bad_usage(usage);
     }
-    zx_handle_t root = zx_take_startup_handle(GRANTED_ROOT_JOB);
+    zx_handle_t root = tasks_root();
     int result = 0;
     for (int i = 1; i < argc; i++) {
         zx_status_t status = kill_one(root, argv[i]);

@@ -2,12 +2,19 @@
 
 #include <stdlib.h>
 
+#include <jacinth/startup.h>
+#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
 #include "tool.h"
 
 constexpr uint32_t JOB_DEPTH_MAX = 32; // the kernel's limit
+
+zx_handle_t tasks_root(void) {
+    zx_handle_t root = zx_take_startup_handle(GRANTED_ROOT_JOB);
+    return root != ZX_HANDLE_INVALID ? root : zx_job_default();
+}
 
 struct walk {
     task_fn visit;

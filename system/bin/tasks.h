@@ -5,6 +5,9 @@
 
 #include <zircon/types.h>
 
+// Where to begin: the root job if that was granted, else the program's own. Borrowed.
+zx_handle_t tasks_root(void);
+
 struct task {
     zx_handle_t handle; // borrowed
     zx_koid_t koid;

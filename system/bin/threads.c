@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/object.h>
@@ -169,8 +167,7 @@ int main(int argc, char** argv) {
     void* maps = nullptr;
     void* threads = nullptr;
     size_t count = 0;
-    zx_status_t status =
-        tasks_find_process(zx_take_startup_handle(GRANTED_ROOT_JOB), argv[1], &space.process);
+    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &space.process);
     if (status == ZX_OK) {
         status = tool_list(space.process, ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), &maps,
                            &space.count);

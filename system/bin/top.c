@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/time.h>
@@ -123,5 +121,5 @@ int main(int argc, char** argv) {
             return tool_bad_usage(usage);
         }
     }
-    return run(zx_take_startup_handle(GRANTED_ROOT_JOB), rounds, delay_ms);
+    return run(tasks_root(), rounds, delay_ms);
 }

@@ -2,8 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
@@ -55,8 +53,7 @@ int main(int argc, char** argv) {
     zx_handle_t process;
     void* list = nullptr;
     size_t count = 0;
-    zx_status_t status =
-        tasks_find_process(zx_take_startup_handle(GRANTED_ROOT_JOB), argv[1], &process);
+    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &process);
     if (status == ZX_OK) {
         status = tool_list(process, ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), &list, &count);
     }

@@ -6,7 +6,8 @@ from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on
 
 _WITH_HELP = (
-    "dmesg", "free", "handles", "jobtree", "kill", "mount", "ps", "threads", "top", "vmaps",
+    "df", "dmesg", "free", "handles", "jobtree", "kill", "launch", "mount", "ps", "threads", "top",
+    "vmaps",
     "/boot/bin/k", "/boot/bin/poweroff", "/boot/bin/reboot",
 )  # fmt: skip
 
@@ -30,7 +31,8 @@ class ToolsTest(SystemTest):
         for index, name in enumerate(_WITH_HELP):
             self.assertIn(f"usage: {name.rpartition('/')[2]}", _text(result, index))
             self.assertEqual(result.commands[index].code, 0, name)
-        wrong = ("free x", "handles", "vmaps a b", "threads", "top -n", "top -d x", "kill", "dmesg x")
+        wrong = ("free x", "handles", "vmaps a b", "threads", "top -n", "top -d x", "kill", "dmesg x", "launch",
+                 "launch -x /boot/bin/ps", "launch -n", "df x")
         result = self.run_commands(*wrong)
         for index, line in enumerate(wrong):
             self.assertIn("usage: ", _text(result, index), line)
@@ -85,6 +87,34 @@ class ToolsTest(SystemTest):
             shares = [float(share) for share in re.findall(r"(?m)^ *\d+ +(\d+\.\d) ", table)]
             self.assertEqual(shares, sorted(shares, reverse=True))
             self.assertLessEqual(sum(shares), 100 * self.settings.smp + 1, table)
+
+    def test_namespace(self) -> None:
+        result = self.run_commands("mount", "df")
+        for index in range(2):
+            prefixes = [line.split()[0] for line in _text(result, index).splitlines()]
+            found = [prefix for prefix in prefixes if prefix != "PREFIX"]
+            self.assertEqual(found, ["/boot", "/bin", "/tmp", "/dev", "/svc"])
+        self.assertRegex(_text(result, 1), r"(?m)^/boot +(\d+)K +\1K +\d+%  read-only$")
+        self.assertRegex(_text(result, 1), r"(?m)^/tmp +\d+K +\d+K +0%$")
+
+    def test_launch_gives_what_is_named(self) -> None:
+        ours = {
+            "launch /boot/bin/mount": (r"", 0),
+            "launch -n /boot -n /x=/boot/bin /boot/bin/mount": (r"/boot .*served\n/x .*served\n", 0),
+            "launch -e A=1 -e B=2 /boot/bin/env": (r"A=1\nB=2\n", 0),
+            "launch /boot/bin/exit 7": (r"", 7),
+            # Nothing that was not named is there.
+            "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE\n", 1),
+            "launch -j /boot/bin/jobtree": (r"[^\n]*\n *\d+ +1 [^\n]*/jobtree\n", 0),
+            # Nor can it be given what the giver does not have.
+            "launch -s power /boot/bin/poweroff": (r"launch: power: ZX_ERR_ACCESS_DENIED\n", 2),
+            "launch -n /nowhere /boot/bin/ps": (r"launch: /nowhere: ZX_ERR_NOT_FOUND\n", 2),
+            "launch /boot/bin/nothing": (r"launch: /boot/bin/nothing: ZX_ERR_NOT_FOUND\n", 126),
+        }
+        result = self.run_commands(*ours)
+        for command, (line, (text, code)) in zip(result.commands, ours.items()):
+            self.assertIsNotNone(re.fullmatch(text, command.output.decode()), (line, command.output))
+            self.assertEqual(command.code, code, line)
 
     def test_kernel_command_and_power(self) -> None:
         result = self.run_commands("/boot/bin/k no_such_thing", "/boot/bin/k")

@@ -1,0 +1,260 @@
+// Starts a program with exactly what is named, out of what this program has itself. Without options
+// it gets nothing but itself: no files, no children, no output but the kernel's console.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jacinth/startup.h>
+#include <launcher/launcher.h>
+#include <system/grants.h>
+#include <zircon/status.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
+#include <zircon/syscalls/resource.h>
+
+#include "ns.h"
+#include "tasks.h"
+#include "tool.h"
+
+static const char usage[] = "launch [OPTION]... PATH [ARGUMENT]...";
+static const char options_help[] =
+    "  -n PREFIX[=PATH]  a directory, at PREFIX; PATH: another place in this program's namespace\n"
+    "  -f N[=M]          descriptor N: this program's M\n"
+    "  -e NAME=VALUE     a line of its environment\n"
+    "  -j                a job for children; without it, it can have none\n"
+    "  -t                the job that ps and kill begin at\n"
+    "  -s PART           a part of the system resource: debug, info, log, power\n"
+    "The exit code is the program's, or 126 if it could not be started.\n";
+
+constexpr uint32_t WORDS_MAX = 24;
+constexpr int NOT_STARTED = 126;
+
+struct plan {
+    struct launch_handle handles[WORDS_MAX + 8];
+    uint32_t handle_count;
+    const char* names[WORDS_MAX];
+    uint32_t name_count;
+    const char* environ[WORDS_MAX];
+    uint32_t environ_count;
+    bool has_job;
+};
+
+// ---- what is given ----
+
+static bool is_full(const struct plan* p) {
+    return p->handle_count == sizeof(p->handles) / sizeof(p->handles[0]);
+}
+
+static zx_status_t give(struct plan* p, uint32_t info, zx_handle_t handle) {
+    if (is_full(p)) {
+        (void)zx_handle_close(handle);
+        return ZX_ERR_NO_RESOURCES;
+    }
+    p->handles[p->handle_count++] = (struct launch_handle){info, handle};
+    return ZX_OK;
+}
+
+static zx_status_t give_copy(struct plan* p, uint32_t info, zx_handle_t handle) {
+    zx_handle_t copy;
+    zx_status_t status = zx_handle_duplicate(handle, ZX_RIGHT_SAME_RIGHTS, &copy);
+    return status == ZX_OK ? give(p, info, copy) : status;
+}
+
+// PREFIX or PREFIX=PATH; the text is cut at the sign. A directory is opened with the rights of the
+// one through which it is reached: its servers know no way to take some away.
+static zx_status_t give_directory(struct plan* p, char* text) {
+    char* path = strchr(text, '=');
+    if (path != nullptr) {
+        *path++ = '\0';
+    } else {
+        path = text;
+    }
+    if (text[0] != '/' || p->name_count == WORDS_MAX) {
+        return ZX_ERR_INVALID_ARGS;
+    }
+    struct io_opened opened;
+    zx_status_t status = ns_open(path, JACINTH_IO_FLAGS_DIRECTORY | JACINTH_IO_FLAGS_READ, &opened);
+    if (status != ZX_OK) {
+        return status;
+    }
+    status = give(p, PA_HND(PA_NS_DIR, p->name_count), opened.connection);
+    p->names[p->name_count++] = text;
+    return status;
+}
+
+// Sockets, streams, events and logs are duplicated. Connections to servers would have to be cloned:
+// they are the C library's, whose programs start their children themselves.
+static zx_status_t give_descriptor(struct plan* p, char* text) {
+    char* equals = strchr(text, '=');
+    if (equals != nullptr) {
+        *equals++ = '\0';
+    } else {
+        equals = text;
+    }
+    uint64_t theirs, ours;
+    if (!tool_parse_u64(text, &theirs) || !tool_parse_u64(equals, &ours) || theirs > UINT16_MAX ||
+        ours > UINT16_MAX) {
+        return ZX_ERR_INVALID_ARGS;
+    }
+    uint32_t info = PA_HND(PA_FD, (uint32_t)ours);
+    zx_handle_t handle = zx_take_startup_handle(info);
+    if (handle == ZX_HANDLE_INVALID) {
+        return ZX_ERR_NOT_FOUND;
+    }
+    zx_status_t status = give_copy(p, PA_HND(PA_FD, (uint32_t)theirs), handle);
+    zx_put_startup_handle(info, handle);
+    return status;
+}
+
+static zx_status_t give_system_part(struct plan* p, const char* name) {
+    static const struct {
+        const char* name;
+        zx_rsrc_system_base_t base;
+    } parts[] = {{"debug", ZX_RSRC_SYSTEM_DEBUG_BASE},
+                 {"info", ZX_RSRC_SYSTEM_INFO_BASE},
+                 {"log", ZX_RSRC_SYSTEM_DEBUGLOG_BASE},
+                 {"power", ZX_RSRC_SYSTEM_POWER_BASE}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strcmp(name, parts[i].name) == 0) {
+            zx_handle_t part = tool_system_resource(parts[i].base);
+            return part == ZX_HANDLE_INVALID
+                       ? ZX_ERR_ACCESS_DENIED
+                       : give(p, PA_HND(PA_SYSTEM_RESOURCE, (uint32_t)parts[i].base), part);
+        }
+    }
+    return ZX_ERR_INVALID_ARGS;
+}
+
+static zx_status_t take_option(struct plan* p, char letter, char* value) {
+    switch (letter) {
+    case 'n':
+        return give_directory(p, value);
+    case 'f':
+        return give_descriptor(p, value);
+    case 'e':
+        if (strchr(value, '=') == nullptr || p->environ_count == WORDS_MAX) {
+            return ZX_ERR_INVALID_ARGS;
+        }
+        p->environ[p->environ_count++] = value;
+        return ZX_OK;
+    case 's':
+        return give_system_part(p, value);
+    case 't':
+        return give_copy(p, GRANTED_ROOT_JOB, tasks_root());
+    default: // j
+        p->has_job = true;
+        return ZX_OK;
+    }
+}
+
+// The index of the program's path, or 0: what is wrong has been said.
+static int read_options(struct plan* p, int argc, char** argv) {
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        char letter = argv[i][1];
+        if (letter == '-' && argv[i][2] == '\0') {
+            i++;
+            break;
+        }
+        bool takes_value = letter != '\0' && strchr("nfes", letter) != nullptr;
+        bool is_known = takes_value || letter == 'j' || letter == 't';
+        if (!is_known || argv[i][2] != '\0' || (takes_value && i + 1 >= argc)) {
+            (void)tool_bad_usage(usage);
+            return 0;
+        }
+        char* value = takes_value ? argv[++i] : argv[i];
+        zx_status_t status = take_option(p, letter, value);
+        if (status != ZX_OK) {
+            (void)tool_failed("launch", value, status);
+            return 0;
+        }
+    }
+    if (i >= argc) {
+        (void)tool_bad_usage(usage);
+        return 0;
+    }
+    return i;
+}
+
+// ---- the start ----
+
+static zx_status_t make_job(struct plan* p, const char* name, zx_handle_t* job) {
+    zx_status_t status = zx_job_create(zx_job_default(), 0, job);
+    if (status != ZX_OK) {
+        return status;
+    }
+    (void)zx_object_set_property(*job, ZX_PROP_NAME, name, strlen(name));
+    return p->has_job ? give_copy(p, PA_HND(PA_JOB_DEFAULT, 0), *job) : ZX_OK;
+}
+
+static zx_status_t open_program(const char* path, struct launch_file* file) {
+    struct io_opened opened;
+    zx_status_t status = ns_open(path, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE, &opened);
+    if (status == ZX_OK) {
+        status =
+            opened.kind == JACINTH_IO_KIND_FILE
+                ? io_get_vmo(opened.connection, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE,
+                             &file->vmo, &file->len)
+                : ZX_ERR_NOT_FILE;
+        io_opened_close(&opened);
+    }
+    return status;
+}
+
+static int exit_code(zx_handle_t process) {
+    zx_info_process_t info = {};
+    (void)zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr);
+    zx_status_t status =
+        zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr);
+    return status == ZX_OK ? (int)info.return_code : NOT_STARTED;
+}
+
+static int run(struct plan* p, char** argv, uint32_t count) {
+    struct launch_vdso vdso;
+    struct launch_file file = {};
+    zx_handle_t job;
+    zx_status_t status = open_program(argv[0], &file);
+    if (status == ZX_OK) {
+        status = make_job(p, argv[0], &job);
+    }
+    if (status == ZX_OK) {
+        status = launch_vdso_init(&vdso, zx_vmo_vdso()).status;
+    }
+    if (status != ZX_OK) {
+        (void)tool_failed("launch", argv[0], status);
+        return NOT_STARTED;
+    }
+    const struct launch_request request = {.job = job,
+                                           .name = argv[0],
+                                           .file = file,
+                                           .vdso = &vdso,
+                                           .args = (const char* const*)argv,
+                                           .arg_count = count,
+                                           .environ = p->environ,
+                                           .environ_count = p->environ_count,
+                                           .names = p->names,
+                                           .name_count = p->name_count,
+                                           .handles = p->handles,
+                                           .handle_count = p->handle_count};
+    zx_handle_t process;
+    (void)fflush(stdout);
+    struct launch_result result = launch(&request, &process);
+    if (result.error != LAUNCH_OK) {
+        fprintf(stderr, "launch: %s: %s (%s)\n", argv[0], launch_error_text(result.error),
+                zx_status_get_string(result.status));
+        return NOT_STARTED;
+    }
+    int code = exit_code(process);
+    (void)zx_task_kill(job); // nothing of it stays
+    return code;
+}
+
+int main(int argc, char** argv) {
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        printf("usage: %s\n%s", usage, options_help);
+        return 0;
+    }
+    static struct plan plan;
+    int at = read_options(&plan, argc, argv);
+    return at == 0 ? 2 : run(&plan, argv + at, (uint32_t)(argc - at));
+}

@@ -1,0 +1,59 @@
+#include "ns.h"
+
+#include <string.h>
+
+#include <jacinth/startup.h>
+#include <zircon/syscalls.h>
+
+constexpr uint32_t ENTRIES_MAX = 32;
+
+static struct {
+    struct ns_entry entries[ENTRIES_MAX];
+    uint32_t count;
+    bool looked; // one thread asks first
+} ns;
+
+static void look(void) {
+    ns.looked = true;
+    const char* name;
+    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr && ns.count < ENTRIES_MAX; i++) {
+        zx_handle_t directory = zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
+        if (directory != ZX_HANDLE_INVALID) { // else a name of something else
+            ns.entries[ns.count++] = (struct ns_entry){name, directory};
+        }
+    }
+}
+
+bool ns_entry(uint32_t index, struct ns_entry* out) {
+    if (!ns.looked) {
+        look();
+    }
+    if (index >= ns.count) {
+        return false;
+    }
+    *out = ns.entries[index];
+    return true;
+}
+
+zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out) {
+    struct ns_entry entry;
+    zx_handle_t directory = ZX_HANDLE_INVALID;
+    size_t longest = 0;
+    for (uint32_t i = 0; ns_entry(i, &entry); i++) {
+        size_t len = strlen(entry.prefix);
+        bool fits =
+            strncmp(entry.prefix, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
+        if (fits && len > longest) {
+            longest = len;
+            directory = entry.directory;
+        }
+    }
+    if (directory == ZX_HANDLE_INVALID) {
+        return ZX_ERR_NOT_FOUND;
+    }
+    const char* rest = path + longest;
+    while (*rest == '/') {
+        rest++;
+    }
+    return io_open(directory, rest, strlen(rest), flags, 0, out, nullptr);
+}

@@ -1,0 +1,17 @@
+// The namespace of a program without the C library.
+#pragma once
+
+#include <stdint.h>
+
+#include <io/client.h>
+#include <zircon/types.h>
+
+// A prefix and its directory, which stays the namespace's. False: there are no more.
+struct ns_entry {
+    const char* prefix;
+    zx_handle_t directory;
+};
+bool ns_entry(uint32_t index, struct ns_entry* out);
+
+// Opens an absolute path: the entry with the longest prefix is asked.
+zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out);
