@@ -25,6 +25,11 @@ class InstructionTest(unittest.TestCase):
         self.assertGreater(text.count("file format"), 1000, "not the whole library")
         self.assertEqual(with_instruction(text), [])
 
+    def test_the_shared_library_has_none(self) -> None:
+        text = _disassembled(out_dir("release") / "libc" / "libc.so")
+        self.assertIn("<malloc>:", text)
+        self.assertEqual(with_instruction(text), [])
+
     def test_programs_have_none(self) -> None:
         programs = [path for path in (out_dir("release") / "libc").rglob("stripped/**/*")]
         found = [path for path in programs if path.is_file()]
@@ -35,13 +40,19 @@ class InstructionTest(unittest.TestCase):
 
 @depends_on("smp", "variant")
 class HelloTest(SystemTest):
-    def test_hello(self) -> None:
-        result = self.run_commands("measure/libc_hello a b")
+    def hello(self, name: str) -> None:
+        result = self.run_commands(f"measure/{name} a b")
         self.assertEqual(
-            result.commands[0].output,
-            b"hello, world: 3 arguments, measure/libc_hello, PATH=(none), pi is 3.1416, pid good\n",
+            result.commands[0].output.decode(),
+            f"hello, world: 3 arguments, measure/{name}, PATH=(none), pi is 3.1416, pid good\n",
         )
         self.assertEqual(result.commands[0].code, 0)
+
+    def test_static(self) -> None:
+        self.hello("libc_hello")
+
+    def test_dynamic(self) -> None:
+        self.hello("libc_hello_dynamic")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ file in a folder of the architecture's name takes the place of the one above it,
 overlay that of both. ninja does the work, so that only what has changed is compiled again.
 
 The result is half a C library: `sysroot/include`, and `libc_musl.a`, which wants the system layer's
-functions. All objects are position-independent, for programs and for the shared library.
+functions; `libdynlink.a` is what the shared library has besides. All objects are position-independent, for programs and for the shared library.
 """
 
 import os
@@ -54,6 +54,7 @@ def sources(places: Places) -> list[Path]:
                 found |= _of_folder(places.source, folder)
     if not found:
         raise RecipeError(f"{places.source}: no sources")
+    found.pop("ldso/dlstart", None)  # the dynamic linker starts otherwise, too
     for path in sorted(places.overlay.glob("src/**/*.c")) + sorted(places.overlay.glob("ldso/*.c")):
         found[str(path.relative_to(places.overlay).with_suffix(""))] = path
     return [found[name] for name in sorted(found)]
@@ -161,10 +162,12 @@ def ninja_file(places: Places, paths: list[Path], checks: list[Path]) -> str:
     for path in paths + checks:
         lines += [f"build {object_path(places, path)}: cc {path}"]
         lines += [f"  flags = {' '.join(flags(places, path))}"]
-    # The dynamic linker is no part of the archive.
+    # The dynamic linker is in the shared library only.
     members = [object_path(places, path) for path in paths]
-    archived = [str(path) for path in members if not path.is_relative_to(places.out / "obj/ldso")]
-    lines.append(f"build {archive(places)}: ar {' '.join(archived)}")
+    linker = [path for path in members if path.is_relative_to(places.out / "obj" / "ldso")]
+    library = [path for path in members if path not in set(linker)]
+    lines.append(f"build {archive(places)}: ar {' '.join(map(str, library))}")
+    lines.append(f"build {places.out / 'libdynlink.a'}: ar {' '.join(map(str, linker))}")
     return "\n".join(lines) + "\n"
 
 

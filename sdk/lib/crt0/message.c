@@ -6,7 +6,10 @@
 
 #include <crt0/message.h>
 
+// What programs call, also out of the shared C library.
+#pragma GCC visibility push(default)
 #include <jacinth/startup.h>
+#pragma GCC visibility pop
 
 #include <zircon/syscalls.h>
 
@@ -27,21 +30,40 @@ static size_t length_of(const char* s) {
     return n;
 }
 
-const struct processargs* crt0_message_read(zx_handle_t bootstrap, const char** problem) {
+// The next message of the channel. Null, or what is wrong.
+static const char* read_next(zx_handle_t bootstrap) {
     uint32_t bytes = 0;
     uint32_t handles = 0;
     zx_status_t status = zx_channel_read(bootstrap, 0, startup.message, startup.handles,
                                          sizeof(startup.message), HANDLES_MAX, &bytes, &handles);
     if (status != ZX_OK) {
-        *problem = "no bootstrap message";
-        return nullptr;
+        return "no bootstrap message";
     }
-    if (processargs_parse(startup.message, bytes, handles, &startup.args) != PROCESSARGS_OK) {
-        *problem = "malformed bootstrap message";
+    return processargs_parse(startup.message, bytes, handles, &startup.args) == PROCESSARGS_OK
+               ? nullptr
+               : "malformed bootstrap message";
+}
+
+const struct processargs* crt0_message_read(zx_handle_t bootstrap, const char** problem) {
+    *problem = read_next(bootstrap);
+    if (*problem != nullptr) {
         return nullptr;
     }
     (void)zx_handle_close(bootstrap);
     return &startup.args;
+}
+
+const char* crt0_loader_message_read(zx_handle_t bootstrap, struct crt0_loader_message* out) {
+    const char* problem = read_next(bootstrap);
+    if (problem != nullptr) {
+        return problem;
+    }
+    out->program = zx_take_startup_handle(PA_HND(PA_VMO_EXECUTABLE, 0));
+    out->loader = zx_take_startup_handle(PA_HND(PA_LDSVC_LOADER, 0));
+    for (uint32_t i = 0; i < startup.args.handle_count; i++) {
+        (void)zx_handle_close(startup.handles[i]);
+    }
+    return out->program != ZX_HANDLE_INVALID ? nullptr : "no program to link";
 }
 
 static zx_handle_t* find_handle(uint32_t info) {

@@ -3,9 +3,9 @@
 
 #include <elf/plan.h>
 #include <launcher/launcher.h>
+#include <launcher/map.h>
 
 constexpr zx_vaddr_t launch_address_min = 0x200000; // lowest of the root region
-constexpr uint64_t launch_address_end = 0x00007ffffffff000;
 constexpr uint64_t launch_page_len = 4096;
 
 #define LAUNCH_GOOD ((struct launch_result){})
@@ -19,21 +19,6 @@ static inline struct launch_result launch_step(launch_error_t error, zx_status_t
     return status == ZX_OK ? LAUNCH_GOOD : launch_failure(error, status);
 }
 
-// Reads a file's headers. `error` names whose file it is.
-struct launch_result launch_plan(const struct launch_file* file, const struct elf_rules* rules,
-                                 launch_error_t error, struct elf_plan* plan);
-
-// A mapped image. The region's handle is the caller's.
-struct launch_image {
-    zx_handle_t region;
-    zx_vaddr_t base; // where plan.base is
-    uint64_t bias;   // what to add to link-time addresses
-};
-// Maps every segment in a region of its own. On failure no handle stays open; mappings that were
-// made die with the process.
-struct launch_result launch_map(zx_handle_t root, const struct launch_request* request,
-                                const struct launch_file* file, const struct elf_plan* plan,
-                                const char* name, struct launch_image* out);
 struct launch_result launch_map_vdso(zx_handle_t root, const struct launch_vdso* vdso,
                                      zx_vaddr_t* base);
 

@@ -35,6 +35,13 @@ static size_t mapped_bytes(void) {
     return stats.mem_mapped_bytes;
 }
 
+static uint64_t open_threads(void) {
+    static zx_info_process_handle_stats_t stats;
+    EXPECT_OK(zx_object_get_info(zx_process_self(), ZX_INFO_PROCESS_HANDLE_STATS, &stats,
+                                 sizeof(stats), nullptr, nullptr));
+    return stats.handle_count[ZX_OBJ_TYPE_THREAD];
+}
+
 static struct timespec after_ms(clockid_t clock, long ms) {
     struct timespec t;
     EXPECT_EQ(clock_gettime(clock, &t), 0);
@@ -131,6 +138,7 @@ static void* post(void* semaphore) {
 CASE(detached_threads_leave_nothing) {
     warm_up();
     size_t mapped = mapped_bytes();
+    uint64_t handles = open_threads();
     sem_t semaphore;
     EXPECT_EQ(sem_init(&semaphore, 0, 0), 0);
     for (uint32_t i = 0; i < 200; i++) {
@@ -140,7 +148,7 @@ CASE(detached_threads_leave_nothing) {
         EXPECT_EQ(sem_wait(&semaphore), 0);
     }
     // The last ones may still be on their way out.
-    for (uint32_t i = 0; i < 1000 && mapped_bytes() != mapped; i++) {
+    for (uint32_t i = 0; i < 1000 && open_threads() != handles; i++) {
         utest_sleep_ms(5);
     }
     EXPECT_EQ(mapped_bytes(), mapped);

@@ -57,8 +57,8 @@ int thread_start(int (*entry)(void*), void* stack, void* arg, struct thread_bloc
     return its_tid;
 }
 
-// What both ways out have in common. The handle is to be closed with the last step; the first
-// thread's stays open, because zx_thread_self() gives it.
+// What both ways out have in common. The handle is for the caller to close; the first thread's
+// stays open, because zx_thread_self() gives it.
 static zx_handle_t leave(int** clear_at_exit) {
     struct thread_record* record = thread_block_self()->record;
     zx_handle_t handle = record->handle == zx_thread_self() ? ZX_HANDLE_INVALID : record->handle;
@@ -71,9 +71,11 @@ static zx_handle_t leave(int** clear_at_exit) {
 long sys_exit(int) {
     static zx_futex_t nobody;
     int* clear;
-    zx_handle_t handle = leave(&clear);
+    // Closed before the word tells anybody that the thread is gone: who has joined it finds no
+    // handle of it any more. (Nothing here waits on a lock in its name from now on.)
+    (void)zx_handle_close(leave(&clear));
     zx_futex_t* word = clear != nullptr ? (zx_futex_t*)clear : &nobody;
-    zx_futex_wake_handle_close_thread_exit(word, 1, 0, handle);
+    zx_futex_wake_handle_close_thread_exit(word, 1, 0, ZX_HANDLE_INVALID);
     __builtin_trap();
 }
 
