@@ -125,6 +125,7 @@ void uart_init(const struct handoff_uart* where) {
         return;
     }
     uart.port = (uint16_t)where->base; // 8N1 and the rate were set by the early console
+    arch_ports_claim(uart.port, 8);
     port_out8(uart.port + UART_FIFO_CONTROL, FIFO_ON_TRIGGER_8);
     enum irq_mode mode;
     const uint32_t line = arch_irq_from_isa(where->irq, &mode);

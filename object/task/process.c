@@ -18,6 +18,7 @@
 #include <object/cprng.h>
 #include <object/exception.h>
 #include <object/handle_table.h>
+#include <object/io_ports.h>
 #include <object/job.h>
 #include <object/thread_object.h>
 #include <vm/aspace.h>
@@ -49,6 +50,7 @@ struct process {
     struct aspace* aspace;      // immutable, with a reference
     struct handle_table* table; // immutable
     struct job_policy policy;   // immutable copy
+    struct io_ports io_ports;   // has its own lock
     struct list_node job_link;  // under the job tree's lock
     bool kill_mark;             // under the job tree's lock
     _Atomic(uintptr_t) debug_addr, break_on_load;
@@ -147,6 +149,7 @@ static void process_destroy(struct object* o) {
     DEBUG_ASSERT(p->guarded_.phase == PROCESS_DEAD && list_empty(&p->guarded_.threads));
     handle_table_destroy(p->table);
     aspace_unref(p->aspace);
+    io_ports_destroy(&p->io_ports);
     object_unref(job_object(p->job));
 }
 
@@ -215,6 +218,7 @@ status_t process_create(struct job* job, const char* name, size_t name_len, stru
         return status;
     }
     mutex_init(&p->lock, LOCK_CLASS_PROCESS);
+    io_ports_init(&p->io_ports);
     list_init(&p->guarded_.threads);
     memcpy(p->guarded_.name, name, min(name_len, (size_t)ZX_MAX_NAME_LEN - 1));
     object_init(&p->base, &process_ops, nullptr, 0);
@@ -246,6 +250,9 @@ struct aspace* process_aspace(struct process* p) {
 }
 struct handle_table* process_handles(struct process* p) {
     return p->table;
+}
+struct io_ports* process_io_ports(struct process* p) {
+    return &p->io_ports;
 }
 struct job* process_job(struct process* p) {
     return p->job;

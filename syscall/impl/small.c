@@ -1,13 +1,16 @@
-// Calls of the small objects: events, eventpairs, ports, timers, resources.
+// Calls of the small objects: events, eventpairs, ports, timers, resources and I/O ports.
 
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
 #include <zircon/syscalls/exception.h>
 
+#include <arch/port_io.h>
 #include <lib/string.h>
 #include <object/event.h>
+#include <object/io_ports.h>
 #include <object/port.h>
+#include <object/process.h>
 #include <object/resource.h>
 #include <object/timer_object.h>
 
@@ -107,5 +110,26 @@ status_t sys_resource_create(struct resource* parent, uint32_t options, uint64_t
     struct resource* r;
     TRY(resource_create(parent, options, base, size, text, strlen(text), &r));
     out->handle = handle_make(resource_object(r), ZX_DEFAULT_RESOURCE_RIGHTS);
+    return STATUS_OK;
+}
+
+// ---- I/O ports ----
+
+static status_t check_ports(const struct resource* r, uint16_t first, uint32_t count) {
+    if (count == 0 || count > PORT_COUNT - first) {
+        return STATUS_INVALID_ARGS;
+    }
+    TRY(resource_check(r, ZX_RSRC_KIND_IOPORT, first, count));
+    return arch_ports_claimed(first, count) ? STATUS_ACCESS_DENIED : STATUS_OK;
+}
+
+status_t sys_ioports_request(struct resource* resource, uint16_t io_addr, uint32_t len) {
+    TRY(check_ports(resource, io_addr, len));
+    return io_ports_grant(process_io_ports(process_current()), io_addr, len);
+}
+
+status_t sys_ioports_release(struct resource* resource, uint16_t io_addr, uint32_t len) {
+    TRY(check_ports(resource, io_addr, len));
+    io_ports_revoke(process_io_ports(process_current()), io_addr, len);
     return STATUS_OK;
 }

@@ -16,6 +16,7 @@ constexpr uint64_t DR6_FIXED = 0xffff0ff0;
 constexpr uint64_t DR7_FIXED = 0x400;
 // What happened: the four conditions, single step, task switch.
 constexpr uint64_t DR6_USER = 0xc00f;
+constexpr uint32_t DR6_STEP = 1u << 14;
 // Enable bits, exact match, conditions and lengths.
 constexpr uint64_t DR7_USER = 0xffff03ff;
 

@@ -82,7 +82,7 @@ void x86_cpu_prepare(struct x86_cpu* c, uint32_t cpu, uint64_t canary) {
         c->ist[i].cpu = c;
         c->tss.ist[i] = (uint64_t)&c->ist[i].cpu; // ist[0] is what the architecture calls IST1
     }
-    c->tss.io_map_base = sizeof(c->tss); // no port is open to user mode
+    c->tss.io_map_base = sizeof(c->tss); // each IN and OUT of user mode faults: user_ports.c
     const uint64_t tss = (uint64_t)&c->tss;
     c->gdt[X86_KERNEL_CS / 8] = 0x00af'9b00'0000'ffff;
     c->gdt[X86_KERNEL_DS / 8] = 0x00cf'9300'0000'ffff;

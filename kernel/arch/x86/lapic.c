@@ -74,6 +74,8 @@ static void lapic_write(enum lapic_register reg, uint32_t value) {
 // The two 8259s hold every line back and, should one still fire, use vectors that nobody mistakes
 // for exceptions.
 static void legacy_pic_quiet(void) {
+    arch_ports_claim(0x20, 2);
+    arch_ports_claim(0xa0, 2);
     port_out8(0x20, 0x11);
     port_out8(0xa0, 0x11);
     port_out8(0x21, 0x20);

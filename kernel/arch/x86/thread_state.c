@@ -84,6 +84,10 @@ void x86_debug_note(struct arch_user_frame* frame) {
     }
 }
 
+void x86_debug_note_step(void) {
+    arch_current_thread()->arch.debug_status = DR6_STEP;
+}
+
 static void debug_get(struct thread* t, void* state) {
     zx_thread_state_debug_regs_t* r = state;
     *r = (zx_thread_state_debug_regs_t){.dr6 = t->arch.debug_status | DR6_FIXED, .dr7 = DR7_FIXED};

@@ -27,6 +27,7 @@
 #include "regs.h"
 #include "sysret.h"
 #include "thread_state.h"
+#include "user_ports.h"
 #include "x86_cpu.h"
 
 enum : uint64_t {
@@ -267,9 +268,23 @@ static void user_page_fault(struct arch_user_frame* frame) {
     }
 }
 
+// IN and OUT fault always: see user_ports.c. What the CPU does after an instruction is done here.
+static NOINLINE void user_general_protection(struct arch_user_frame* frame) {
+    irq_enable();
+    if (frame->error_code != 0 || !x86_user_port_instruction(frame)) {
+        exception_report(frame, 0, STATUS_OK);
+    } else if ((frame->rflags & X86_RFLAGS_TF) != 0) {
+        x86_debug_note_step();
+        report_exception(frame, &(struct arch_exception_report){.type = ZX_EXCP_HW_BREAKPOINT,
+                                                                .vector = X86_VECTOR_DB});
+    }
+}
+
 void x86_user_trap(struct arch_user_frame* frame) {
     if (frame->vector == X86_VECTOR_PF) {
         user_page_fault(frame);
+    } else if (frame->vector == X86_VECTOR_GP) {
+        user_general_protection(frame);
     } else if (frame->vector >= X86_VECTOR_FIRST_EXTERNAL) {
         interrupt((uint32_t)frame->vector);
     } else {

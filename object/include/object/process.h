@@ -18,6 +18,7 @@
 
 struct aspace;
 struct exception_listener;
+struct io_ports;
 struct job;
 struct process;
 struct thread_object;
@@ -34,6 +35,7 @@ static inline struct process* process_current(void) {
 
 struct aspace* process_aspace(struct process* p);
 struct handle_table* process_handles(struct process* p);
+struct io_ports* process_io_ports(struct process* p);
 struct job* process_job(struct process* p);
 const struct job_policy* process_policy(const struct process* p);
 

@@ -45,6 +45,16 @@ struct arch_exception_report {
 void arch_upcall_user_exception(struct arch_user_frame* frame,
                                 const struct arch_exception_report* report);
 
+// object: an IN or OUT of user mode, at which the CPU faulted; interrupts on. True: all its ports
+// are granted to the current process; it has been made, and the result of an IN is in `value`.
+struct arch_port_access {
+    uint16_t port;
+    uint8_t size; // bytes, one port each: 1, 2 or 4
+    bool out;
+    uint32_t value;
+};
+[[nodiscard]] bool arch_upcall_port_access(struct arch_port_access* access);
+
 // syscall: the tables that the entry path reads. The wrapper of number n gets the user's arguments
 // in the C order (1..6 in registers, 7 and 8 on the stack); what it returns goes into rax. A number
 // >= syscall_count, or a call whose return address is not vdso_base + syscall_return_offsets[n],

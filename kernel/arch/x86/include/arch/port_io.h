@@ -6,6 +6,13 @@
 
 #include <lib/compiler.h>
 
+constexpr uint32_t PORT_COUNT = 1u << 16;
+
+// What the kernel drives itself is never granted to user mode. Claims are made while the kernel
+// initialises, on one CPU, and stay.
+void arch_ports_claim(uint16_t first, uint32_t count);
+bool arch_ports_claimed(uint16_t first, uint32_t count); // one of them is
+
 ALWAYS_INLINE uint8_t port_in8(uint16_t port) {
     uint8_t value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
