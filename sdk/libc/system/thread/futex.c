@@ -32,11 +32,23 @@ static long futex_wait(zx_futex_t* word, int value, const struct abi_timespec* l
                              deadline);
 }
 
-// Moves waiters to another word, whatever the first one holds.
+// Who holds the mutex, by its lock word (overlay/src/thread/mutex.h).
+static zx_handle_t owner_of_mutex(const zx_futex_t* word) {
+    constexpr int OWNER = 0x3fffffff;
+    return thread_handle_of(atomic_load_explicit(word, memory_order_relaxed) & OWNER);
+}
+
+// Moves waiters to another word, whatever the first one holds. Condition variables move theirs to
+// a mutex, whose owner they wait for from then on.
 static long futex_requeue(zx_futex_t* word, uint32_t wake, uint32_t move, zx_futex_t* other) {
     for (;;) {
         int value = atomic_load_explicit(word, memory_order_relaxed);
-        zx_status_t status = zx_futex_requeue(word, wake, value, other, move, ZX_HANDLE_INVALID);
+        zx_handle_t owner = owner_of_mutex(other);
+        zx_status_t status = zx_futex_requeue(word, wake, value, other, move, owner);
+        if (status != ZX_OK && status != ZX_ERR_BAD_STATE && owner != ZX_HANDLE_INVALID) {
+            // The owner is gone, or one of those that are to wait for it.
+            status = zx_futex_requeue(word, wake, value, other, move, ZX_HANDLE_INVALID);
+        }
         if (status != ZX_ERR_BAD_STATE) {
             return errno_from_status(status);
         }
