@@ -114,6 +114,30 @@ CASE(cancel_after_the_handle_was_closed) {
     async_loop_destroy(&loop);
 }
 
+// One more would be the program's end.
+CASE_WITHIN(as_many_waits_as_a_port_takes, 60) {
+    struct async_loop loop = new_loop();
+    zx_handle_t events[5];
+    for (int i = 0; i < 5; i++) {
+        events[i] = utest_event();
+    }
+    struct async_wait* waits = calloc(ASYNC_WAITS_MAX + 1, sizeof(*waits));
+    EXPECT(waits != nullptr);
+    for (uint32_t i = 0; i <= ASYNC_WAITS_MAX; i++) {
+        waits[i] = (struct async_wait){.object = events[i / 4000], .trigger = ZX_USER_SIGNAL_0};
+        EXPECT_STATUS(async_wait_begin(&loop, &waits[i]),
+                      i < ASYNC_WAITS_MAX ? ZX_OK : ZX_ERR_NO_RESOURCES);
+    }
+    async_wait_cancel(&waits[0]);
+    EXPECT_OK(async_wait_begin(&loop, &waits[ASYNC_WAITS_MAX]));
+    EXPECT_EQ(loop.armed_waits, ASYNC_WAITS_MAX);
+    async_loop_destroy(&loop);
+    free(waits);
+    for (int i = 0; i < 5; i++) {
+        EXPECT_CLOSE(events[i]);
+    }
+}
+
 // ---- tasks ----
 
 static char order[64];

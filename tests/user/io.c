@@ -879,6 +879,23 @@ CASE(usage_and_limits) {
     EXPECT_OK(try_open(root, "a", WRITE | TRUNCATE));
     EXPECT_OK(try_open(root, "b", WRITE));
     io_opened_close(&o);
+    // The text of a link takes room as a file's contents do.
+    EXPECT_OK(unlink_at(root, "d", 0));
+    static char text[IO_PATH_MAX];
+    memset(text, 't', sizeof(text));
+    EXPECT_OK(io_symlink(root, text, sizeof(text), "l", 1));
+    EXPECT_OK(io_query_usage(root, &u));
+    EXPECT_EQ(u.used_bytes, sizeof(text));
+    EXPECT_EQ(stat_at(root, "l").storage_size, sizeof(text));
+    o = open_at(root, "b", WRITE);
+    v.capacity = 63 * 4096;
+    EXPECT_OK(zx_stream_writev(o.stream, 0, &v, 1, &actual));
+    io_opened_close(&o);
+    EXPECT_OK(unlink_at(root, "l", 0));
+    EXPECT_EQ(stat_at(root, "b").size, 63 * 4096);
+    EXPECT_OK(io_symlink(root, text, sizeof(text), "l", 1));
+    EXPECT_OK(unlink_at(root, "c", 0));
+    EXPECT_STATUS(io_symlink(root, text, sizeof(text), "m", 1), ZX_ERR_NO_SPACE);
     // Connections: the root is one.
     zx_handle_t clones[8];
     for (int i = 0; i < 8; i++) {

@@ -70,15 +70,23 @@ static bool run_due_tasks(struct async_loop* loop) {
 
 static void deliver_signal(struct async_source* source, const zx_port_packet_t* packet) {
     struct async_wait* wait = container_of(source, struct async_wait, source);
+    wait->loop->armed_waits--;
     wait->loop = nullptr;
     wait->handler(wait, &packet->signal);
 }
 
 zx_status_t async_wait_begin(struct async_loop* loop, struct async_wait* wait) {
     wait->source.deliver = deliver_signal;
+    wait->loop = nullptr;
+    if (loop->armed_waits == ASYNC_WAITS_MAX) {
+        return ZX_ERR_NO_RESOURCES;
+    }
     zx_status_t status = zx_object_wait_async(wait->object, loop->port,
                                               (uint64_t)(uintptr_t)&wait->source, wait->trigger, 0);
-    wait->loop = status == ZX_OK ? loop : nullptr;
+    if (status == ZX_OK) {
+        wait->loop = loop;
+        loop->armed_waits++;
+    }
     return status;
 }
 
@@ -92,6 +100,7 @@ void async_wait_cancel(struct async_wait* wait) {
     if (zx_port_cancel(wait->loop->port, wait->object, key) != ZX_OK) {
         (void)zx_port_cancel_key(wait->loop->port, 0, key);
     }
+    wait->loop->armed_waits--;
     wait->loop = nullptr;
 }
 

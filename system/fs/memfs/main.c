@@ -11,8 +11,9 @@
 
 #include <memfs/memfs.h>
 
-constexpr uint32_t CONNECTIONS_MAX = 16384;
+constexpr uint32_t CONNECTIONS_MAX = 8192;
 constexpr uint32_t WATCHERS_MAX = 1024;
+static_assert(CONNECTIONS_MAX + WATCHERS_MAX < ASYNC_WAITS_MAX);
 // A node takes a few hundred bytes, a name as much; half of the memory is left to others.
 constexpr uint64_t MEMORY_FOR_NODE = 4096;
 

@@ -41,6 +41,7 @@ void memfs_node_free(struct memfs_node* node) {
         (void)zx_handle_close(node->vmo);
         node->fs->bytes_used -= node->counted;
     } else if (node->io.kind == JACINTH_IO_KIND_SYMLINK) {
+        node->fs->bytes_used -= node->target_len;
         free(node->target);
     }
     node->fs->nodes_used--;

@@ -31,7 +31,7 @@ static void op_get_attributes(struct io_node* node, struct jacinth_io_attributes
         out->size = n->seen_size;
         out->storage_size = n->counted;
     } else if (node->kind == JACINTH_IO_KIND_SYMLINK) {
-        out->size = n->target_len;
+        out->size = out->storage_size = n->target_len;
     } else {
         out->size = n->entry_count;
     }
@@ -235,12 +235,15 @@ static void lost_a_name(struct memfs_node* node) {
 }
 
 static zx_status_t copy_target(struct memfs_node* link, struct io_name target) {
-    link->target = malloc(target.len);
+    struct memfs* fs = link->fs;
+    bool fits = fs->bytes_used < fs->bytes_max && target.len <= fs->bytes_max - fs->bytes_used;
+    link->target = fits ? malloc(target.len) : nullptr;
     if (link->target == nullptr) {
         return ZX_ERR_NO_SPACE;
     }
     memcpy(link->target, target.text, target.len);
     link->target_len = target.len;
+    fs->bytes_used += target.len;
     return ZX_OK;
 }
 

@@ -26,6 +26,7 @@ struct async_loop {
     zx_handle_t port;
     struct heap tasks;
     uint64_t next_sequence;
+    uint32_t armed_waits;
     zx_time_t now; // when the turn began
     bool quit;
     struct async_buffers* buffers; // of channels; null until there is one (async/channel.h)
@@ -56,7 +57,11 @@ struct async_wait {
     struct async_source source;
 };
 
-// Once: the handler arms it again if it wants more. It must not be armed.
+// The kernel ends a program whose port has more.
+constexpr uint32_t ASYNC_WAITS_MAX = 16'384;
+
+// Once: the handler arms it again if it wants more. It must not be armed. NO_RESOURCES: as many are
+// as there may be.
 zx_status_t async_wait_begin(struct async_loop* loop, struct async_wait* wait);
 void async_wait_cancel(struct async_wait* wait);
 

@@ -5,9 +5,10 @@
 // asked for, never remembered; what it takes (committed pages) is remembered for the sum and
 // refreshed whenever the file is opened, closed, resized or looked at.
 //
-// What is bounded: nodes and names (counts that the creator sets), bytes of files at the moments
-// above. What is not: growth through streams that are open. A stream that a client keeps after its
-// connection is closed keeps the pages of a file that is gone, and nobody counts those.
+// What is bounded: nodes and names (counts that the creator sets), the texts of links, bytes of
+// files at the moments above. What is not: growth through streams that are open. A stream that a
+// client keeps after its connection is closed keeps the pages of a file that is gone, and nobody
+// counts those.
 #pragma once
 
 #include <stdint.h>
