@@ -66,9 +66,10 @@ const char* crt0_loader_message_read(zx_handle_t bootstrap, struct crt0_loader_m
     return out->program != ZX_HANDLE_INVALID ? nullptr : "no program to link";
 }
 
+// The first one that was not taken: several may have come under one word.
 static zx_handle_t* find_handle(uint32_t info) {
     for (uint32_t i = 0; i < startup.args.handle_count; i++) {
-        if (startup.args.handle_infos[i] == info) {
+        if (startup.args.handle_infos[i] == info && startup.handles[i] != ZX_HANDLE_INVALID) {
             return &startup.handles[i];
         }
     }
@@ -88,6 +89,17 @@ zx_handle_t zx_take_startup_handle(uint32_t info) {
     zx_handle_t taken = *h;
     *h = ZX_HANDLE_INVALID;
     return taken;
+}
+
+zx_handle_t zx_take_startup_handle_of_type(uint32_t type, uint32_t* argument) {
+    for (uint32_t i = 0; i < startup.args.handle_count; i++) {
+        uint32_t info = startup.args.handle_infos[i];
+        if (PA_HND_TYPE(info) == type && startup.handles[i] != ZX_HANDLE_INVALID) {
+            *argument = PA_HND_ARG(info);
+            return zx_take_startup_handle(info);
+        }
+    }
+    return ZX_HANDLE_INVALID;
 }
 
 void zx_put_startup_handle(uint32_t info, zx_handle_t handle) {

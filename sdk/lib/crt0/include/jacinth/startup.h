@@ -8,6 +8,9 @@
 #include <zircon/processargs.h>
 #include <zircon/types.h>
 
+// Takes the first handle that is left under any word of a type (PA_FD, PA_NS_DIR); *argument is the
+// word's argument. ZX_HANDLE_INVALID: there is none left.
+zx_handle_t zx_take_startup_handle_of_type(uint32_t type, uint32_t* argument);
 // Puts a handle back under the word it came under (which must have been among the startup handles),
 // for another part of the program to take.
 void zx_put_startup_handle(uint32_t info, zx_handle_t handle);

@@ -1,0 +1,8 @@
+// Files: contents that are read and written through a stream, and the server that keeps them.
+#pragma once
+
+#include <fd/object.h>
+
+// Consumes the handles; either may be ZX_HANDLE_INVALID. `device`: see fd/server.h.
+long fd_file_new(zx_handle_t connection, zx_handle_t stream, uint32_t flags, uint64_t device,
+                 struct fd_object** out);

@@ -1,0 +1,88 @@
+// Lines for the kernel's log (a debuglog handle). Each line is a record; a line that is longer than
+// a record is several. What was written without an end of line is a record, too.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libc/error.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/log.h>
+
+#include "kinds.h"
+
+struct log {
+    struct fd_object base;
+    zx_handle_t handle; // immutable
+};
+
+static zx_handle_t handle_of(struct fd_object* o) {
+    return ((struct log*)o)->handle;
+}
+
+static long log_read(struct fd_object*, const struct fd_io*, uint64_t) {
+    return 0;
+}
+
+static long log_write(struct fd_object* o, const struct fd_io* io, uint64_t) {
+    struct fd_io rest = *io;
+    char text[ZX_LOG_RECORD_DATA_MAX];
+    size_t len;
+    while ((len = fd_io_gather(&rest, text, sizeof(text))) != 0) {
+        const char* end = memchr(text, '\n', len);
+        size_t line = end != nullptr ? (size_t)(end - text) : len;
+        zx_status_t status = line == 0 ? ZX_OK : zx_debuglog_write(handle_of(o), 0, text, line);
+        if (status != ZX_OK) {
+            return errno_from_status(status);
+        }
+        rest.skip += end != nullptr ? line + 1 : line;
+    }
+    return (long)(rest.skip - io->skip);
+}
+
+static long log_stat(struct fd_object*, struct abi_stat* out) {
+    *out = (struct abi_stat){
+        .dev = 1, .ino = 99, .nlink = 1, .mode = ABI_S_IFCHR | 0200, .rdev = 1 << 8 | 11};
+    return 0;
+}
+
+static long log_clone(struct fd_object* o, struct fd_handles* out) {
+    *out = (struct fd_handles){.count = 1};
+    return errno_from_status(
+        zx_handle_duplicate(handle_of(o), ZX_RIGHT_SAME_RIGHTS, &out->handle[0]));
+}
+
+static void log_close(struct fd_object* o) {
+    (void)zx_handle_close(handle_of(o));
+    free(o);
+}
+
+static const struct fd_ops log_ops = {
+    .read = log_read,
+    .write = log_write,
+    .seek = fd_no_seek,
+    .stat = log_stat,
+    .statfs = fd_no_statfs,
+    .change = fd_no_change,
+    .resize = fd_no_resize,
+    .sync = fd_no_sync,
+    .control = fd_no_control,
+    .entries = fd_no_entries,
+    .get_vmo = fd_no_vmo,
+    .wait_on = fd_always_ready,
+    .ready = fd_no_signals,
+    .set_append = fd_append_is_a_flag,
+    .clone = log_clone,
+    .close = log_close,
+};
+
+long log_object_new(zx_handle_t handle, struct fd_object** out) {
+    struct log* l = malloc(sizeof(*l));
+    if (l == nullptr) {
+        (void)zx_handle_close(handle);
+        return -ABI_ENOMEM;
+    }
+    fd_object_init(&l->base, &log_ops, ABI_O_RDWR);
+    l->handle = handle;
+    *out = &l->base;
+    return 0;
+}

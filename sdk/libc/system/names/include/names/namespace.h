@@ -1,0 +1,26 @@
+// The namespace: paths to directories, as the process was given them. Which paths does not change
+// while it runs; the connection behind one is renewed when its server has died.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <names/path.h>
+#include <zircon/types.h>
+
+// "/tmp", "/boot" …, in the order of the bootstrap message.
+const struct path_prefixes* names_prefixes(void);
+
+// For a child: another connection to the directory at a prefix. 0, or an errno negated.
+long names_prefix_clone(size_t index, zx_handle_t* out);
+
+// The text by which a child learns its working directory: a name of its bootstrap message, to which
+// no handle refers. -ABI_ENAMETOOLONG; -ABI_ENOENT: nobody knows where this process is.
+constexpr char NAMES_CWD_KEY[] = "jacinth.cwd=";
+long names_cwd_for_child(char* out, size_t size);
+
+// A program's (or library's) image, with the right to be executed. `dir`: as for openat.
+long names_get_program(int dir, const char* path, zx_handle_t* vmo, uint64_t* size);
+
+// The path without symbolic links, ".", "..": everything in it must be there.
+long names_canonical(int dir, const char* path, char out[ABI_PATH_MAX]);
