@@ -1,7 +1,7 @@
 // The descriptors of a view of the process, and those that a program begins with.
 
 #include <jacinth/startup.h>
-#include <libc/operations.h>
+#include <libc/fd_memory.h>
 #include <libc/process_view.h>
 #include <zircon/syscalls.h>
 
@@ -10,6 +10,16 @@
 
 struct fd_table* fd_table(void) {
     return process_view()->fds;
+}
+
+long fd_get_vmo(int fd, uint32_t access, zx_handle_t* out) {
+    struct fd_object* o;
+    long error = fd_table_get_ref(fd_table(), fd, &o);
+    if (error == 0) {
+        error = o->ops->get_vmo(o, access, out);
+        fd_object_unref(o);
+    }
+    return error;
 }
 
 // All handles of one descriptor. A message has at most 64 handles: few enough to be looked through

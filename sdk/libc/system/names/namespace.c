@@ -25,7 +25,7 @@ const struct path_prefixes* names_prefixes(void) {
 
 // ---- start ----
 
-// A prefix without slashes at its end; the root is "". Names that are no path are somebody else's.
+// A prefix without slashes at its end; the root is "".
 static char* prefix_of(const char* name) {
     if (name == nullptr || name[0] != '/') {
         return nullptr;
@@ -42,26 +42,27 @@ static char* prefix_of(const char* name) {
     return fitting != nullptr ? fitting : text;
 }
 
-// Consumes the connection.
-static void add_prefix(const char* name, zx_handle_t connection) {
+long names_add_prefix(const char* path, zx_handle_t connection) {
     size_t i = names.prefixes.count;
-    char* text = i < PREFIXES_MAX ? prefix_of(name) : nullptr;
+    char* text = i < PREFIXES_MAX ? prefix_of(path) : nullptr;
     if (text == nullptr) {
         (void)zx_handle_close(connection);
-        return;
+        return -ABI_EINVAL;
     }
-    if (fd_directory_new(connection, names_device(i), *text != 0 ? text : "/",
-                         ABI_O_RDONLY | ABI_O_DIRECTORY, &names.root[i]) == 0) {
+    long error = fd_directory_new(connection, names_device(i), *text != 0 ? text : "/",
+                                  ABI_O_RDONLY | ABI_O_DIRECTORY, &names.root[i]);
+    if (error == 0) {
         names.text[i] = text;
         names.prefixes.count++;
     }
+    return error;
 }
 
 void names_namespace_start(void) {
     uint32_t name;
     zx_handle_t handle;
     while ((handle = zx_take_startup_handle_of_type(PA_NS_DIR, &name)) != ZX_HANDLE_INVALID) {
-        add_prefix(zx_startup_name(name), handle);
+        (void)names_add_prefix(zx_startup_name(name), handle); // what is no path is somebody else's
     }
 }
 

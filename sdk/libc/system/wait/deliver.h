@@ -1,7 +1,9 @@
-// What the signal module does for a thread that was interrupted.
+// Who interrupts threads. Both are weak here: a program without signals or without cancellation
+// does not get them by waiting.
 #pragma once
 
 #include <signal/signal.h>
 
-// Weak here: a program that has no signals does without it.
 [[gnu::weak]] signal_outcome_t signal_deliver(void);
+// musl's side (sdk/libc/overlay/src/thread/pthread_cancel.c): the calling thread is to end.
+[[gnu::weak]] int __jx_cancel_wanted(void);

@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include <libc/error.h>
-#include <libc/thread_block.h>
+#include <libc/thread.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/port.h>
 
 #include "deliver.h"
 
-constexpr zx_signals_t WAKE = ZX_USER_SIGNAL_0;        // of a thread's wake event
 constexpr size_t AT_ONCE = ZX_WAIT_MANY_MAX_ITEMS - 1; // one is the wake event's
 
 static long wait_few(zx_wait_item_t* items, size_t count, zx_handle_t wake, zx_time_t deadline) {
@@ -20,7 +19,7 @@ static long wait_few(zx_wait_item_t* items, size_t count, zx_handle_t wake, zx_t
     memcpy(all, items, count * sizeof(items[0]));
     size_t total = count;
     if (wake != ZX_HANDLE_INVALID) {
-        all[total++] = (zx_wait_item_t){.handle = wake, .waitfor = WAKE};
+        all[total++] = (zx_wait_item_t){.handle = wake, .waitfor = THREAD_WAKE_SIGNAL};
     }
     zx_status_t status = zx_object_wait_many(all, total, deadline);
     bool any = false;
@@ -54,7 +53,7 @@ static zx_status_t watch_all(zx_handle_t port, const zx_wait_item_t* items, size
         status = zx_object_wait_async(items[i].handle, port, i, items[i].waitfor, 0);
     }
     if (status == ZX_OK && wake != ZX_HANDLE_INVALID) {
-        status = zx_object_wait_async(wake, port, count, WAKE, 0);
+        status = zx_object_wait_async(wake, port, count, THREAD_WAKE_SIGNAL, 0);
     }
     return status;
 }
@@ -89,7 +88,8 @@ static long wait_for_lots(zx_wait_item_t* items, size_t count, zx_handle_t wake,
             return 0;
         }
         zx_signals_t woken = 0;
-        if (wake != ZX_HANDLE_INVALID && zx_object_wait_one(wake, WAKE, 0, &woken) == ZX_OK) {
+        if (wake != ZX_HANDLE_INVALID &&
+            zx_object_wait_one(wake, THREAD_WAKE_SIGNAL, 0, &woken) == ZX_OK) {
             return -ABI_EINTR;
         }
         // It was asserted for a moment only: again.
@@ -97,19 +97,27 @@ static long wait_for_lots(zx_wait_item_t* items, size_t count, zx_handle_t wake,
 }
 
 long wait_many(zx_wait_item_t* items, size_t count, zx_time_t deadline) {
-    zx_handle_t wake = thread_block_self()->record->wake;
-    return count <= AT_ONCE ? wait_few(items, count, wake, deadline)
-                            : wait_for_lots(items, count, wake, deadline);
+    zx_handle_t wake = thread_wake_event();
+    for (;;) {
+        if (thread_take_interrupt()) {
+            return -ABI_EINTR;
+        }
+        long error = count <= AT_ONCE ? wait_few(items, count, wake, deadline)
+                                      : wait_for_lots(items, count, wake, deadline);
+        // Woken: by an interrupt, or by one that was taken before.
+        if (error != -ABI_EINTR) {
+            return error;
+        }
+    }
 }
 
 long wait_interrupted(bool may_restart) {
-    if (signal_deliver == nullptr) {
-        return -ABI_EINTR; // cancellation
+    if (__jx_cancel_wanted != nullptr && __jx_cancel_wanted()) {
+        return -ABI_EINTR;
     }
-    signal_outcome_t outcome = signal_deliver();
-    bool cancelled = thread_block_self()->record->pending != 0;
+    signal_outcome_t outcome = signal_deliver != nullptr ? signal_deliver() : SIGNAL_NOTHING;
     bool go_on = outcome == SIGNAL_NOTHING || (outcome == SIGNAL_RESTART && may_restart);
-    return go_on && !cancelled ? 0 : -ABI_EINTR;
+    return go_on ? 0 : -ABI_EINTR;
 }
 
 zx_time_t wait_deadline_after(const struct abi_timespec* timeout) {

@@ -22,6 +22,11 @@ static int must_end(pthread_t self) {
     return self->cancel && self->canceldisable != PTHREAD_CANCEL_DISABLE;
 }
 
+// For operations that go on waiting after other interruptions.
+hidden int __jx_cancel_wanted(void) {
+    return must_end(__pthread_self());
+}
+
 long __jx_cp_begin(long number) {
     pthread_t self = __pthread_self();
     // Whoever asked not to be cancelled but told must still be able to close what it has.

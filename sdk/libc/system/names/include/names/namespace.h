@@ -1,5 +1,6 @@
 // The namespace: paths to directories, as the process was given them. Which paths does not change
-// while it runs; the connection behind one is renewed when its server has died.
+// while it runs (but for names_add_prefix); the connection behind one is renewed when its server
+// has died.
 #pragma once
 
 #include <stddef.h>
@@ -10,6 +11,10 @@
 
 // "/tmp", "/boot" …, in the order of the bootstrap message.
 const struct path_prefixes* names_prefixes(void);
+
+// Adds a directory, while there is one thread. For a program that serves its own. Consumes the
+// handle.
+long names_add_prefix(const char* path, zx_handle_t directory);
 
 // For a child: another connection to the directory at a prefix. 0, or an errno negated.
 long names_prefix_clone(size_t index, zx_handle_t* out);
