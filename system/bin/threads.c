@@ -1,11 +1,11 @@
 // The threads of a process: state, time, CPU, and where each stands.
 //
-// A thread is suspended for the time that its registers and stack are read. Frames are found by
-// their pointers, which this tree's programs keep; others end the list early.
+// A thread is suspended for the time that its registers and stack are read.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <backtrace/backtrace.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/object.h>
@@ -13,8 +13,6 @@
 
 #include "tasks.h"
 #include "tool.h"
-
-constexpr uint32_t FRAMES_MAX = 64;
 
 static const char* state_name(zx_thread_state_t state) {
     switch (state) {
@@ -53,65 +51,11 @@ static const char* state_name(zx_thread_state_t state) {
 
 // ---- where a thread stands ----
 
-struct space {
-    zx_handle_t process;
-    zx_info_maps_t* maps;
-    size_t count;
-};
-
-// What was loaded there: the region below the root that has the address, under the name of the
-// first memory mapped in it.
-static const char* find_module(const struct space* space, uint64_t pc, uint64_t* base) {
-    const zx_info_maps_t* module = nullptr;
-    for (size_t i = 0; i < space->count; i++) {
-        const zx_info_maps_t* m = &space->maps[i];
-        if (m->depth == 2) { // below the address space and its root region
-            if (module != nullptr) {
-                break;
-            }
-            module = pc - m->base < m->size ? m : nullptr;
-        }
-        if (module != nullptr && m->type == ZX_INFO_MAPS_TYPE_MAPPING) {
-            *base = module->base;
-            return m->name[0] != '\0' ? m->name : "?";
-        }
-    }
-    *base = 0;
-    return "?";
+static void print_frame(void*, uint32_t index, uint64_t offset, const char* module) {
+    printf("{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)offset, module);
 }
 
-static void print_frame(const struct space* space, uint32_t index, uint64_t pc) {
-    uint64_t base;
-    char name[ZX_MAX_NAME_LEN] = "";
-    const char* module = find_module(space, pc, &base);
-    memcpy(name, module, strnlen(module, sizeof(name) - 1));
-    for (char* c = name; *c != '\0'; c++) {
-        *c = *c > ' ' && *c <= '~' && *c != ':' && *c != '}' ? *c : '?';
-    }
-    printf("{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)(pc - base), name);
-}
-
-static void print_frames(const struct space* space,
-                         const zx_x86_64_thread_state_general_regs_t* regs) {
-    print_frame(space, 0, regs->rip);
-    uint64_t frame = regs->rbp;
-    for (uint32_t i = 1; i < FRAMES_MAX; i++) {
-        uint64_t words[2]; // the caller's frame, and where it goes on
-        size_t got = 0;
-        if (frame % sizeof(uint64_t) != 0 ||
-            zx_process_read_memory(space->process, frame, words, sizeof(words), &got) != ZX_OK ||
-            got != sizeof(words) || words[1] == 0) {
-            return;
-        }
-        print_frame(space, i, words[1]);
-        if (words[0] <= frame) {
-            return; // stacks grow downwards: not a frame
-        }
-        frame = words[0];
-    }
-}
-
-static zx_status_t print_stack(const struct space* space, zx_handle_t thread) {
+static zx_status_t print_stack(const struct backtrace_space* space, zx_handle_t thread) {
     zx_handle_t token;
     zx_status_t status = zx_task_suspend(thread, &token);
     if (status != ZX_OK) {
@@ -125,7 +69,7 @@ static zx_status_t print_stack(const struct space* space, zx_handle_t thread) {
         status = zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs));
     }
     if (status == ZX_OK) {
-        print_frames(space, &regs);
+        backtrace_walk(space, &regs, print_frame, nullptr);
     }
     (void)zx_handle_close(token); // goes on
     return status;
@@ -133,7 +77,7 @@ static zx_status_t print_stack(const struct space* space, zx_handle_t thread) {
 
 // ---- the list ----
 
-static void print_thread(const struct space* space, zx_koid_t koid) {
+static void print_thread(const struct backtrace_space* space, zx_koid_t koid) {
     zx_handle_t thread;
     if (zx_object_get_child(space->process, koid, ZX_RIGHT_SAME_RIGHTS, &thread) != ZX_OK) {
         return; // gone meanwhile
@@ -163,17 +107,15 @@ int main(int argc, char** argv) {
     if (argc != 2) {
         return tool_bad_usage(usage);
     }
-    struct space space = {};
-    void* maps = nullptr;
+    struct backtrace_space space = {};
+    zx_handle_t process;
     void* threads = nullptr;
     size_t count = 0;
-    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &space.process);
+    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &process);
     if (status == ZX_OK) {
-        status = tool_list(space.process, ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), &maps,
-                           &space.count);
+        status = backtrace_begin(&space, process);
     }
     if (status == ZX_OK) {
-        space.maps = maps;
         status =
             tool_list(space.process, ZX_INFO_PROCESS_THREADS, sizeof(zx_koid_t), &threads, &count);
     }

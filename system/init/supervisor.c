@@ -8,6 +8,7 @@
 #include <bootsvc/client.h>
 #include <fidl/jacinth.io.h>
 #include <lib/compiler.h>
+#include <system/grants.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
@@ -35,6 +36,9 @@ struct service {
     zx_koid_t koid;
     struct async_wait process_wait;
     bool process_ended, directory_closed;
+    // If it handles exceptions: the channel for the next instance.
+    zx_handle_t exceptions; // ZX_HANDLE_INVALID: an instance has it
+    struct async_wait exceptions_wait;
     // Before the instance starts, if it wants a terminal: the open of one.
     struct async_call terminal_call;
     zx_handle_t terminal, terminal_events;
@@ -92,6 +96,8 @@ static zx_status_t start_process(struct service* s, const struct launch_file* fi
     }
     authority_give(a, s->index, s->job, &given);
     given_add(&given, PA_HND(PA_DIRECTORY_REQUEST, 0), fidl_take(&s->directory_request));
+    async_wait_cancel(&s->exceptions_wait);
+    given_add(&given, GRANTED_EXCEPTIONS, fidl_take(&s->exceptions));
     if (s->terminal != ZX_HANDLE_INVALID) {
         given_add_terminal(&given, s->terminal, s->terminal_events);
     }
@@ -169,6 +175,7 @@ static void start_now(struct service* s) {
 static void restart_now(struct async_task* task);
 static void want(struct service* s);
 static bool directory_is_usable(struct service* s);
+static void renew_exceptions(struct service* s);
 
 static void start_later(struct service* s, zx_duration_t delay) {
     s->state = JACINTH_SYSTEM_STATE_WAITING;
@@ -334,6 +341,7 @@ static void instance_ended(struct service* s) {
     s->restart_wanted = false;
     s->state = JACINTH_SYSTEM_STATE_ENDED;
     if (again) {
+        renew_exceptions(s);
         start_later(s, delay);
     }
 }
@@ -381,6 +389,29 @@ static bool directory_is_usable(struct service* s) {
         directory_closed(d, ZX_ERR_PEER_CLOSED);
     }
     return d->channel.handle != ZX_HANDLE_INVALID;
+}
+
+// ---- exceptions ----
+
+static void exception_came(struct async_wait* wait, const zx_packet_signal_t*) {
+    want(container_of(wait, struct service, exceptions_wait));
+}
+
+// While no instance has the channel, those that crash wait: until the next instance has started.
+static void renew_exceptions(struct service* s) {
+    if (s->paragraph->words[SERVICES_EXCEPTIONS] == nullptr || s->exceptions != ZX_HANDLE_INVALID) {
+        return;
+    }
+    zx_status_t status = zx_task_create_exception_channel(sup.a->programs, 0, &s->exceptions);
+    if (status == ZX_OK) {
+        s->exceptions_wait = (struct async_wait){
+            .object = s->exceptions, .trigger = ZX_CHANNEL_READABLE, .handler = exception_came};
+        status = async_wait_begin(sup.loop, &s->exceptions_wait);
+    }
+    if (status != ZX_OK) {
+        (void)zx_handle_close(fidl_take(&s->exceptions));
+        say(s, "gets no exceptions: %s", zx_status_get_string(status));
+    }
 }
 
 // ---- requests ----
@@ -553,6 +584,7 @@ zx_status_t supervisor_restart(const char* name, size_t len) {
             return s->job != ZX_HANDLE_INVALID ? zx_task_kill(s->job) : ZX_OK;
         }
         s->restarts += s->state != JACINTH_SYSTEM_STATE_IDLE;
+        renew_exceptions(s);
         start(s);
         return ZX_OK;
     }
@@ -568,6 +600,7 @@ static void add_service(uint32_t index, bool commands_decide) {
     s->state =
         is_program(s) || commands_decide ? JACINTH_SYSTEM_STATE_IDLE : JACINTH_SYSTEM_STATE_RUNNING;
     renew_directory(s);
+    renew_exceptions(s);
 }
 
 zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,

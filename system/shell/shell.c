@@ -15,13 +15,14 @@ constexpr size_t PATH_MAX = 256;
 
 // ---- programs ----
 
-// The path of a command in the boot image. False: too long.
-static bool path_of(const char* command, char path[PATH_MAX]) {
+// The path of a command in the boot image, or of an interpreter: a plain name lies in `folder`.
+// False: too long.
+static bool path_of(const char* command, const char* folder, char path[PATH_MAX]) {
     if (strncmp(command, "/boot/", 6) == 0) {
         command += 6;
     }
-    const char* folder = strchr(command, '/') == nullptr ? "bin/" : "";
-    return snprintf(path, PATH_MAX, "%s%s", folder, command) < (int)PATH_MAX;
+    bool is_plain = strchr(command, '/') == nullptr;
+    return snprintf(path, PATH_MAX, "%s%s", is_plain ? folder : "", command) < (int)PATH_MAX;
 }
 
 // Where a program's interpreter comes from, and its file while a launch needs it.
@@ -32,7 +33,11 @@ struct finder {
 
 static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_file* out) {
     struct finder* f = ctx;
-    zx_status_t status = bootsvc_open(f->boot_files, path, &f->vmo, &out->len);
+    char found[PATH_MAX];
+    if (!path_of(path, "lib/", found)) {
+        return ZX_ERR_BAD_PATH;
+    }
+    zx_status_t status = bootsvc_open(f->boot_files, found, &f->vmo, &out->len);
     out->vmo = f->vmo;
     return status;
 }
@@ -136,7 +141,7 @@ static int64_t run_file(const struct shell* sh, const struct shell_words* words,
 static int64_t run_program(const struct shell* sh, const struct shell_words* words) {
     char path[PATH_MAX];
     struct launch_file file = {};
-    zx_status_t status = path_of(words->word[0], path)
+    zx_status_t status = path_of(words->word[0], "bin/", path)
                              ? bootsvc_open(sh->boot_files, path, &file.vmo, &file.len)
                              : ZX_ERR_BAD_PATH;
     if (status == ZX_ERR_NOT_FOUND || status == ZX_ERR_BAD_PATH) {

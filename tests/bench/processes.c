@@ -99,18 +99,29 @@ static zx_status_t prepare_by_hand(void) {
     return status == ZX_OK ? zx_vmo_replace_as_executable(vmo, vmex, &made.code) : status;
 }
 
-// ---- row 27: from a file ----
+// ---- rows 27 and 28: from a file ----
 
-static struct launch_file tiny;
+struct program {
+    const char* name;
+    struct launch_file file, interpreter; // of a dynamic one: ld.so.1
+};
 
-static void spawn(void*) {
-    static const char* const args[] = {"exit", "0"};
+static zx_status_t find_interpreter(void* ctx, const char*, struct launch_file* out) {
+    *out = ((struct program*)ctx)->interpreter;
+    return ZX_OK;
+}
+
+static void spawn(void* arg) {
+    struct program* program = arg;
+    const char* args[] = {program->name, "0"};
     struct launch_request request = {.job = zx_job_default(),
-                                     .name = "exit",
-                                     .file = tiny,
+                                     .name = program->name,
+                                     .file = program->file,
                                      .vdso = &made.vdso,
                                      .args = args,
-                                     .arg_count = 2};
+                                     .arg_count = 2,
+                                     .find_interpreter = find_interpreter,
+                                     .find_ctx = program};
     zx_handle_t process;
     struct launch_result result = launch(&request, &process);
     if (result.error != LAUNCH_OK) {
@@ -119,7 +130,18 @@ static void spawn(void*) {
     }
     bench_check(zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr),
                 "wait");
+    zx_info_process_t info;
+    bench_check(zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr),
+                "info");
+    if (info.return_code != 0) {
+        printf("bench: %s returned %lld\n", program->name, (long long)info.return_code);
+        exit(1);
+    }
     (void)zx_handle_close(process);
+}
+
+static void open_file(const char* path, struct launch_file* out) {
+    bench_check(bootsvc_open(bootsvc_startup(), path, &out->vmo, &out->len), path);
 }
 
 void bench_processes(void) {
@@ -127,6 +149,15 @@ void bench_processes(void) {
     bench_check(result.status, "vdso");
     bench_check(prepare_by_hand(), "process by hand");
     bench_row("26", process_by_hand, nullptr);
-    bench_check(bootsvc_open(bootsvc_startup(), "bin/exit", &tiny.vmo, &tiny.len), "bin/exit");
-    bench_row("27", spawn, nullptr);
+    if (bench_wanted("27")) {
+        struct program tiny = {.name = "exit"};
+        open_file("bin/exit", &tiny.file);
+        bench_row("27", spawn, &tiny);
+    }
+    if (bench_wanted("28")) {
+        struct program dynamic = {.name = "nothing"};
+        open_file("measure/nothing", &dynamic.file);
+        open_file("lib/ld.so.1", &dynamic.interpreter);
+        bench_row("28", spawn, &dynamic);
+    }
 }

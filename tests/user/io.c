@@ -586,6 +586,7 @@ CASE(attributes) {
     uint32_t mode = 017640;
     zx_time_t access = 11, modification = 22;
     struct jacinth_io_attributes before = stat_at(root, "f");
+    EXPECT(before.modification_time >= ZX_SEC(PA_CLOCK_UTC_AT_BOOT));
     EXPECT_OK(io_set_attributes(o.connection, &(struct io_changes){&mode, &access, nullptr}));
     struct jacinth_io_attributes a = stat_at(root, "f");
     EXPECT_EQ(a.mode, 07640);

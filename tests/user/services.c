@@ -100,25 +100,28 @@ CASE(devices) {
     EXPECT_CLOSE(dev);
 }
 
+static bool has_name(const struct jacinth_io_entry* entry, const char* name) {
+    return entry->name.count == strlen(name) &&
+           memcmp(entry->name.data, name, entry->name.count) == 0;
+}
+
 CASE(listings_show_what_the_paragraph_says) {
     static struct io_entries entries;
     zx_handle_t svc = at("/svc");
-    bool launcher = false;
-    uint32_t count = 0;
+    bool launcher = false, power = false;
     entries.cookie = 0;
     for (;;) {
         EXPECT_OK(io_read_entries(svc, &entries));
         if (entries.count == 0) {
             break;
         }
-        for (uint32_t i = 0; i < entries.count; i++, count++) {
-            const struct fidl_vector_of_uint8* name = &entries.entries[i].name;
-            launcher = launcher || (name->count == 24 &&
-                                    memcmp(name->data, "fuchsia.process.Launcher", 24) == 0);
+        for (uint32_t i = 0; i < entries.count; i++) {
+            launcher = launcher || has_name(&entries.entries[i], "fuchsia.process.Launcher");
+            power = power || has_name(&entries.entries[i], "jacinth.system.Power");
         }
     }
     EXPECT(launcher);
-    EXPECT_EQ(count, 4); // ns, and the three that test/* uses
+    EXPECT(!power);
     EXPECT_CLOSE(svc);
 }
 
@@ -272,4 +275,68 @@ CASE(console_comes_back) {
     io_opened_close(&t);
     EXPECT_CLOSE(services);
     EXPECT_CLOSE(svc);
+}
+
+// ---- crashes ----
+
+CHILD(crash) {
+    __asm__ volatile("ud2");
+    return 1;
+}
+
+// The text of the report with this name; false: there is none.
+static bool read_report(zx_handle_t tmp, const char* path, char* text, size_t capacity) {
+    struct io_opened file;
+    size_t count = 0;
+    if (io_open(tmp, path, strlen(path), READ, 0, &file, nullptr) != ZX_OK) {
+        return false;
+    }
+    zx_iovec_t piece = {.buffer = text, .capacity = capacity - 1};
+    EXPECT_OK(zx_stream_readv(file.stream, 0, &piece, 1, &count));
+    text[count] = '\0';
+    io_opened_close(&file);
+    return true;
+}
+
+static bool contains(const char* text, const char* part) {
+    size_t len = strlen(part);
+    for (; *text != '\0'; text++) {
+        if (strncmp(text, part, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void expect_report(zx_handle_t tmp, const char* path) {
+    char text[4096];
+    EXPECT(read_report(tmp, path, text, sizeof(text)));
+    utest_context(text);
+    EXPECT(strncmp(text, "crash: undefined instruction in process ", 40) == 0);
+    EXPECT(contains(text, "{{{bt:0:0x"));
+    EXPECT(contains(text, ":services}}}\n"));
+    utest_context(nullptr);
+}
+
+// The reporter is started by the first crash, and again after it has ended.
+CASE(crashes_are_kept) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t tmp = connect(svc, "ns/tmp");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    expect_report(tmp, "crashes/0.txt");
+    expect_report(tmp, "crashes/1.txt");
+    EXPECT_EQ(state_of(services, "crash").state, JACINTH_SYSTEM_STATE_RUNNING);
+    EXPECT_OK(io_unlink(tmp, "crashes/0.txt", 13, 0));
+    EXPECT_OK(restart(services, "crash"));
+    while (state_of(services, "crash").restarts == 0 ||
+           state_of(services, "crash").state != JACINTH_SYSTEM_STATE_RUNNING) {
+        (void)zx_nanosleep(zx_deadline_after(1'000'000));
+    }
+    EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    expect_report(tmp, "crashes/0.txt");
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+    EXPECT_CLOSE(tmp);
 }

@@ -96,7 +96,10 @@ def _libraries(places: Places, kit: Path) -> None:
     own = places.build / "libc/obj/sdk/kit"
     _copy(places.build / "user" / "libzircon.so", lib / "libzircon.so", strip=True)
     _copy(places.build / "sysroot" / "lib" / "libc.a", lib / "libc.a")
-    _copy(_start_object(places), static / "Scrt1.o")
+    _copy(places.build / "libc" / "libc.so", lib / "libc.so", strip=True)
+    start = places.build / "libc/obj/sdk/libc/system/start"
+    _copy(start / "Scrt1.Scrt1.S.o", lib / "Scrt1.o")
+    _copy(start / "rcrt1.rcrt1.S.o", static / "Scrt1.o")
     for name in ("cxxbase", *(name for name, _, _, _ in LIBRARIES)):
         _copy(own / f"lib{name}.a", lib / f"lib{name}.a")
     # What other systems keep apart is in libc.
@@ -105,10 +108,6 @@ def _libraries(places: Places, kit: Path) -> None:
     for name, _, about, needs in LIBRARIES:
         (lib / "pkgconfig").mkdir(exist_ok=True)
         (lib / "pkgconfig" / f"{name}.pc").write_text(pkg_config(name, about, needs))
-
-
-def _start_object(places: Places) -> Path:
-    return places.build / "libc/obj/sdk/libc/system/start/rcrt1.rcrt1.S.o"
 
 
 def pkg_config(name: str, about: str, needs: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@
 
 #include <bootsvc/server.h>
 #include <lib/compiler.h>
+#include <zircon/processargs.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
@@ -147,6 +148,7 @@ static void op_get_attributes(struct io_node* node, struct jacinth_io_attributes
     out->id = node_id(n);
     out->size = n->data_len;
     out->storage_size = bootsvc_round_up(n->data_len);
+    out->access_time = out->modification_time = out->change_time = ZX_SEC(PA_CLOCK_UTC_AT_BOOT);
 }
 
 static zx_status_t make_window(struct bootsvc_node* n) {

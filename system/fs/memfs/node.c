@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zircon/processargs.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
@@ -11,7 +12,7 @@ zx_time_t memfs_now(const struct memfs* fs) {
     if (fs->utc_clock != ZX_HANDLE_INVALID && zx_clock_read(fs->utc_clock, &now) == ZX_OK) {
         return now;
     }
-    return zx_clock_get_monotonic();
+    return ZX_SEC(PA_CLOCK_UTC_AT_BOOT) + zx_clock_get_monotonic();
 }
 
 zx_status_t memfs_node_new(struct memfs* fs, jacinth_io_kind_t kind, uint32_t mode,

@@ -60,6 +60,9 @@ ZX_ABI_OFFSET(zx_proc_args_t, names_num, 32);
 #define PA_LOG_SINK            0x3Du
 #define PA_RESOURCE            0x3Fu
 #define PA_CLOCK_UTC           0x40u
+// Ours: for whoever is given no such clock, UTC was this, in seconds, when the machine started
+// (2026-01-01), so that all count alike.
+#define PA_CLOCK_UTC_AT_BOOT 1767225600
 
 // Resources, one per kind.
 #define PA_MMIO_RESOURCE   0x50u

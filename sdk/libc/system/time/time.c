@@ -16,7 +16,7 @@
 #include <wait/wait.h>
 
 constexpr int64_t SECOND = 1'000'000'000;
-constexpr int64_t UTC_AT_BOOT = 1767225600 * SECOND; // 2026-01-01 00:00:00
+constexpr int64_t UTC_AT_BOOT = PA_CLOCK_UTC_AT_BOOT * SECOND;
 
 static struct abi_timespec timespec_of(int64_t ns) {
     return (struct abi_timespec){.sec = ns / SECOND, .nsec = ns % SECOND};

@@ -20,7 +20,8 @@
 struct memfs {
     struct io_server server;
     struct memfs_node* root;
-    zx_handle_t utc_clock; // ZX_HANDLE_INVALID: times are those since the start
+    zx_handle_t
+        utc_clock; // ZX_HANDLE_INVALID: UTC is what it is without one (PA_CLOCK_UTC_AT_BOOT)
     uint64_t bytes_max, nodes_max;
     uint64_t bytes_used, nodes_used, names_used;
     uint64_t next_id;

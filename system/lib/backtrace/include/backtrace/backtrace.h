@@ -1,0 +1,31 @@
+// Where a thread of another process stands: its frames, as offsets into what was loaded there.
+//
+// Frames are found by their pointers, which this tree's programs keep; others end the list early.
+// Bounded, whatever the process looks like: so many frames, so many regions.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zircon/syscalls/debug.h>
+#include <zircon/syscalls/object.h>
+#include <zircon/types.h>
+
+constexpr uint32_t BACKTRACE_FRAMES_MAX = 64;
+constexpr size_t BACKTRACE_REGIONS_MAX = 4096; // what lies behind them has no name
+
+struct backtrace_space {
+    zx_handle_t process; // stays the caller's
+    zx_info_maps_t* maps;
+    size_t count;
+};
+
+zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process);
+void backtrace_end(struct backtrace_space* space);
+
+// `module`: printable, without colons and braces; "?" if nothing is known.
+typedef void (*backtrace_frame_fn)(void* ctx, uint32_t index, uint64_t offset, const char* module);
+// Of a thread that stands still, with these registers.
+void backtrace_walk(const struct backtrace_space* space,
+                    const zx_x86_64_thread_state_general_regs_t* regs, backtrace_frame_fn frame,
+                    void* ctx);

@@ -1,0 +1,231 @@
+// The crash reporter: keeps a report of the last crashes below /tmp/crashes.
+//
+// It is given the exception channel of the job in which commands run. It looks at the thread,
+// writes the report, and passes the exception on: nobody else wants it, so the kernel prints its
+// own report and ends the process. If this service hangs, crashed programs wait for it; if it ends,
+// they go on to their end.
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <backtrace/backtrace.h>
+#include <io/client.h>
+#include <jacinth/startup.h>
+#include <system/grants.h>
+#include <zircon/status.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/exception.h>
+
+constexpr uint64_t REPORTS_KEPT = 8;
+constexpr char folder[] = "crashes";
+
+struct report {
+    char text[8192];
+    size_t len;
+};
+
+[[gnu::format(printf, 2, 3)]] static void put(struct report* r, const char* format, ...) {
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(r->text + r->len, sizeof(r->text) - r->len, format, args);
+    va_end(args);
+    size_t room = sizeof(r->text) - r->len - 1;
+    r->len += (size_t)len < room ? (size_t)len : room;
+}
+
+// ---- what happened ----
+
+static const char* type_name(zx_excp_type_t type) {
+    switch (type) {
+    case ZX_EXCP_GENERAL:
+        return "general protection or other hardware exception";
+    case ZX_EXCP_FATAL_PAGE_FAULT:
+        return "page fault";
+    case ZX_EXCP_UNDEFINED_INSTRUCTION:
+        return "undefined instruction";
+    case ZX_EXCP_SW_BREAKPOINT:
+        return "breakpoint instruction";
+    case ZX_EXCP_HW_BREAKPOINT:
+        return "debug exception";
+    case ZX_EXCP_UNALIGNED_ACCESS:
+        return "unaligned access";
+    case ZX_EXCP_POLICY_ERROR:
+        return "policy error";
+    default:
+        return "unknown exception";
+    }
+}
+
+// What was given by the program itself is shown as far as it can be printed.
+static void put_name(struct report* r, zx_handle_t object) {
+    char name[ZX_MAX_NAME_LEN] = "";
+    (void)zx_object_get_property(object, ZX_PROP_NAME, name, sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    for (char* c = name; *c != '\0'; c++) {
+        *c = *c >= ' ' && *c <= '~' ? *c : '?';
+    }
+    put(r, "%s", name);
+}
+
+static void put_registers(struct report* r, const zx_x86_64_thread_state_general_regs_t* g) {
+    const struct {
+        const char* name;
+        uint64_t value;
+    } list[] = {{"rip", g->rip}, {"rsp", g->rsp}, {"rbp", g->rbp}, {"rflags", g->rflags},
+                {"rax", g->rax}, {"rbx", g->rbx}, {"rcx", g->rcx}, {"rdx", g->rdx},
+                {"rsi", g->rsi}, {"rdi", g->rdi}, {"r8", g->r8},   {"r9", g->r9},
+                {"r10", g->r10}, {"r11", g->r11}, {"r12", g->r12}, {"r13", g->r13},
+                {"r14", g->r14}, {"r15", g->r15}};
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        put(r, "%6s %016llx%s", list[i].name, (unsigned long long)list[i].value,
+            i % 4 == 3 ? "\n" : " ");
+    }
+    put(r, "\n");
+}
+
+static void put_frame(void* ctx, uint32_t index, uint64_t offset, const char* module) {
+    put(ctx, "{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)offset, module);
+}
+
+static void put_thread(struct report* r, zx_handle_t process, zx_handle_t thread) {
+    zx_exception_report_t report = {};
+    zx_x86_64_thread_state_general_regs_t registers;
+    struct backtrace_space space;
+    if (zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report),
+                           nullptr, nullptr) == ZX_OK) {
+        put(r, "vector %llu, error %#llx, address %#llx, code %u\n",
+            (unsigned long long)report.context.arch.u.x86_64.vector,
+            (unsigned long long)report.context.arch.u.x86_64.err_code,
+            (unsigned long long)report.context.arch.u.x86_64.cr2, report.context.synth_code);
+    }
+    if (zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)) !=
+        ZX_OK) {
+        return; // killed meanwhile
+    }
+    put_registers(r, &registers);
+    if (backtrace_begin(&space, process) == ZX_OK) {
+        backtrace_walk(&space, &registers, put_frame, r);
+        backtrace_end(&space);
+    }
+}
+
+static void describe(struct report* r, const zx_exception_info_t* info, zx_handle_t exception) {
+    zx_handle_t process = ZX_HANDLE_INVALID;
+    zx_handle_t thread = ZX_HANDLE_INVALID;
+    (void)zx_exception_get_process(exception, &process);
+    (void)zx_exception_get_thread(exception, &thread);
+    r->len = 0;
+    put(r, "crash: %s in process %llu '", type_name(info->type), (unsigned long long)info->pid);
+    put_name(r, process);
+    put(r, "', thread %llu '", (unsigned long long)info->tid);
+    put_name(r, thread);
+    put(r, "', %lld ms after the start of the machine\n",
+        (long long)(zx_clock_get_monotonic() / 1'000'000));
+    put_thread(r, process, thread);
+    (void)zx_handle_close(process);
+    (void)zx_handle_close(thread);
+}
+
+// ---- keeping it ----
+
+static zx_handle_t directory_at(const char* prefix) {
+    for (uint32_t i = 0; zx_startup_name(i) != nullptr; i++) {
+        if (strcmp(zx_startup_name(i), prefix) == 0) {
+            return zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
+        }
+    }
+    return ZX_HANDLE_INVALID;
+}
+
+static struct {
+    zx_handle_t tmp, svc;
+    uint64_t count;
+} kept;
+
+// /tmp's server may have been started again.
+static void renew_tmp(void) {
+    zx_handle_t ours, theirs;
+    if (zx_channel_create(0, &ours, &theirs) == ZX_OK) {
+        (void)zx_handle_close(kept.tmp);
+        kept.tmp = ours;
+        (void)io_connect(kept.svc, "ns/tmp", 6, theirs);
+    }
+}
+
+static zx_status_t open_file(const char* name, struct io_opened* out) {
+    struct io_opened directory;
+    zx_status_t status =
+        io_open(kept.tmp, folder, sizeof(folder) - 1,
+                JACINTH_IO_FLAGS_DIRECTORY | JACINTH_IO_FLAGS_CREATE, 0755, &directory, nullptr);
+    if (status == ZX_OK) {
+        status =
+            io_open(directory.connection, name, strlen(name),
+                    JACINTH_IO_FLAGS_WRITE | JACINTH_IO_FLAGS_CREATE | JACINTH_IO_FLAGS_TRUNCATE,
+                    0644, out, nullptr);
+        io_opened_close(&directory);
+    }
+    return status;
+}
+
+static zx_status_t keep(const struct report* r) {
+    char name[16];
+    struct io_opened file;
+    (void)snprintf(name, sizeof(name), "%llu.txt", (unsigned long long)(kept.count % REPORTS_KEPT));
+    zx_status_t status = open_file(name, &file);
+    if (status == ZX_ERR_PEER_CLOSED) {
+        renew_tmp();
+        status = open_file(name, &file);
+    }
+    if (status != ZX_OK) {
+        return status;
+    }
+    size_t written;
+    zx_iovec_t piece = {.buffer = (void*)r->text, .capacity = r->len};
+    status = zx_stream_writev(file.stream, 0, &piece, 1, &written);
+    io_opened_close(&file);
+    kept.count++;
+    return status;
+}
+
+// ---- exceptions ----
+
+static zx_status_t handle_next(zx_handle_t channel) {
+    static struct report report;
+    zx_exception_info_t info;
+    zx_handle_t exception = ZX_HANDLE_INVALID;
+    uint32_t len, count;
+    zx_status_t status =
+        zx_channel_read(channel, 0, &info, &exception, sizeof(info), 1, &len, &count);
+    if (status != ZX_OK) {
+        return status;
+    }
+    describe(&report, &info, exception);
+    status = keep(&report);
+    if (status != ZX_OK) {
+        fprintf(stderr, "crash: no report kept: %s\n", zx_status_get_string(status));
+    }
+    (void)zx_handle_close(exception); // goes on to the next, which is the kernel
+    return ZX_OK;
+}
+
+int main(int, char**) {
+    zx_handle_t channel = zx_take_startup_handle(GRANTED_EXCEPTIONS);
+    kept.tmp = directory_at("/tmp");
+    kept.svc = directory_at("/svc");
+    zx_status_t status = channel != ZX_HANDLE_INVALID ? ZX_OK : ZX_ERR_BAD_HANDLE;
+    while (status == ZX_OK) {
+        zx_signals_t seen;
+        status = zx_object_wait_one(channel, ZX_CHANNEL_READABLE | ZX_CHANNEL_PEER_CLOSED,
+                                    ZX_TIME_INFINITE, &seen);
+        if (status == ZX_OK) {
+            status = handle_next(channel);
+        }
+        if (status == ZX_ERR_SHOULD_WAIT) {
+            status = ZX_OK;
+        }
+    }
+    fprintf(stderr, "crash: no exceptions any more: %s\n", zx_status_get_string(status));
+    return EXIT_FAILURE;
+}
