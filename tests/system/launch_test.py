@@ -28,7 +28,7 @@ class RunListTest(SystemTest):
     """Commands of etc/run: output, exit codes."""
 
     def test_arguments_arrive_as_they_were_quoted(self) -> None:
-        result = self.run_commands("hello", "hello a b", "echo 'a  b' \"c\" d\\ e ''", "# nothing")
+        result = self.run_commands("hello", "hello a b", "small/echo 'a  b' \"c\" d\\ e ''", "# nothing")
         self.assertEqual(_text(result, 0), "hello, world\n")
         self.assertEqual(_text(result, 1), "hello a b\n")
         self.assertEqual(_text(result, 2), "a  b c d e \n")
@@ -43,7 +43,8 @@ class RunListTest(SystemTest):
 
     def test_files(self) -> None:
         result = self.run_commands(
-            "ls /boot", "ls bin", "cat doc/LICENSE", "ls nowhere", "cat nowhere", "ls doc/LICENSE"
+            "small/ls /boot", "small/ls bin", "small/cat doc/LICENSE", "small/ls nowhere",
+            "small/cat nowhere", "small/ls doc/LICENSE",
         )
         self.assertIn("bin/\n", _text(result, 0))
         self.assertRegex(_text(result, 1), r"\d+  hello\n")
@@ -55,7 +56,7 @@ class RunListTest(SystemTest):
 
     def test_processes_are_shown(self) -> None:
         result = self.run_commands(
-            "ps", "kill 1", "kill x", "spawn x bin/hello", "cat", "spawn -s 1 bin/exit", "ps"
+            "ps", "kill 1", "kill x", "spawn x bin/hello", "small/cat", "spawn -s 1 bin/exit", "ps"
         )
         for name in ("job root", "userboot", "bin/init", "job programs"):
             self.assertIn(name, _text(result, 0))

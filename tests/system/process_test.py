@@ -14,7 +14,7 @@ class CostTest(SystemTest):
 
     def test_a_waiting_process_is_within_its_budget(self) -> None:
         # The figures are per process, over 32 of them; the kernel's caches blur them by a few KiB.
-        result = self.run_commands("measure/cost 32 bin/sleep 1000")
+        result = self.run_commands("measure/cost 32 small/sleep 1000")
         self.assertEqual(result.commands[0].code, 0)
         cost = {name: result.values[f"cost_{name}"] for name in ("all", "heap", "tables", "private")}
         # The debug build's heap has red zones.

@@ -103,7 +103,9 @@ class ToolsTest(SystemTest):
             "launch -n /boot -n /x=/boot/bin /boot/bin/mount": (r"/boot .*served\n/x .*served\n", 0),
             "launch -e A=1 -e B=2 /boot/bin/env": (r"A=1\nB=2\n", 0),
             "launch /boot/bin/exit 7": (r"", 7),
+            "launch -n /data=/boot/doc /boot/bin/ls /data": (r"LICENSE\n", 0),
             # Nothing that was not named is there.
+            "launch /boot/bin/ls /boot": (r"ls: /boot: No such file or directory\n", 1),
             "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE\n", 1),
             "launch -j /boot/bin/jobtree": (r"[^\n]*\n *\d+ +1 [^\n]*/jobtree\n", 0),
             # Nor can it be given what the giver does not have.

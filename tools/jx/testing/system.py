@@ -11,7 +11,7 @@ from jx.testing.results import FAILED, PASSED, Report, Result
 from jx.tree import ROOT
 
 KIND = "system"
-SMOKE_COMMANDS = ["hello smoke", "ls /boot/bin", "ps", "k mem", "k threads", "hello again"]
+SMOKE_COMMANDS = ["hello smoke", "small/ls /boot/bin", "ps", "k mem", "k threads", "hello again"]
 # The machine's whole life. Under a second in a direct boot; firmware takes its time under TCG.
 _SMOKE_LIMIT_S = 60.0
 

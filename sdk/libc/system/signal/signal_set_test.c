@@ -1,5 +1,5 @@
 // Default actions and classes.
-#include <signal/signal_set.h>
+#include "signal_set.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

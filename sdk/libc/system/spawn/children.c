@@ -1,4 +1,4 @@
-#include <spawn/children.h>
+#include "children.h"
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 // The table of children and groups.
-#include <spawn/children.h>
+#include "children.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include <spawn/record.h>
+#include "record.h"
 
 #include <limits.h>
 #include <string.h>

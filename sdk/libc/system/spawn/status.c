@@ -1,4 +1,4 @@
-#include <spawn/status.h>
+#include "status.h"
 
 #include <libc/abi.h>
 #include <zircon/syscalls/object.h>

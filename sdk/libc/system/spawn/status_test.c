@@ -1,5 +1,5 @@
 // From return codes to what waitpid() answers.
-#include <spawn/status.h>
+#include "status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -29,6 +29,7 @@ struct child {
     zx_handle_t signals;       // our end of its channel, or ZX_HANDLE_INVALID
     int sent;                  // the signal whose default was carried out by killing it
     bool ended;                // `status`, `user_ns` and `system_ns` are final
+    bool told;                 // SIGCHLD was raised for its end
     int status;
     int64_t run_ns;
 };
