@@ -11,12 +11,24 @@ from jx import packages, sdk
 from jx.build import clean_environment
 from jx.testing.lab import SystemTest, depends_on, limit
 
-# What each example prints, and its exit code.
+_CHILD = (
+    "child| argument 1: one\nchild| argument 2: two words\nchild| COLOR is green\n"
+    "child| the event: signalled\nit returned 3, the event is signalled\n"
+)
+# What each example prints; all end with 0.
 _SAYS = {
-    "hello": "hello from hello\n",
+    "hello": "hello from sdk/hello\n",
     "first jacinth": "7 bytes came through the channel: jacinth\n",
     "threads": "together: 40000\n" + "".join(f"thread {i}: 10000\n" for i in range(4)),
     "event_loop": "".join(f"channel: tick {i}\n" for i in (1, 2, 3)) + "done after 3 ticks\n",
+    "echo": "client: one -> ONE\nclient: two words -> TWO WORDS\nserver: the client is gone\n",
+    "shared_memory": "2000, last by the child\n",
+    "spawn": _CHILD,
+    "spawn_service": _CHILD,
+    "supervisor": "".join(
+        f"child {i} runs\nsupervisor: exception 0x108\nsupervisor: start {i} ended with -1024\n"
+        for i in (1, 2)
+    ) + "child 3 runs\nsupervisor: start 3 ended with 0\n",
     "cplusplus": "area 4.0\nthe counter is made\narea 3.0\narea 9.0\nthe counter ends at 3\n",
 }
 
@@ -47,22 +59,30 @@ class SdkTest(SystemTest):
         self.work.mkdir()
 
     def _expect(self, programs: Path) -> None:
-        adds = tuple((programs / words.split()[0], f"sdk/{words.split()[0]}") for words in _SAYS)
+        names = [path.name for path in programs.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+        adds = tuple((programs / name, f"sdk/{name}") for name in names if "." not in name)
         result = self.run_commands(*(f"sdk/{words}" for words in _SAYS), adds=adds)
         for (words, text), command in zip(_SAYS.items(), result.commands, strict=True):
-            said = command.output.decode().replace("hello from sdk/hello", "hello from hello")
-            self.assertEqual((said, command.code), (text, 0), words)
+            self.assertEqual((command.output.decode(), command.code), (text, 0), words)
 
     @limit(300)
     def test_the_driver(self) -> None:
         config = f"--config={self.kit / 'jacinth.cfg'}"
-        for words in _SAYS:
-            name = words.split()[0]
-            source = next((self.kit / "examples").glob(f"{name}.c*"))
-            compiler = ["clang-19"]
-            if source.suffix == ".cc":
-                compiler = ["clang++-19", "-fno-exceptions", "-fno-rtti"]
-            _run([*compiler, config, "-O2", "-Wall", str(source), "-o", name], self.work)
+        c = ["clang-19", config, "-std=c23", "-O2", "-Wall", "-Wextra"]
+        cxx = ["clang++-19", config, "-O2", "-Wall", "-fno-exceptions", "-fno-rtti"]
+        programs = {
+            **{f"{name}.c": () for name in ("hello", "first", "threads", "event_loop", "child")},
+            "echo_server.c": (), "cplusplus.cc": (),
+            "echo.c": ("start.c", "-llauncher"),
+            "shared_memory.c": ("start.c", "-llauncher"),
+            "supervisor.c": ("start.c", "-llauncher"),
+            "spawn.c": ("start.c", "collect.c", "-llauncher"),
+            "spawn_service.c": ("start.c", "collect.c", "-llaunchsvc", "-llauncher", "-lfidl"),
+        }  # fmt: skip
+        for main, others in programs.items():
+            sources = [str(self.kit / "examples" / w) if w.endswith((".c", ".cc")) else w
+                       for w in (main, *others)]  # fmt: skip
+            _run([*(cxx if main.endswith("cc") else c), *sources, "-o", Path(main).stem], self.work)
         self._expect(self.work)
 
     @limit(300)

@@ -28,9 +28,11 @@ LIBRARIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 # Headers without a library of their own: they belong to the system's interface, or to one above.
 _HEADERS = (
-    "kernel/lib/include", "sdk/abi/include", "sdk/lib/cxx/include", "sdk/lib/elf/include", "sdk/lib/processargs/include",
-    "sdk/lib/crt0/include", "sdk/lib/status/include",
+    "kernel/lib/include", "sdk/abi/include", "sdk/lib/cxx/include", "sdk/lib/elf/include",
+    "sdk/lib/processargs/include", "sdk/lib/status/include",
 )  # fmt: skip
+# Of these folders only what programs may use: <jacinth/...>, <zircon/...>.
+_PARTLY = ("sdk/lib/crt0/include", "sdk/libc/system/names/include")
 _COMPILER = Path("/usr/lib/llvm-19/lib/clang/19")
 _BUILTINS = _COMPILER / "lib" / "linux" / "libclang_rt.builtins-x86_64.a"
 _LICENSES = {
@@ -86,6 +88,9 @@ def _headers(places: Places, kit: Path) -> None:
     generated = places.build / "libc" / "gen"
     own += sorted(generated.glob("sdk/fidl/*/*/include"))
     own.append(generated / "syscall" / "include")
+    for folder, name in ((places.root / one, name) for one in _PARTLY for name in ("jacinth", "zircon")):
+        if (folder / name).is_dir():
+            _copy_folder(folder / name, include / name)
     for folder in own:
         if folder.is_dir():
             _copy_folder(folder, include)

@@ -14,15 +14,15 @@ from pathlib import Path
 _PREFIX = "__jx_"
 # Reserved already, or what programs call (<zircon/process.h>).
 _KEPT = ("__", "zx_")
-# Functions of the standard that are the system layer's, not musl's.
-_STANDARD = {"vfork"}
+# Functions of the system layer that programs call: of the standard, and of <jacinth/namespace.h>.
+_PUBLIC = {"vfork", "jacinth_connect", "jacinth_fd_get_vmo", "jacinth_open_executable"}
 
 
 def renamed(system: set[str], musl: set[str]) -> dict[str, str]:
     """The global names that the system layer defines -> what they become."""
     return {
         name: _PREFIX + name
-        for name in sorted(system - musl - _STANDARD)
+        for name in sorted(system - musl - _PUBLIC)
         if not name.startswith(_KEPT)
     }
 
