@@ -93,31 +93,31 @@ static long anonymous_memory(size_t len, int prot, zx_handle_t* out) {
     return map_error(status);
 }
 
+// Whether a mapping of a file is one of a snapshot. What is executed is the file itself, which
+// everybody shares: the kernel has no code that can be written and executed.
+static bool is_snapshot(int prot, int flags) {
+    bool is_private = (flags & ABI_MAP_TYPE) == ABI_MAP_PRIVATE;
+    return is_private && ((prot & ABI_PROT_EXEC) == 0 || (prot & ABI_PROT_WRITE) != 0);
+}
+
 static long file_memory(int fd, uint64_t offset, size_t len, int prot, int flags,
                         zx_handle_t* out) {
     if (fd_get_vmo == nullptr) {
         return -ABI_EBADF;
     }
-    bool is_private = (flags & ABI_MAP_TYPE) == ABI_MAP_PRIVATE;
-    // What is written to a private mapping stays in a copy: the file need not allow it.
-    uint32_t access = (uint32_t)(is_private ? prot & ~ABI_PROT_WRITE : prot) | ABI_PROT_READ;
+    // What is written to a snapshot stays there: the file need not allow it.
+    bool takes_snapshot = is_snapshot(prot, flags);
+    uint32_t access = (uint32_t)(takes_snapshot ? prot & ~ABI_PROT_WRITE : prot) | ABI_PROT_READ;
     zx_handle_t vmo;
     long error = fd_get_vmo(fd, access, &vmo);
-    if (error != 0) {
+    if (error != 0 || !takes_snapshot) {
+        *out = vmo;
         return error;
     }
-    if (is_private) {
-        zx_handle_t copy;
-        zx_status_t status =
-            zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, offset, len, &copy);
-        (void)zx_handle_close(vmo);
-        if (status != ZX_OK) {
-            return map_error(status);
-        }
-        vmo = copy; // with its parent's right to be executed, if it has that
-    }
-    *out = vmo;
-    return 0;
+    zx_status_t status =
+        zx_vmo_create_child(vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, offset, len, out);
+    (void)zx_handle_close(vmo);
+    return map_error(status);
 }
 
 static long map(zx_handle_t vmo, uint64_t offset, uintptr_t address, size_t len, int prot,
@@ -162,8 +162,8 @@ long sys_mmap(uintptr_t address, size_t len, int prot, int flags, int fd, uint64
     if (error != 0) {
         return error;
     }
-    // A private copy begins where the file's range does.
-    uint64_t from = is_shared && !is_anonymous ? offset : 0;
+    // A snapshot begins where the file's range does.
+    uint64_t from = is_anonymous || is_snapshot(prot, flags) ? 0 : offset;
     long result = map(vmo, from, address, len, prot, flags);
     (void)zx_handle_close(vmo);
     return result;

@@ -37,6 +37,7 @@ static bool may_read(int flags) {
 // Appending and truncating mean nothing without writing.
 static jacinth_io_flags_t io_flags_of(int flags) {
     jacinth_io_flags_t f = may_read(flags) ? JACINTH_IO_FLAGS_READ : 0;
+    f |= has(flags, ABI_O_EXECUTABLE) ? JACINTH_IO_FLAGS_EXECUTE : 0;
     if (may_write(flags)) {
         f |= JACINTH_IO_FLAGS_WRITE;
         f |= has(flags, ABI_O_APPEND) ? JACINTH_IO_FLAGS_APPEND : 0;

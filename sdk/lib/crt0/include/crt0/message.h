@@ -10,8 +10,8 @@ struct crt0_loader_message {
     zx_handle_t program; // memory with the program's file
     zx_handle_t loader;  // service that has libraries; ZX_HANDLE_INVALID: none
 };
-// Reads it; its other handles are closed. The channel stays open for the program's message. Null, or
-// what is wrong.
+// Reads it; its other handles are closed. The channel stays open for the program's message. Null,
+// or what is wrong.
 const char* crt0_loader_message_read(zx_handle_t bootstrap, struct crt0_loader_message* out);
 
 // Reads it and closes the channel; the strings stay where they are. Null: *problem says why.

@@ -17,6 +17,10 @@ enum : int64_t {
 #undef CONSTANT
 };
 
+// A flag of open() that is ours: what is mapped of the file may be executed (musl's dynamic linker
+// says it, third_party/musl/dynlink.patch).
+constexpr int ABI_O_EXECUTABLE = 0x20000000;
+
 struct abi_timespec {
     int64_t sec;
     int64_t nsec;
