@@ -324,6 +324,11 @@ class _Resolver:
         ordinals = [m.ordinal for m in protocol.methods]
         if len(set(ordinals)) != len(ordinals):
             raise FidlError(f"{decl.where}: two methods with one ordinal")
+        if len({names.snake(m.name) for m in protocol.methods}) != len(protocol.methods):
+            raise FidlError(f"{decl.where}: two methods have one name in C")
+        operations = f"{names.snake(decl.name)}_ops"
+        if any(names.snake(name) == operations for name in self.library.layouts):
+            raise FidlError(f"{decl.where}: a type has the name of this protocol's operations in C")
         return protocol
 
     def _composed(self, decl: Decl, node: MethodNode) -> Method:

@@ -175,6 +175,8 @@ class RefusalTest(unittest.TestCase):
             ("const A uint32 = B; const B uint32 = A;", "defined by itself"),
             ("type S = resource struct { h zx.Handle:NOTHING; };", "no object type"),
             ("closed protocol P { A(); };", "say strict"),
+            ("closed protocol P { strict GetX(); strict Get_x(); };", "one name in C"),
+            ("type POps = struct {}; closed protocol P { strict A(); };", "operations in C"),
             ("ajar protocol P { flexible A() -> (); };", "ajar"),
             ("closed protocol P { strict A(uint32); };", "a message is"),
             ("closed protocol P { strict A() -> () error string; };", "an error is"),

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/object.h>
 
-#include <jacinth/startup.h>
 #include <libc/operations.h>
 
 long sys_uname(struct abi_utsname* out) {
@@ -26,22 +24,6 @@ long sys_uname(struct abi_utsname* out) {
 
 long sys_sethostname(const char*, size_t) {
     return -ABI_EPERM;
-}
-
-// The pid is the process's koid, as the shell and ps show it.
-long sys_getpid(void) {
-    static _Atomic long pid; // never changes once it is known
-    long known = pid;
-    if (known == 0) {
-        zx_info_handle_basic_t info;
-        if (zx_object_get_info(zx_process_self(), ZX_INFO_HANDLE_BASIC, &info, sizeof(info),
-                               nullptr, nullptr) != ZX_OK) {
-            return 1;
-        }
-        known = info.koid <= INT32_MAX ? (long)info.koid : INT32_MAX;
-        pid = known;
-    }
-    return known;
 }
 
 long sys_getuid(void) {

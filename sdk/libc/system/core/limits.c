@@ -6,6 +6,7 @@
 #include <jacinth/startup.h>
 #include <libc/error.h>
 #include <libc/operations.h>
+#include <spawn/children_watch.h>
 
 constexpr int LIMITS = 16;
 constexpr uint64_t MAIN_STACK = 256 << 10; // what the launcher gives
@@ -70,6 +71,9 @@ long sys_getrusage(int who, struct abi_rusage* out) {
                                  nullptr, nullptr);
         (void)zx_object_get_info(zx_process_self(), ZX_INFO_TASK_STATS, &memory, sizeof(memory),
                                  nullptr, nullptr);
+    }
+    if (who == ABI_RUSAGE_CHILDREN && spawn_children_run_ns != nullptr) {
+        runtime.cpu_time = spawn_children_run_ns();
     }
     *out = (struct abi_rusage){
         .utime = {.sec = runtime.cpu_time / 1'000'000'000,

@@ -10,6 +10,7 @@
 #include <fd/table.h>
 #include <fd/terminal.h>
 #include <jacinth/startup.h>
+#include <spawn/inherit.h>
 #include <zircon/syscalls.h>
 
 #include "names_priv.h"
@@ -295,6 +296,7 @@ static zx_status_t reopen_terminal(zx_handle_t* connection, zx_handle_t* events)
 }
 
 static void start(struct process_view* view) {
+    view->umask = spawn_inherited()->umask;
     names_namespace_start();
     fd_terminal_set_reopen(reopen_terminal);
     view->place = calloc(1, sizeof(*view->place));

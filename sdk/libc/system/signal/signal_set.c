@@ -1,4 +1,4 @@
-#include "signal_set.h"
+#include <signal/signal_set.h>
 
 const abi_sigset_t signal_immutable =
     (abi_sigset_t)1 << (ABI_SIGKILL - 1) | (abi_sigset_t)1 << (ABI_SIGSTOP - 1);

@@ -1,5 +1,5 @@
 // Default actions and classes.
-#include "signal_set.h"
+#include <signal/signal_set.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "children.h"
+#include <spawn/children.h>
 
 #include <stddef.h>
 

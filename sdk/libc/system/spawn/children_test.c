@@ -1,5 +1,5 @@
 // The table of children and groups.
-#include "children.h"
+#include <spawn/children.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

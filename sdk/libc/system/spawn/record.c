@@ -1,4 +1,4 @@
-#include "record.h"
+#include <spawn/record.h>
 
 #include <limits.h>
 #include <string.h>

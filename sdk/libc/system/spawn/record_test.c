@@ -1,5 +1,5 @@
 // The text that a child inherits, there and back, and what a liar may write.
-#include "record.h"
+#include <spawn/record.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

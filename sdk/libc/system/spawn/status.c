@@ -1,4 +1,4 @@
-#include "status.h"
+#include <spawn/status.h>
 
 #include <libc/abi.h>
 #include <zircon/syscalls/object.h>

@@ -1,5 +1,5 @@
 // From return codes to what waitpid() answers.
-#include "status.h"
+#include <spawn/status.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

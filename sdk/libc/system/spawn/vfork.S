@@ -40,7 +40,7 @@ vfork:
     .cfi_endproc
     .size vfork, . - vfork
 
-    // [[noreturn]] void vfork_return(const struct vfork_context* context, int result)
+    // [[noreturn]] void vfork_return(const struct vfork_context* context, long result)
     .globl vfork_return
     .hidden vfork_return
     .type vfork_return, @function
@@ -58,9 +58,10 @@ vfork_return:
     mov VFORK_R14(%rdi), %r14
     mov VFORK_R15(%rdi), %r15
     mov VFORK_RIP(%rdi), %rdx
-    mov %esi, %eax
     mov VFORK_RSP(%rdi), %rsp // last: the context may lie below it
-    jmp *%rdx
+    push %rdx
+    mov %rsi, %rdi
+    jmp __syscall_ret
     .cfi_endproc
     .size vfork_return, . - vfork_return
 

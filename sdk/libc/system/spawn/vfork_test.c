@@ -12,7 +12,7 @@
 #include "vfork_context.h"
 
 int vfork(void) __attribute__((returns_twice));
-[[noreturn]] void vfork_return(const struct vfork_context* context, int result);
+[[noreturn]] void vfork_return(const struct vfork_context* context, long result);
 long vfork_enter(const struct vfork_context* context);
 long __syscall_ret(unsigned long result);
 

@@ -26,6 +26,10 @@ static struct {
     size_t words[1 + STRINGS_MAX + 1 + STRINGS_MAX + 1 + 2 * AUX_MAX];
 } startup;
 
+const char* libc_start_name(void) {
+    return (const char*)startup.words[1];
+}
+
 // ---- failing ----
 
 // The calls are looked up by name.

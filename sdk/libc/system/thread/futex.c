@@ -6,6 +6,7 @@
 #include <libc/error.h>
 #include <libc/operations.h>
 #include <libc/thread.h>
+#include <wait/wait.h>
 
 // musl's numbers (src/internal/futex.h).
 enum : int {
@@ -28,8 +29,10 @@ static long futex_wait(zx_futex_t* word, int value, const struct abi_timespec* l
                          : INT64_MAX;
         deadline = zx_deadline_after(ns);
     }
-    return thread_futex_wait(word, value, owner != 0 ? thread_handle_of(owner) : ZX_HANDLE_INVALID,
-                             deadline);
+    long error = thread_futex_wait(
+        word, value, owner != 0 ? thread_handle_of(owner) : ZX_HANDLE_INVALID, deadline);
+    // Woken for nothing: all of musl looks at the word again.
+    return error == -ABI_EINTR ? wait_interrupted(true) : error;
 }
 
 // Who holds the mutex, by its lock word (overlay/src/thread/mutex.h).

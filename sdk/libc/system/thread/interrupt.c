@@ -10,8 +10,12 @@
 #include <libc/operations.h>
 #include <libc/thread.h>
 #include <libc/thread_block.h>
+#include <signal/signal.h>
 
 #include "table.h"
+
+// Weak here: a program without signals does not get them by having threads.
+[[gnu::weak]] signal_outcome_t signal_deliver(void);
 
 constexpr zx_duration_t RETRY_AFTER = 100'000; // ns
 
@@ -33,6 +37,12 @@ bool thread_take_interrupt(void) {
         (void)zx_object_signal(record->wake, THREAD_WAKE_SIGNAL, 0);
     }
     return atomic_exchange(&record->is_interrupted, false);
+}
+
+void thread_notice(void) {
+    if (signal_deliver != nullptr && thread_block_self()->record->is_interrupted) {
+        (void)signal_deliver();
+    }
 }
 
 void thread_interrupt(int tid) {

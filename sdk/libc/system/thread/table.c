@@ -71,6 +71,9 @@ struct thread_record* thread_table_take(void) {
         record->clear_at_exit = nullptr;
         record->blocked_on = nullptr;
         record->is_interrupted = false;
+        record->signals_blocked = UINT64_MAX; // until musl has set what it inherits
+        record->signals_awaited = 0;
+        record->signals_pending = 0;
         record->tid = tid_of(record);
     }
     libc_lock_release(&table.lock);
@@ -93,16 +96,21 @@ void thread_table_give(struct thread_record* record) {
     libc_lock_release(&table.lock);
 }
 
-struct thread_record* thread_table_find(int tid) {
-    uint32_t index = ((uint32_t)tid & ((1u << INDEX_BITS) - 1)) - 1;
+struct thread_record* thread_at(uint32_t index) {
     if (index >= (1u << INDEX_BITS)) {
         return nullptr;
     }
     struct thread_record* chunk = table.chunks[index / CHUNK];
-    struct thread_record* record = index == 0         ? &table.main
-                                   : chunk != nullptr ? &chunk[index % CHUNK]
-                                                      : nullptr;
+    return index == 0 ? &table.main : chunk != nullptr ? &chunk[index % CHUNK] : nullptr;
+}
+
+struct thread_record* thread_table_find(int tid) {
+    struct thread_record* record = thread_at(((uint32_t)tid & ((1u << INDEX_BITS) - 1)) - 1);
     return record != nullptr && record->tid == tid ? record : nullptr;
+}
+
+struct thread_record* thread_with(int tid) {
+    return tid > 0 ? thread_table_find(tid) : nullptr;
 }
 
 bool thread_table_wake(struct thread_record* record, int tid) {

@@ -7,6 +7,8 @@
 #include <jacinth/startup.h>
 #include <libc/operations.h>
 #include <libc/thread_block.h>
+#include <spawn/status.h>
+#include <spawn/vfork.h>
 
 #include "table.h"
 
@@ -88,6 +90,9 @@ void thread_exit_unmap(void* base, size_t len) {
 }
 
 long sys_exit_group(int code) {
+    if (vfork_is_child != nullptr && vfork_is_child()) {
+        vfork_end(spawn_status_exited(code));
+    }
     zx_process_exit(code & 0xff);
     __builtin_trap();
 }

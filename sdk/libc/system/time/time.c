@@ -12,6 +12,8 @@
 #include <libc/operations.h>
 #include <libc/thread.h>
 #include <libc/thread_block.h>
+#include <spawn/children_watch.h>
+#include <wait/wait.h>
 
 constexpr int64_t SECOND = 1'000'000'000;
 constexpr int64_t UTC_AT_BOOT = PA_CLOCK_UTC_AT_BOOT * SECOND;
@@ -123,7 +125,8 @@ long sys_times(struct abi_tms* out) {
     }
     if (out != nullptr) {
         // Not divided between user mode and kernel.
-        *out = (struct abi_tms){.user = ns / TICK};
+        int64_t children_ns = spawn_children_run_ns != nullptr ? spawn_children_run_ns() : 0;
+        *out = (struct abi_tms){.user = ns / TICK, .children_user = children_ns / TICK};
     }
     return zx_clock_get_monotonic() / TICK;
 }
@@ -137,7 +140,7 @@ static long sleep_until(zx_time_t deadline) {
         return errno_from_status(zx_nanosleep(deadline));
     }
     for (;;) {
-        if (thread_take_interrupt()) {
+        if (thread_take_interrupt() && wait_interrupted(false) != 0) {
             return -ABI_EINTR;
         }
         zx_status_t status = zx_object_wait_one(wake, THREAD_WAKE_SIGNAL, deadline, nullptr);

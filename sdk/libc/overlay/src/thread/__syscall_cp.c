@@ -2,8 +2,11 @@
 // pthread_cancel() is, its functions of these names are.
 #include "pthread_impl.h"
 
+hidden void thread_notice(void);
+
 static long begin(long number) {
     (void)number;
+    thread_notice();
     return 0;
 }
 weak_alias(begin, __jx_cp_begin);

@@ -8,6 +8,7 @@
 #include "lock.h"
 
 hidden void thread_interrupt(int tid);
+hidden void thread_notice(void);
 
 static long cancel(pthread_t self) {
     if (self->canceldisable == PTHREAD_CANCEL_ENABLE || self->cancelasync) {
@@ -29,6 +30,7 @@ hidden int __jx_cancel_wanted(void) {
 
 long __jx_cp_begin(long number) {
     pthread_t self = __pthread_self();
+    thread_notice();
     // Whoever asked not to be cancelled but told must still be able to close what it has.
     if (!must_end(self) || (self->canceldisable && number == SYS_close)) {
         return 0;

@@ -19,6 +19,9 @@ struct thread_record {
     // Between the thread and whoever interrupts it.
     _Atomic(zx_futex_t*) blocked_on; // the futex on which it waits or is about to
     _Atomic bool is_interrupted;
+    // The signal module's: sets of signals. The thread itself changes blocked and awaited; pending
+    // is changed under signal_lock. Read by whoever wants to know whether to interrupt the thread.
+    _Atomic uint64_t signals_blocked, signals_awaited, signals_pending;
     // The table's.
     uint32_t index, generation;
     struct thread_record* next_free;

@@ -1,0 +1,183 @@
+// Posting signals, and what happens when a thread notices one.
+#include <libc/operations.h>
+#include <libc/thread.h>
+#include <signal/exec.h>
+#include <spawn/status.h>
+#include <spawn/vfork.h>
+#include <zircon/syscalls.h>
+
+#include "herald.h"
+#include "signal_priv.h"
+
+// ---- posting ----
+
+// Whether a thread has to be told of it. (It looks itself whenever its mask lets more through.)
+static bool wants(const struct thread_record* thread, abi_sigset_t bit) {
+    return (signal_blocked_by(thread) & bit) == 0 || (thread->signals_awaited & bit) != 0;
+}
+
+// True: there is a thread that does not block it.
+static bool tell_threads(abi_sigset_t bit) {
+    bool any = false;
+    struct thread_record* thread;
+    for (uint32_t i = 0; (thread = thread_at(i)) != nullptr; i++) {
+        int tid = thread->tid;
+        if (tid != 0 && wants(thread, bit)) {
+            any |= (signal_blocked_by(thread) & bit) == 0;
+            thread_interrupt(tid);
+        }
+    }
+    return any;
+}
+
+typedef void (*divert_fn)(int signal);
+static _Atomic(divert_fn) diverted;
+
+void signal_divert(void (*to)(int signal)) {
+    diverted = to;
+    (void)herald_update();
+}
+
+bool signal_is_diverted(void) {
+    return diverted != nullptr;
+}
+
+void signal_post(int signal, const struct signal_info* info) {
+    if (diverted != nullptr) {
+        diverted(signal);
+        return;
+    }
+    abi_sigset_t bit = signal_bit(signal);
+    libc_lock_acquire(&signal_lock);
+    const struct abi_sigaction* action = &signal_own.actions[signal - 1];
+    bool ignored = signal_is_ignored(signal, action);
+    bool ends = !ignored && signal_handler(action) == SIGNAL_DFL;
+    // What is ignored and blocked may have somebody who waits for it, now or later.
+    bool pends = !ignored || (signal_process.blocked & bit) != 0;
+    if (pends) {
+        signal_process.pending |= bit;
+        signal_process.infos[signal - 1] = *info;
+    }
+    libc_lock_release(&signal_lock);
+    if (pends && tell_threads(bit) && ends) {
+        signal_end_process(signal);
+    }
+}
+
+bool signal_post_thread(int tid, int signal, const struct signal_info* info) {
+    struct thread_record* thread = thread_with(tid);
+    if (thread == nullptr) {
+        return false;
+    }
+    libc_lock_acquire(&signal_lock);
+    thread->signals_pending |= signal_bit(signal);
+    signal_process.infos[signal - 1] = *info;
+    libc_lock_release(&signal_lock);
+    if (thread != signal_thread_self()) {
+        thread_interrupt(tid);
+    }
+    return true;
+}
+
+// ---- delivering ----
+
+int signal_take_locked(abi_sigset_t set, struct signal_info* info) {
+    struct thread_record* self = signal_thread_self();
+    // What is the process's is not for a child that is about to be another process.
+    bool of_process = signal_is_own();
+    int signal = signal_first(self->signals_pending & set);
+    if (signal != 0) {
+        self->signals_pending &= ~signal_bit(signal);
+    } else if (of_process) {
+        signal = signal_first(signal_process.pending & set);
+        signal_process.pending &= signal != 0 ? ~signal_bit(signal) : UINT64_MAX;
+    }
+    if (signal != 0) {
+        *info = signal_process.infos[signal - 1];
+    }
+    return signal;
+}
+
+struct delivery {
+    int signal;
+    struct abi_sigaction action;
+    struct signal_info info;
+};
+
+// The next one that acts in this thread.
+static bool take(struct delivery* d) {
+    struct thread_record* self = signal_thread_self();
+    libc_lock_acquire(&signal_lock);
+    d->signal = signal_take_locked(~signal_blocked_by(self), &d->info);
+    if (d->signal != 0) {
+        struct abi_sigaction* action = &signal_state_self()->actions[d->signal - 1];
+        d->action = *action;
+        if ((action->flags & ABI_SA_RESETHAND) != 0) {
+            action->handler = (void (*)(int))SIGNAL_DFL;
+        }
+    }
+    libc_lock_release(&signal_lock);
+    return d->signal != 0;
+}
+
+// A handler cannot see or change what it interrupted: it is called, like any function.
+static char no_context[1024];
+
+static void call_handler(const struct delivery* d) {
+    if ((d->action.flags & ABI_SA_SIGINFO) == 0) {
+        d->action.handler(d->signal);
+        return;
+    }
+    struct abi_siginfo info = {.signo = d->signal, .code = d->info.code, .pid = d->info.pid};
+    if (d->signal == ABI_SIGCHLD) {
+        info.status = d->info.status;
+    } else {
+        info.value = d->info.value;
+    }
+    d->action.handler3(d->signal, &info, no_context);
+}
+
+static void run_handler(const struct delivery* d) {
+    abi_sigset_t before = signal_thread_self()->signals_blocked;
+    abi_sigset_t during = before | d->action.mask;
+    if ((d->action.flags & ABI_SA_NODEFER) == 0) {
+        during |= signal_bit(d->signal);
+    }
+    signal_set_mask(during);
+    call_handler(d);
+    signal_set_mask(before);
+}
+
+void signal_end_process(int signal) {
+    zx_process_exit(spawn_retcode_of_signal(signal));
+    __builtin_trap();
+}
+
+// In a child-to-be it is the child's end.
+[[noreturn]] static void end_by(int signal) {
+    if (vfork_is_child != nullptr && vfork_is_child()) {
+        vfork_end(spawn_status_signaled(signal));
+    }
+    signal_end_process(signal);
+}
+
+signal_outcome_t signal_deliver(void) {
+    (void)thread_take_interrupt();
+    signal_outcome_t outcome = SIGNAL_NOTHING;
+    struct delivery d;
+    while (take(&d)) {
+        if (signal_is_ignored(d.signal, &d.action)) {
+            continue;
+        }
+        if (signal_handler(&d.action) == SIGNAL_DFL) {
+            end_by(d.signal);
+        }
+        run_handler(&d);
+        if ((d.action.flags & ABI_SA_RESTART) == 0) {
+            outcome = SIGNAL_STOP;
+        } else if (outcome == SIGNAL_NOTHING) {
+            outcome = SIGNAL_RESTART;
+        }
+    }
+    return outcome;
+}

@@ -1,0 +1,34 @@
+// The thread that hears of signals from outside while the program does something else: from the
+// parent's channel, the terminal, the alarm clock, children that end. It posts them (signal.h).
+//
+// It starts when the program first asks for something of that kind; a program that leaves its
+// signals alone has no such thread. It runs no handler and allocates nothing: musl does not know of
+// it, and takes a process that has not called pthread_create() for one without threads.
+#pragma once
+
+#include <libc/abi.h>
+#include <zircon/types.h>
+
+// Before main: takes the channel that the parent gave.
+void herald_init(void);
+
+// What the program handles, ignores or blocks has changed: tells the parent which signals are to be
+// sent as messages, and sees to it that somebody reads them. 0, or an errno negated if the thread
+// could not be made: then the parent is told nothing, and default actions stay.
+long herald_update(void);
+
+// SIGALRM at that time, from then on each `interval_ns` (0: once). ZX_TIME_INFINITE: no more.
+struct herald_alarm {
+    zx_time_t at;
+    zx_duration_t interval_ns;
+};
+long herald_set_alarm(const struct herald_alarm* alarm, struct herald_alarm* old);
+struct herald_alarm herald_alarm(void);
+
+// The terminal's events arrive here (Terminal.SetController); takes the handle.
+long herald_set_controller(zx_handle_t pair);
+// The terminal's other end is there.
+bool herald_has_controller(void);
+
+// The channel from the parent, for a program that takes this one's place. It stays the herald's.
+zx_handle_t herald_channel(void);

@@ -1,0 +1,76 @@
+// Between the parts of the signal module.
+#pragma once
+
+#include <libc/lock.h>
+#include <libc/process_view.h>
+#include <libc/thread_block.h>
+#include <signal/signal.h>
+#include <zircon/types.h>
+
+#include <signal/signal_set.h>
+
+constexpr uintptr_t SIGNAL_DFL = 0; // as handlers
+constexpr uintptr_t SIGNAL_IGN = 1;
+
+// The view's part: the actions. Of signal n at n-1; signal_lock.
+struct signal_state {
+    struct abi_sigaction actions[signal_max];
+};
+
+// Protects every signal_state, signal_process, and the sets of signals of every thread's record
+// (which may be read without it, to see whether there is anything to do). Nothing blocks under it;
+// the list of threads is walked under it.
+extern struct libc_lock signal_lock;
+
+// The process's own actions: a child-to-be of vfork has others. The view to which they belong is
+// set before main, and does not change.
+extern struct signal_state signal_own __attribute__((guarded_by(signal_lock)));
+extern struct process_view* signal_own_view;
+
+struct signal_process {
+    abi_sigset_t pending; // for the process
+    abi_sigset_t blocked; // that the program has blocked (not musl, for a moment)
+    struct signal_info infos[signal_max];
+};
+extern struct signal_process signal_process __attribute__((guarded_by(signal_lock)));
+
+static inline struct signal_state* signal_state_self(void) {
+    return process_view()->signals;
+}
+// The calling thread is not such a child.
+static inline bool signal_is_own(void) {
+    return process_view()->signals == signal_own_view->signals;
+}
+static inline struct thread_record* signal_thread_self(void) {
+    return thread_block_self()->record;
+}
+
+// What a thread does not let through.
+static inline abi_sigset_t signal_blocked_by(const struct thread_record* thread) {
+    return thread->signals_blocked & ~signal_immutable;
+}
+
+static inline uintptr_t signal_handler(const struct abi_sigaction* action) {
+    return (uintptr_t)action->handler;
+}
+// Whether the signal has no effect at all.
+static inline bool signal_is_ignored(int signal, const struct abi_sigaction* action) {
+    return signal_handler(action) == SIGNAL_IGN ||
+           (signal_handler(action) == SIGNAL_DFL && signal_default(signal) != SIGNAL_ENDS);
+}
+
+// As signal_post(), to one thread; false: there is none with this tid. The calling thread has still
+// to deliver it.
+bool signal_post_thread(int tid, int signal, const struct signal_info* info);
+// All signals go to somebody else (signal_divert).
+bool signal_is_diverted(void);
+
+// Takes one out of those pending for the calling thread, of `set`; 0: there is none.
+int signal_take_locked(abi_sigset_t set, struct signal_info* info)
+    __attribute__((exclusive_locks_required(signal_lock)));
+
+// Sets the calling thread's mask; what is no longer blocked is still to be delivered.
+void signal_set_mask(abi_sigset_t mask);
+
+// The default action of a signal that ends.
+[[noreturn]] void signal_end_process(int signal);

@@ -1,0 +1,168 @@
+// kill(): who gets a signal, and how.
+//
+// A child has told, on the channel that we gave it, which signals it takes itself: those are
+// written there. For all others the default action is carried out from here: its process is killed,
+// or nothing happens. Who is not a child is found in the tree of jobs below PA_JOB_DEFAULT, if at
+// all, and cannot be asked: it gets default actions only.
+#include <libc/error.h>
+#include <libc/operations.h>
+#include <signal/signal.h>
+#include <signal/signal_set.h>
+#include <spawn/group.h>
+#include <zircon/syscalls.h>
+
+#include <jacinth/startup.h>
+
+#include "job_tree.h"
+#include "spawn_priv.h"
+
+// ---- children ----
+
+static bool takes(const struct child* child, int signal) {
+    zx_signals_t class = signal_class(signal);
+    zx_signals_t seen = 0;
+    return signal != ABI_SIGKILL && signal != ABI_SIGSTOP && child->signals != ZX_HANDLE_INVALID &&
+           (zx_object_wait_one(child->signals, class, 0, &seen), (seen & class) != 0);
+}
+
+// exec() may be under way in it: what it goes on as is killed, too.
+static void child_kill_locked(struct child* child, int signal)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    child->sent = signal;
+    zx_handle_t killed = ZX_HANDLE_INVALID;
+    while (!child->ended && child->process != killed) {
+        killed = child->process;
+        (void)zx_task_kill(killed);
+        child_refresh_locked(child);
+    }
+}
+
+long child_signal_locked(struct child* child, int signal) {
+    child_refresh_locked(child);
+    if (child->ended || signal == 0) {
+        return 0;
+    }
+    if (takes(child, signal)) {
+        uint32_t message = (uint32_t)signal;
+        zx_status_t status =
+            zx_channel_write(child->signals, 0, &message, sizeof(message), nullptr, 0);
+        // Closed: it is about to end, or said so and does not care.
+        return status == ZX_ERR_PEER_CLOSED ? 0 : errno_from_status(status);
+    }
+    if (signal == ABI_SIGSTOP) {
+        return -ABI_EINVAL; // nobody can be stopped yet
+    }
+    if (signal_default(signal) == SIGNAL_ENDS) {
+        child_kill_locked(child, signal);
+    }
+    return 0;
+}
+
+// All members, and if none of them takes it what else is in the group's job: what they started.
+static bool group_signal_locked(const struct child_filter* filter, int signal)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    bool any = false;
+    bool taken = signal == 0 || signal_default(signal) != SIGNAL_ENDS;
+    for (struct child* c = children_next(&spawn_children, nullptr, filter); c != nullptr;
+         c = children_next(&spawn_children, c, filter)) {
+        any = true;
+        taken |= !c->ended && takes(c, signal);
+        (void)child_signal_locked(c, signal);
+    }
+    struct child_group* group =
+        filter->by == CHILD_GROUP ? children_group(&spawn_children, filter->id) : nullptr;
+    if (group != nullptr && !taken) {
+        (void)zx_task_kill(group->job);
+    }
+    return any;
+}
+
+// ---- this process ----
+
+static void signal_self(int signal) {
+    if (signal != 0) {
+        struct signal_info info = {.code = ABI_SI_USER, .pid = (int)sys_getpid()};
+        signal_post(signal, &info);
+    }
+}
+
+long spawn_signal_group(int id, int signal) {
+    struct child_filter filter = {.by = CHILD_GROUP, .id = id};
+    libc_lock_acquire(&spawn_lock);
+    bool any = group_signal_locked(&filter, signal);
+    libc_lock_release(&spawn_lock);
+    if (id == spawn_identity()->group) {
+        signal_self(signal);
+        any = true;
+    }
+    return any ? 0 : -ABI_ESRCH;
+}
+
+// ---- others ----
+
+// Those that a stranger may be ended by; it might have handled any other.
+static bool is_plain_end(int signal) {
+    switch (signal) {
+    case ABI_SIGKILL:
+    case ABI_SIGTERM:
+    case ABI_SIGINT:
+    case ABI_SIGHUP:
+    case ABI_SIGQUIT:
+    case ABI_SIGABRT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static long kill_stranger(int pid, int signal) {
+    zx_handle_t process = job_tree_find(zx_job_default(), (zx_koid_t)pid);
+    if (process == ZX_HANDLE_INVALID) {
+        return -ABI_ESRCH;
+    }
+    long error = signal == 0 ? 0 : -ABI_EPERM;
+    if (is_plain_end(signal)) {
+        error = errno_from_status(zx_task_kill(process));
+    }
+    (void)zx_handle_close(process);
+    return error;
+}
+
+static long kill_one(int pid, int signal) {
+    libc_lock_acquire(&spawn_lock);
+    struct child* child = children_find(&spawn_children, pid);
+    long error = child != nullptr ? child_signal_locked(child, signal) : -ABI_ESRCH;
+    libc_lock_release(&spawn_lock);
+    return child != nullptr ? error : kill_stranger(pid, signal);
+}
+
+static long kill_all_children(int signal) {
+    struct child_filter all = {.by = CHILD_ANY};
+    libc_lock_acquire(&spawn_lock);
+    bool any = group_signal_locked(&all, signal);
+    libc_lock_release(&spawn_lock);
+    return any ? 0 : -ABI_ESRCH;
+}
+
+long sys_kill(int pid, int signal) {
+    if (signal < 0 || signal > signal_max) {
+        return -ABI_EINVAL;
+    }
+    struct spawn_identity* self = spawn_identity();
+    long error;
+    if (pid == self->pid) {
+        if (self->frame != nullptr && signal != 0) {
+            return sys_tkill((int)sys_gettid(), signal); // a child-to-be is this thread
+        }
+        signal_self(signal);
+        error = 0;
+    } else if (pid > 0) {
+        return kill_one(pid, signal);
+    } else if (pid == -1) {
+        return kill_all_children(signal);
+    } else {
+        error = spawn_signal_group(pid == 0 ? self->group : -pid, signal);
+    }
+    (void)signal_deliver(); // a signal to oneself acts before kill() returns
+    return error;
+}

@@ -1,0 +1,183 @@
+// A child for the tests of spawn and signal: its arguments say what it does.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <zircon/syscalls.h>
+
+static volatile sig_atomic_t got;
+
+static void note(int signal) {
+    got = signal;
+}
+
+static int say(int value) {
+    return dprintf(1, "%d\n", value) > 0 ? 0 : 1;
+}
+
+static int copy(void) {
+    char buffer[512];
+    ssize_t n;
+    while ((n = read(0, buffer, sizeof(buffer))) > 0) {
+        for (ssize_t at = 0; at < n;) {
+            ssize_t put = write(1, buffer + at, (size_t)(n - at));
+            if (put < 0) {
+                return 1;
+            }
+            at += put;
+        }
+    }
+    return n < 0;
+}
+
+// Takes a signal, says so, and exits with 100 + its number.
+static int handle(int signal) {
+    struct sigaction action = {.sa_handler = note};
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, signal);
+    if (sigaction(signal, &action, nullptr) != 0 ||
+        sigprocmask(SIG_BLOCK, &blocked, &before) != 0 || say(getpid()) != 0) {
+        return 1;
+    }
+    while (got == 0) {
+        sigsuspend(&before);
+    }
+    return 100 + got;
+}
+
+static int dispositions(int signal) {
+    struct sigaction action;
+    sigset_t mask;
+    if (sigaction(signal, nullptr, &action) != 0 || sigprocmask(SIG_BLOCK, nullptr, &mask) != 0) {
+        return 99;
+    }
+    return (action.sa_handler == SIG_IGN ? 1 : 0) + (sigismember(&mask, signal) ? 2 : 0) +
+           (action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL ? 4 : 0);
+}
+
+// A child of its own that sleeps; says both pids.
+static int with_child(char* self) {
+    pid_t pid = vfork();
+    if (pid == 0) {
+        execl("/boot/bin/libc_child", self, "sleep", (char*)nullptr);
+        _exit(1);
+    }
+    dprintf(1, "%d %d\n", getpid(), pid);
+    for (;;) {
+        pause();
+    }
+}
+
+// A shell with job control, of one command: it leads the terminal that is its descriptor 0, puts a
+// child in front, and says what became of it and of itself.
+static int lead(char* self) {
+    struct sigaction action = {.sa_handler = note};
+    if (sigaction(SIGINT, &action, nullptr) != 0 || tcsetpgrp(0, getpgrp()) != 0) {
+        return 1;
+    }
+    pid_t pid = vfork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        tcsetpgrp(0, getpid());
+        execl("/boot/bin/libc_child", self, "sleep", (char*)nullptr);
+        _exit(1);
+    }
+    dprintf(1, "in front: %s\n", tcgetpgrp(0) == pid ? "the child" : "somebody else");
+    int status = 0;
+    while (waitpid(pid, &status, 0) != pid) {
+        dprintf(1, "interrupted instead of the child\n");
+    }
+    dprintf(1, "ended by signal %d\n", WTERMSIG(status));
+    if (tcsetpgrp(0, getpgrp()) != 0) {
+        return 1;
+    }
+    dprintf(1, "in front myself\n");
+    while (got == 0) {
+        pause();
+    }
+    dprintf(1, "took signal %d\n", (int)got);
+    return 0;
+}
+
+static int open_descriptors(void) {
+    int bits = 0;
+    for (int fd = 0; fd < 8; fd++) {
+        bits |= fcntl(fd, F_GETFD) >= 0 ? 1 << fd : 0;
+    }
+    return bits;
+}
+
+int main(int argc, char** argv) {
+    const char* what = argc > 1 ? argv[1] : "";
+    const char* word = argc > 2 ? argv[2] : "";
+    int number = atoi(word);
+    if (strcmp(what, "exit") == 0) {
+        return number;
+    } else if (strcmp(what, "echo") == 0) {
+        return dprintf(1, "%s\n", word) > 0 ? 0 : 1;
+    } else if (strcmp(what, "cat") == 0) {
+        return copy();
+    } else if (strcmp(what, "count") == 0) {
+        return say(argc);
+    } else if (strcmp(what, "getenv") == 0) {
+        const char* value = getenv(word);
+        return dprintf(1, "%s\n", value != nullptr ? value : "(none)") > 0 ? 0 : 1;
+    } else if (strcmp(what, "sleep") == 0) {
+        for (;;) {
+            pause();
+        }
+    } else if (strcmp(what, "spin") == 0) {
+        for (volatile int i = 0;;) {
+            (void)i;
+        }
+    } else if (strcmp(what, "raise") == 0) {
+        raise(number);
+        return 77;
+    } else if (strcmp(what, "abort") == 0) {
+        abort();
+    } else if (strcmp(what, "fault") == 0) {
+        *(volatile int*)16 = 1;
+    } else if (strcmp(what, "ids") == 0) {
+        dprintf(1, "%d %d %d %d\n", getpid(), getppid(), getpgrp(), getsid(0));
+        return 0;
+    } else if (strcmp(what, "handle") == 0) {
+        return handle(number);
+    } else if (strcmp(what, "dispositions") == 0) {
+        return dispositions(number);
+    } else if (strcmp(what, "descriptors") == 0) {
+        return open_descriptors();
+    } else if (strcmp(what, "exec") == 0) {
+        execv(argv[2], argv + 2);
+        return 126;
+    } else if (strcmp(what, "pid_exec") == 0) {
+        say(getpid());
+        execv(argv[2], argv + 2);
+        return 126;
+    } else if (strcmp(what, "with_child") == 0) {
+        return with_child(argv[0]);
+    } else if (strcmp(what, "umask") == 0) {
+        return (int)umask(0);
+    } else if (strcmp(what, "self") == 0) {
+        char path[128];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        return n > 0 && write(1, path, (size_t)n) == n ? 0 : 1;
+    } else if (strcmp(what, "cwd") == 0) {
+        char path[128];
+        return getcwd(path, sizeof(path)) != nullptr && puts(path) >= 0 ? 0 : 1;
+    } else if (strcmp(what, "lead") == 0) {
+        return lead(argv[0]);
+    } else if (strcmp(what, "alarm") == 0) {
+        alarm(1);
+        for (volatile int i = 0;;) { // in no call at all
+            (void)i;
+        }
+    }
+    return 98;
+}
