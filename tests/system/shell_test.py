@@ -1,9 +1,14 @@
 """The shell and the utilities: programs of others, linked with the C library."""
 
 import subprocess
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jx.script import ScriptResult
-from jx.testing.lab import SystemTest, depends_on
+from jx.testing.lab import Console, SystemTest, depends_on, limit
+
+_SCRIPT = Path(__file__).parent / "data" / "shell.sh"
 
 
 def _text(result: ScriptResult, index: int) -> str:
@@ -46,7 +51,88 @@ class UtilityTest(SystemTest):
 class ShellTest(SystemTest):
     """hush."""
 
-    def test_words_and_arithmetic(self) -> None:
-        result = self.run_commands("sh -c 'echo $((6 * 7)); exit 5'")
-        self.assertIn("42\n", _text(result, 0))
-        self.assertEqual(result.commands[0].code, 5)
+    def test_one_liners(self) -> None:
+        lines = {
+            'sh -c "echo hi | cat"': "hi\n",
+            "sh -c 'for i in 1 2 3; do echo $((i * i)); done'": "1\n4\n9\n",
+            "sh -c 'ps | grep -c \"job sh\"'": "1\n",
+            "sh -c '(echo $0; exit 3); echo $?' name": "name\n3\n",
+        }
+        result = self.run_commands(*lines, "sh -c 'exit 5'", "sh -c 'no_such_thing'")
+        for command, (line, text) in zip(result.commands, lines.items()):
+            self.assertEqual((command.output.decode(), command.code), (text, 0), line)
+        self.assertEqual([command.code for command in result.commands[-2:]], [5, 127])
+
+    @limit(300)
+    def test_a_script_as_the_build_machines_shell_runs_it(self) -> None:
+        with TemporaryDirectory() as folder:
+            host = subprocess.run(
+                ["dash", str(_SCRIPT), folder], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}
+            )
+        self.assertEqual(host.stderr, "")
+        result = self.run_commands(
+            "mkdir /tmp/script", "sh /boot/data/shell.sh /tmp/script",
+            adds=((_SCRIPT, "data/shell.sh"),), seconds=200,
+        )  # fmt: skip
+        self.assertEqual(_text(result, 1).splitlines(), host.stdout.splitlines())
+        self.assertEqual(result.commands[1].code, host.returncode)
+
+
+class ShellPromptTest(SystemTest):
+    """hush at a terminal. What is typed ahead of a prompt is echoed once by the terminal."""
+
+    def _line(self, console: Console, keys: str) -> str:
+        """Types a line at the shell's prompt; what follows until the next prompt."""
+        console.type(keys + "\r")
+        return console.wait_text("\n/ # ").replace("\r", "")
+
+    def test_lines_jobs_and_signals(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("sh\r")
+            console.wait_text("/ # ")
+            edited = self._line(console, "echo helo world" + "\x1b[D" * 7 + "l")
+            self.assertIn("\nhello world\n", edited)
+            self.assertIn("\nJACINTH\n", self._line(console, "uname | tr a-z A-Z"))
+            # The line before, by the arrow key; a name, completed.
+            self.assertIn("\nJACINTH\n", self._line(console, "\x1b[A"))
+            self.assertIn("\n/boot/small/cat\n", self._line(console, "echo /boot/sm\tca\t"))
+            # Control-C ends what runs, not the shell; control-D is the end of a program's input.
+            console.type("sleep 1000\r")
+            console.wait_text("sleep 1000\n")
+            time.sleep(1)
+            console.type("\x03")
+            console.wait_text("^C\n/ # ")
+            self.assertIn("\nstatus 130\n", self._line(console, "echo status $?"))
+            console.type("cat\r")
+            console.wait_text("cat\n")
+            time.sleep(1)  # what is typed before the program runs is not echoed, as anywhere
+            console.type("to and fro\r")
+            console.wait_text("to and fro\nto and fro\n")
+            console.type("\x04")
+            console.wait_text("/ # ")
+            # Jobs.
+            self.assertRegex(self._line(console, "sleep 500 &"), r"\n\[1\] \d+ sleep 500\n")
+            self.assertRegex(self._line(console, "jobs"), r"\n\[1\] Running +sleep 500\n")
+            self.assertIn("\nkilled 143\n", self._line(console, "kill %1; wait $!; echo killed $?"))
+            self.assertNotIn("sleep", self._line(console, "jobs"))
+            self.assertIn("\nTRAP\n", self._line(console, "trap 'echo TRAP' USR1; kill -USR1 $$"))
+            console.type("exit 3\r")
+            console.wait_text("exit code 3\njacinth> ")
+
+    def test_editor(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("sh\r")
+            console.wait_text("/ # ")
+            console.type("vi /tmp/x\r")
+            console.wait_text("1/1 100%")
+            console.type("ione\rtwo")
+            console.wait_text("two")
+            console.type("\x1b")
+            time.sleep(1)  # an escape by itself, not the beginning of a key
+            console.type(":%s/o/0/g\r")
+            console.type(":wq\r")
+            console.wait_text("/ # ")
+            self.assertIn("\n0ne\ntw0\n", self._line(console, "cat /tmp/x"))
+            self.assertIn("icanon", self._line(console, "stty -a"))
