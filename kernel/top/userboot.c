@@ -19,6 +19,7 @@
 #include <debug/log.h>
 #include <debug/panic.h>
 #include <lib/align.h>
+#include <lib/fmt.h>
 #include <lib/string.h>
 #include <object/channel.h>
 #include <object/cprng.h>
@@ -183,6 +184,22 @@ static uint32_t split_command_line(char* copy, const char* words[ENVIRON_MAX]) {
     return count;
 }
 
+// Where the screen's pixels are, if the firmware has set up a screen, as one more word:
+// framebuffer=BASE,LENGTH,WIDTH,HEIGHT,STRIDE,FORMAT (a stride in pixels, ZBI's number of the
+// format).
+static uint32_t add_framebuffer(const struct handoff_framebuffer* f, char* word, size_t capacity,
+                                const char* words[ENVIRON_MAX], uint32_t count) {
+    if (f->length_bytes == 0 || count == ENVIRON_MAX) {
+        return count;
+    }
+    size_t len = fmt_snprintf(word, capacity, "framebuffer=0x%llx,0x%llx,%u,%u,%u,0x%x",
+                              (unsigned long long)f->base, (unsigned long long)f->length_bytes,
+                              f->width, f->height, f->stride_pixels, f->format);
+    ASSERT(len < capacity);
+    words[count] = word;
+    return count + 1;
+}
+
 static struct message* make_message(struct startup* s, const struct handoff* handoff) {
     size_t capacity = handoff->cmdline_len + 1024;
     char* command_line = heap_alloc(handoff->cmdline_len + 1);
@@ -190,13 +207,17 @@ static struct message* make_message(struct startup* s, const struct handoff* han
     const char** environ = heap_alloc(ENVIRON_MAX * sizeof(*environ));
     ASSERT(command_line != nullptr && buffer != nullptr && environ != nullptr);
     memcpy(command_line, handoff->cmdline, handoff->cmdline_len + 1);
+    char framebuffer[96];
+    uint32_t environ_count = split_command_line(command_line, environ);
+    environ_count = add_framebuffer(&handoff->framebuffer, framebuffer, sizeof(framebuffer),
+                                    environ, environ_count);
     static const char* const args[] = {"userboot"};
     struct processargs_input in = {.handle_infos = s->infos,
                                    .handle_count = s->count,
                                    .args = args,
                                    .arg_count = array_size(args),
                                    .environ = environ,
-                                   .environ_count = split_command_line(command_line, environ)};
+                                   .environ_count = environ_count};
     size_t len;
     if (processargs_build(&in, buffer, capacity, &len) != PROCESSARGS_OK) {
         panic("userboot: the command line does not fit its message");

@@ -1,5 +1,6 @@
 #include "authority.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <io/client.h>
@@ -110,6 +111,21 @@ zx_handle_t authority_system_part(const struct authority* a, zx_rsrc_system_base
     return part;
 }
 
+// framebuffer=BASE,LENGTH,... of the kernel: the range that holds it. False: there is no screen.
+static bool find_screen(const struct authority* a, struct services_resource* r) {
+    static constexpr char word[] = "framebuffer=";
+    for (uint32_t i = 0; i < a->environ_count; i++) {
+        if (strncmp(a->environ[i], word, sizeof(word) - 1) == 0) {
+            char* at;
+            r->base = strtoull(a->environ[i] + sizeof(word) - 1, &at, 0);
+            r->size = *at == ',' ? strtoull(at + 1, nullptr, 0) : 0;
+            r->size = (r->size + 0xfff) & ~0xfffull;
+            return r->size > 0;
+        }
+    }
+    return false;
+}
+
 // Parts of the system resource come under their base, those of other kinds numbered from 0 in the
 // order of the file.
 static void give_resources(const struct authority* a, const struct services_paragraph* p,
@@ -119,6 +135,9 @@ static void give_resources(const struct authority* a, const struct services_para
         struct services_resource r;
         if (!services_parse_resource(w->text, &r)) {
             continue; // the file was checked
+        }
+        if (r.screen && !find_screen(a, &r)) {
+            continue;
         }
         uint32_t i = 0;
         while (i + 1 < RESOURCE_KINDS && resource_words[i].kind != r.kind) {

@@ -170,6 +170,10 @@ bool services_parse_resource(const char* word, struct services_resource* out) {
                  {"irq", ZX_RSRC_KIND_IRQ},
                  {"ioport", ZX_RSRC_KIND_IOPORT},
                  {"system", ZX_RSRC_KIND_SYSTEM}};
+    if (strcmp(word, "framebuffer") == 0) {
+        *out = (struct services_resource){.kind = ZX_RSRC_KIND_MMIO, .screen = true};
+        return true;
+    }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         size_t len = strlen(kinds[i].name);
         if (strncmp(word, kinds[i].name, len) != 0 || (word[len] != '\0' && word[len] != '/')) {
@@ -319,10 +323,11 @@ static bool check_form(services_key_t key, const struct services_word* w,
                services_fail(error, w->line, "'%.40s' is no prefix: /NAME is", text);
     case SERVICES_RESOURCE:
         return services_parse_resource(text, &resource) ||
-               services_fail(error, w->line,
-                             "'%.40s' is no resource: mmio, irq, ioport, system/debug, "
-                             "ioport/0x60+5 are",
-                             text);
+               services_fail(
+                   error, w->line,
+                   "'%.40s' is no resource: mmio, irq, ioport, framebuffer, system/debug, "
+                   "ioport/0x60+5 are",
+                   text);
     case SERVICES_OFFERS:
     case SERVICES_DEVICES:
         return (len > 0 && strchr(text, '/') == nullptr) ||

@@ -222,6 +222,8 @@ static void test_resources(void**) {
     assert_int_equal(r.size, 1);
     assert_true(services_parse_resource("system/debug", &r));
     assert_int_equal(r.base, ZX_RSRC_SYSTEM_DEBUG_BASE);
+    assert_true(services_parse_resource("framebuffer", &r));
+    assert_true(r.screen);
     assert_true(services_parse_resource("mmio", &r));
     assert_true(r.whole);
     assert_true(services_parse_resource("mmio/0xffffffffffffffff+1", &r));

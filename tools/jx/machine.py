@@ -30,6 +30,7 @@ class Settings:
 
     variant: str = "release"
     uefi: bool = False
+    graphics: bool = False
     machine: str = "q35"
     smp: int = 4
     mem: str = "512M"
@@ -86,7 +87,9 @@ class _Arguments:
 def qemu_command(settings: Settings, files: BootFiles, channels: Channels) -> list[str]:
     """The whole command line."""
     out = _Arguments(["qemu-system-x86_64"])
-    out.add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
+    out.add("-nodefaults", "-no-user-config", "-no-reboot")
+    if not settings.graphics:
+        out.add("-display", "none")
     options = _MACHINE_OPTIONS.get(settings.machine, "")
     out.add("-machine", settings.machine + options, "-accel", "tcg", "-cpu", settings.cpu)
     out.add("-smp", str(settings.smp), "-m", settings.mem)
@@ -142,6 +145,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smp", type=_cpu_count, default=4, metavar="N", help="CPUs (4)")
     parser.add_argument("--mem", type=_mem_size, default="512M", metavar="SIZE", help="RAM (512M)")
     parser.add_argument("--uefi", action="store_true", help="boot through UEFI firmware")
+    parser.add_argument(
+        "--graphics", action="store_true",
+        help="with a window for the screen (implies --uefi; needs qemu-system-gui)",
+    )
     parser.add_argument("--machine", choices=MACHINES, default="q35", help="QEMU machine (q35)")
     parser.add_argument("--cpu", default="max", metavar="MODEL", help="QEMU CPU model (max)")
     parser.add_argument(
@@ -169,6 +176,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(args: argparse.Namespace) -> Settings:
+    args.uefi = args.uefi or args.graphics
     if args.uefi and args.machine == "microvm":
         raise argparse.ArgumentTypeError("--uefi: the microvm machine has no UEFI firmware")
     if args.uefi and mem_bytes(args.mem) < _UEFI_MEM_MIN:
@@ -176,7 +184,7 @@ def from_arguments(args: argparse.Namespace) -> Settings:
             f"--uefi: the firmware does not start with less than {_UEFI_MEM_MIN >> 20}M"
         )
     return Settings(
-        variant=args.variant, uefi=args.uefi, machine=args.machine, smp=args.smp, mem=args.mem,
+        variant=args.variant, uefi=args.uefi, graphics=args.graphics, machine=args.machine, smp=args.smp, mem=args.mem,
         cpu=args.cpu, icount=args.icount, append=" ".join(args.append), adds=tuple(args.adds),
         disks=tuple(args.disks), qemu_args=tuple(args.qemu_args), verbose=args.verbose,
         kernel=args.kernel,

@@ -39,6 +39,7 @@ _BUILD = (
     Need("libc6-dev", path="/usr/include/stdio.h"),
     Need("libcmocka-dev", path="/usr/include/cmocka.h"),
     Need("gnu-efi", path="/usr/include/efi/efi.h"),
+    Need("psf-unifont", path="/usr/share/consolefonts/Unifont-APL8x16.psf.gz"),
 )
 _RUN = (
     Need("qemu-system-x86", program="qemu-system-x86_64"),

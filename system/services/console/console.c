@@ -1,4 +1,5 @@
-// The console: one terminal, on the serial line. It offers jacinth.io.Terminal (a connection without
+// The console: one terminal, on the serial line and, if there is one, on the screen. Both show the
+// same. It offers jacinth.io.Terminal (a connection without
 // events) and the device "console" (an open with them).
 
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/resource.h>
 
+#include "screen.h"
 #include "serial.h"
 #include "terminal.h"
 
@@ -20,9 +22,11 @@ constexpr uint32_t DIRECTORY_CONNECTIONS_MAX = 64;
 static struct async_loop loop;
 static struct terminal terminal;
 static struct serial serial;
+static struct screen screen;
 
 static void show(void*, const uint8_t* bytes, size_t count) {
     serial_write(bytes, count);
+    screen_write(&screen, bytes, count);
 }
 
 static void want_input(void*) {
@@ -133,10 +137,23 @@ static int fail(const char* what, zx_status_t status) {
     return EXIT_FAILURE;
 }
 
-int main(int, char**) {
+// The serial line's terminal is not asked for its size: without a screen this is a guess. Reports
+// of the screen are not passed on: the serial line's terminal gives its own.
+static void start_screen(char** envp) {
+    terminal.size = (struct jacinth_io_window_size){.rows = 24, .columns = 80};
+    zx_status_t status =
+        screen_start(&screen, (const char* const*)envp,
+                     zx_take_startup_handle(PA_HND(PA_MMIO_RESOURCE, 0)), nullptr, nullptr);
+    if (status == ZX_OK) {
+        screen_size(&screen, &terminal.size);
+    } else if (status != ZX_ERR_NOT_FOUND) {
+        (void)fail("no screen", status);
+    }
+}
+
+int main(int, char**, char** envp) {
     zx_handle_t channel = zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0));
-    serial.debug =
-        zx_take_startup_handle(PA_HND(PA_SYSTEM_RESOURCE, ZX_RSRC_SYSTEM_DEBUG_BASE));
+    serial.debug = zx_take_startup_handle(PA_HND(PA_SYSTEM_RESOURCE, ZX_RSRC_SYSTEM_DEBUG_BASE));
     if (channel == ZX_HANDLE_INVALID) {
         return fail("nobody to serve", ZX_ERR_BAD_HANDLE);
     }
@@ -149,8 +166,8 @@ int main(int, char**) {
     terminal.loop = &loop;
     terminal.show = show;
     terminal.want_input = want_input;
-    terminal.size = (struct jacinth_io_window_size){.rows = 24, .columns = 80};
     terminal_init(&terminal);
+    start_screen(envp);
     status = serve(channel);
     if (status == ZX_OK) {
         status = async_loop_run(&loop);

@@ -20,7 +20,7 @@ struct serial {
 };
 
 void serial_write(const uint8_t* bytes, size_t count);
-// Starts reading, if it has not begun: a thread of its own waits for input and posts it to the loop.
-// Not before somebody wants it: others may read the debug console, and who reads takes it away from
-// them.
+// Starts reading, if it has not begun: a thread of its own waits for input and posts it to the
+// loop. Not before somebody wants it: others may read the debug console, and who reads takes it
+// away from them.
 void serial_start_reading(struct serial* s);

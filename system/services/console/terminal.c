@@ -16,7 +16,7 @@ struct open {
     struct terminal* terminal;
     uint32_t connections;
     jacinth_io_flags_t rights;
-    zx_handle_t events;   // our end, or ZX_HANDLE_INVALID
+    zx_handle_t events;  // our end, or ZX_HANDLE_INVALID
     zx_signals_t raised; // on the other one
 };
 
@@ -241,8 +241,7 @@ static zx_status_t do_flush(void* ctx, struct jacinth_io_terminal_flush_request*
 static zx_status_t do_set_controller(void* ctx,
                                      struct jacinth_io_terminal_set_controller_request* request,
                                      struct fidl_txn* txn) {
-    zx_status_t status =
-        take_controller(open_of(ctx)->terminal, fidl_take(&request->controller));
+    zx_status_t status = take_controller(open_of(ctx)->terminal, fidl_take(&request->controller));
     return status == ZX_OK ? jacinth_io_terminal_set_controller_reply(txn)
                            : jacinth_io_terminal_set_controller_reply_error(txn, status);
 }

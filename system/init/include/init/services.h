@@ -26,7 +26,7 @@ typedef enum services_key : uint8_t {
     SERVICES_USES,        // protocols
     SERVICES_SEES,        // prefixes
     SERVICES_REACHES,     // names below /dev
-    SERVICES_RESOURCE,    // KIND, KIND/BASE, KIND/BASE+SIZE
+    SERVICES_RESOURCE,    // KIND, KIND/BASE, KIND/BASE+SIZE, framebuffer
     SERVICES_TASKS,       // a job whose tasks it may handle
     SERVICES_EXCEPTIONS,  // a job whose exceptions it handles
     SERVICES_START,       // at-boot, on-demand
@@ -105,6 +105,7 @@ bool services_fits(const char* pattern, const char* text);
 struct services_resource {
     uint32_t kind; // ZX_RSRC_KIND_*
     bool whole;    // all of the kind
+    bool screen;   // MMIO: the frame buffer, wherever it is
     uint64_t base;
     uint64_t size;
 };

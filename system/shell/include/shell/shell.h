@@ -22,9 +22,10 @@ struct shell {
     zx_handle_t boot_files;
     const struct launch_vdso* vdso;
     zx_handle_t debug, power; // resources
-    zx_handle_t interrupt; // raised signals of it end the program that runs. May be missing
+    zx_handle_t interrupt;    // raised signals of it end the program that runs. May be missing
     zx_signals_t interrupt_signal;
-    // For the program with this path in the boot image: its job, and what it gets. False: no memory.
+    // For the program with this path in the boot image: its job, and what it gets. False: no
+    // memory.
     bool (*give)(void* ctx, const char* path, const char* name, zx_handle_t* job,
                  struct shell_gift* gift);
     // A program has ended, and its job has been killed.
