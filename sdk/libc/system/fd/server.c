@@ -39,14 +39,23 @@ void fd_stat_from_attributes(const struct jacinth_io_attributes* a, uint64_t dev
         fd_device_stat((enum fd_device)(a->device - JACINTH_IO_DEVICE_NULL_DEVICE), out);
         return;
     }
+    if (a->kind == JACINTH_IO_KIND_TERMINAL) {
+        // The name is init's, the terminal the console's: each numbers for itself, but programs
+        // (ttyname) compare. There is one terminal.
+        *out = (struct abi_stat){.dev = 1,
+                                 .ino = 97,
+                                 .nlink = 1,
+                                 .mode = ABI_S_IFCHR | (a->mode & 07777),
+                                 .rdev = 5 << 8 | 1,
+                                 .blksize = 4096};
+        return;
+    }
     // The type's number in a directory is its S_IF value's upper four bits.
     uint32_t type = (uint32_t)fd_entry_type(a->kind) << 12;
-    bool special = type == ABI_S_IFCHR;
     *out = (struct abi_stat){.dev = device,
                              .ino = a->id,
                              .nlink = a->link_count,
                              .mode = type | (a->mode & 07777),
-                             .rdev = special ? 5 << 8 | 1 : 0,
                              .size = (int64_t)a->size,
                              .blksize = 4096,
                              .blocks = (int64_t)((a->storage_size + 511) / 512),

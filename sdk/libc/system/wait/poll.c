@@ -9,6 +9,8 @@
 #include <wait/wait.h>
 #include <zircon/syscalls.h>
 
+#include "deliver.h"
+
 constexpr uint32_t ALWAYS = ABI_POLLERR | ABI_POLLHUP | ABI_POLLNVAL;
 
 // What is known of one call: as many of each as there are descriptors.
@@ -136,19 +138,23 @@ static long poll_until(struct abi_pollfd* fds, size_t count, zx_time_t deadline)
 
 // ---- with a mask ----
 
-// Signals that the mask lets through act before and during the wait.
+// A signal that the mask lets through ends the call, be it pending before or sent during the wait:
+// nobody can slip in between, because the mask is only looked at by this thread.
 static long poll_masked(struct abi_pollfd* fds, size_t count, zx_time_t deadline,
                         const abi_sigset_t* mask) {
-    if (mask == nullptr) {
+    if (mask == nullptr || signal_set_mask == nullptr) {
         return poll_until(fds, count, deadline);
     }
     abi_sigset_t before;
-    long error = sys_rt_sigprocmask(ABI_SIG_SETMASK, mask, &before, sizeof(before));
+    long error = sys_rt_sigprocmask(ABI_SIG_SETMASK, nullptr, &before, sizeof(before));
     if (error != 0) {
-        return error == -ABI_ENOSYS ? poll_until(fds, count, deadline) : error;
+        return error;
     }
-    long result = poll_until(fds, count, deadline);
-    (void)sys_rt_sigprocmask(ABI_SIG_SETMASK, &before, nullptr, sizeof(before));
+    signal_set_mask(*mask);
+    long result =
+        signal_deliver() == SIGNAL_NOTHING ? poll_until(fds, count, deadline) : -ABI_EINTR;
+    signal_set_mask(before);
+    (void)signal_deliver();
     return result;
 }
 
