@@ -247,6 +247,28 @@ CASE(attributes) {
     EXPECT_EQ(pthread_attr_destroy(&attr), 0);
 }
 
+static void* its_stack(void*) {
+    pthread_attr_t attr;
+    void* base;
+    size_t size;
+    char here;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0 ||
+        pthread_attr_getstack(&attr, &base, &size) != 0) {
+        return nullptr;
+    }
+    return (uintptr_t)&here - (uintptr_t)base < size ? base : nullptr;
+}
+
+CASE(where_stacks_are) {
+    pthread_t thread;
+    void* other;
+    void* own = its_stack(nullptr);
+    EXPECT(own != nullptr);
+    EXPECT_EQ(pthread_create(&thread, nullptr, its_stack, nullptr), 0);
+    EXPECT_EQ(pthread_join(thread, &other), 0);
+    EXPECT(other != nullptr && other != own);
+}
+
 // ---- mutexes ----
 
 static pthread_mutex_t mutex;

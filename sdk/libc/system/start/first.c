@@ -122,7 +122,8 @@ static zx_status_t set_fs(zx_handle_t thread, const struct thread_block* block) 
 const char* start_set_thread_pointer(void) {
     startup.view.refs = 1;
     startup.view.umask = 022;
-    struct thread_record* record = thread_main_record(zx_thread_self());
+    struct thread_record* record =
+        thread_main_record(zx_thread_self(), (uintptr_t)__builtin_frame_address(0));
     uintptr_t canary = draw_canary();
     startup.block = (struct thread_block){.self = &startup.block,
                                           .canary = canary,

@@ -20,6 +20,7 @@ constexpr uint32_t CHUNKS = (1u << INDEX_BITS) / CHUNK;
 static struct {
     struct libc_lock lock;
     struct thread_record main;
+    uintptr_t first_frame;      // never changes
     uint32_t used;              // indices below it have a record; lock
     struct thread_record* free; // lock
     _Atomic(struct thread_record*) chunks[CHUNKS];
@@ -29,8 +30,13 @@ static int tid_of(const struct thread_record* record) {
     return (int)((record->generation & GENERATION_MASK) << INDEX_BITS | (record->index + 1));
 }
 
-struct thread_record* thread_main_record(zx_handle_t thread) {
+uintptr_t thread_first_frame(void) {
+    return table.first_frame;
+}
+
+struct thread_record* thread_main_record(zx_handle_t thread, uintptr_t frame) {
     struct thread_record* record = &table.main;
+    table.first_frame = frame;
     record->tid = tid_of(record);
     record->handle = thread;
     return record;

@@ -10,5 +10,7 @@ struct thread_block;
 // or an errno negated.
 int thread_start(int (*entry)(void*), void* stack, void* arg, struct thread_block* block, int* tid,
                  int* clear_at_exit);
+// Where the first thread's stack lies. 0, or an errno negated.
+long thread_first_stack(void** base, size_t* len);
 // Ends the calling thread and unmaps its stack.
 [[noreturn]] void thread_exit_unmap(void* base, size_t len);
