@@ -49,6 +49,13 @@ static void expect_nothing_left(void) {
     EXPECT_EQ(own_tmp_nodes(), 0);
 }
 
+CASE(it_is_this_programs_own) {
+    write_file("/tmp/a", "");
+    EXPECT_EQ(own_tmp_nodes(), 1);
+    EXPECT_EQ(unlink("/tmp/a"), 0);
+    expect_nothing_left();
+}
+
 CASE(write_and_read) {
     write_file("/tmp/a", "hello");
     expect_file("/tmp/a", "hello");
@@ -211,6 +218,7 @@ CASE(unlinked_while_open) {
     EXPECT_EQ(fstat(fd, &st), 0);
     EXPECT_EQ(st.st_nlink, 0);
     EXPECT_EQ(close(fd), 0);
+    expect_nothing_left();
 }
 
 CASE(names) {
@@ -240,6 +248,9 @@ CASE(names) {
     FAILS(rename("/tmp/h", "/tmp/d"), EISDIR);
     FAILS(rename("/tmp/d", "/tmp/h"), ENOTDIR);
     FAILS(rename("/tmp/d/.", "/tmp/h"), EBUSY);
+    FAILS(rename("/tmp/h", "/boot/h"), EXDEV);
+    FAILS(link("/tmp/h", "/boot/h"), EXDEV);
+    FAILS(rename("/tmp/none", "/boot/h"), ENOENT);
     write_file("/tmp/i", "i");
     EXPECT_EQ(rename("/tmp/i", "/tmp/h"), 0); // replaces
     expect_file("/tmp/h", "i");
@@ -614,6 +625,7 @@ CASE(append_mode) {
     EXPECT_EQ(close(fd), 0);
     expect_file("/tmp/a", "Abcde");
     EXPECT_EQ(unlink("/tmp/a"), 0);
+    expect_nothing_left();
 }
 
 CASE(mapped_files) {
@@ -691,6 +703,7 @@ CASE(devices) {
     FAILS(open(path, O_RDONLY), ENOENT);
     EXPECT_EQ(close(file), 0);
     EXPECT_EQ(unlink("/tmp/f"), 0);
+    expect_nothing_left();
 }
 
 CASE(streams_of_the_library) {

@@ -6,6 +6,7 @@
 
 #include <memfs/memfs.h>
 #include <zircon/syscalls.h>
+#include <zircon/time.h>
 
 // names_add_prefix() of the system layer (<names/namespace.h>), by the name that it has in the
 // archive.
@@ -52,7 +53,12 @@ __attribute__((constructor)) static void start(void) {
     (void)pthread_detach(thread);
 }
 
-// Counted by the server's thread, which is idle while nobody asks.
-unsigned long own_tmp_nodes(void) {
-    return fs.nodes_used - 1;
+// The server's thread counts; the values are looked at, not held. One connection is the
+// namespace's.
+uint64_t own_tmp_nodes(void) {
+    const volatile struct memfs* seen = &fs;
+    for (int tries = 0; tries < 2000 && seen->server.connection_count > 1; tries++) {
+        (void)zx_nanosleep(zx_deadline_after(ZX_MSEC(1)));
+    }
+    return seen->nodes_used - 1;
 }

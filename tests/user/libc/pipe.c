@@ -277,6 +277,41 @@ CASE(selecting) {
     EXPECT_EQ(close(p.write), 0);
 }
 
+static volatile sig_atomic_t handled;
+
+static void handle(int) {
+    handled++;
+}
+
+CASE(masks_of_waits) {
+    struct ends p = make(0);
+    struct pollfd fd = {.fd = p.read, .events = POLLIN};
+    sigset_t none, usr1, before, now;
+    sigemptyset(&none);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    EXPECT_EQ(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = handle}, nullptr), 0);
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, &usr1, &before), 0);
+    handled = 0;
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    EXPECT_EQ(poll(&fd, 1, 5), 0);
+    EXPECT_EQ(handled, 0);
+    FAILS(ppoll(&fd, 1, nullptr, &none), EINTR); // it was pending: no wait at all
+    EXPECT_EQ(handled, 1);
+    EXPECT_EQ(ppoll(&fd, 1, &(struct timespec){.tv_nsec = 1000}, &none), 0);
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(p.read, &set);
+    FAILS(pselect(p.read + 1, &set, nullptr, nullptr, nullptr, &none), EINTR);
+    EXPECT_EQ(handled, 2);
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, nullptr, &now), 0);
+    EXPECT_EQ(sigismember(&now, SIGUSR1), 1); // as before
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &before, nullptr), 0);
+    EXPECT_EQ(close(p.read), 0);
+    EXPECT_EQ(close(p.write), 0);
+}
+
 constexpr int LOTS = 150; // more than one wait of the kernel's takes
 
 CASE_WITHIN(polling_lots, 60) {

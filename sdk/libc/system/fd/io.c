@@ -10,8 +10,11 @@ long fd_wait_for(struct fd_object* o, uint32_t events, zx_time_t deadline) {
     for (;;) {
         struct fd_wait wait;
         o->ops->wait_on(o, events, &wait);
-        if (wait.ready != 0 || wait.handle == ZX_HANDLE_INVALID) {
+        if (wait.ready != 0) {
             return 0;
+        }
+        if (wait.handle == ZX_HANDLE_INVALID) {
+            return -ABI_EIO; // nobody will ever tell
         }
         zx_wait_item_t item = {.handle = wait.handle, .waitfor = wait.signals};
         long error = wait_many(&item, 1, deadline);

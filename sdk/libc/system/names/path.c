@@ -151,11 +151,12 @@ static bool leads_to_a_prefix(const struct path_prefixes* p, const char* directo
     return false;
 }
 
+// Of two equal ones the later, which a program has added.
 static long longest_prefix(const struct path_prefixes* p, const char* path) {
     long best = -1;
     for (size_t i = 0; i < p->count; i++) {
         if (path_is_within(path, p->text[i]) &&
-            (best < 0 || strlen(p->text[i]) > strlen(p->text[best]))) {
+            (best < 0 || strlen(p->text[i]) >= strlen(p->text[best]))) {
             best = (long)i;
         }
     }

@@ -88,6 +88,14 @@ static void test_a_prefix_at_the_root_takes_what_no_other_does(void**) {
     assert_string_equal(s.path, "");
 }
 
+static void test_the_later_of_two_equal_ones(void**) {
+    static const char* const text[] = {"/tmp", "/tmp", "/t"};
+    const struct path_prefixes twice = {text, 3};
+    struct path_split s;
+    assert_int_equal(path_split(&twice, "/tmp/a", &s), 0);
+    assert_int_equal(s.prefix, 1);
+}
+
 static void test_no_namespace_at_all(void**) {
     const struct path_prefixes none = {nullptr, 0};
     struct path_split s;
@@ -171,6 +179,7 @@ int main(void) {
         cmocka_unit_test(test_dot_dot_within_a_server_is_the_servers),
         cmocka_unit_test(test_dot_dot_that_leaves_is_taken_on_the_text),
         cmocka_unit_test(test_a_prefix_at_the_root_takes_what_no_other_does),
+        cmocka_unit_test(test_the_later_of_two_equal_ones),
         cmocka_unit_test(test_no_namespace_at_all),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_clean),

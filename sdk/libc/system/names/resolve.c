@@ -33,10 +33,14 @@ static long base_ref(int dir, struct fd_object** out) {
         *out = names_place_ref();
         return 0;
     }
-    long error = fd_table_get_ref(fd_table(), dir, out);
-    if (error == 0 && !names_is_directory(*out)) {
-        fd_object_unref(*out);
+    struct fd_object* o;
+    long error = fd_table_get_ref(fd_table(), dir, &o);
+    if (error == 0 && !names_is_directory(o)) {
+        fd_object_unref(o);
         error = -ABI_ENOTDIR;
+    }
+    if (error == 0) {
+        *out = o;
     }
     return error;
 }
