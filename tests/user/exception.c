@@ -281,6 +281,33 @@ CASE(page_fault_report) {
     EXPECT_CLOSE(channel);
 }
 
+// Memory that only the kernel may touch looks the same whether there is some or not.
+static char* volatile in_the_kernel;
+
+static void touch_the_kernel(void*) {
+    *in_the_kernel = 1;
+}
+
+CASE(addresses_of_the_kernel_look_alike) {
+    zx_handle_t channel = utest_listen(zx_process_self(), 0);
+    // The direct map begins where the kernel's half does, with memory of any machine; behind it
+    // and before the kernel itself there is nothing.
+    for (uint64_t i = 0; i < 16; i++) {
+        struct utest_thread t;
+        in_the_kernel = (char*)(i < 15 ? 0xffff800000000000 + (i << 22) : 0xfffff00000000000);
+        utest_thread_start(&t, touch_the_kernel, nullptr);
+        struct utest_exception e = utest_catch(channel, ZX_EXCP_FATAL_PAGE_FAULT);
+        zx_exception_report_t report;
+        EXPECT_OK(report_of(t.handle, &report));
+        EXPECT_EQ(report.context.arch.u.x86_64.cr2, (uint64_t)in_the_kernel);
+        EXPECT_EQ(report.context.arch.u.x86_64.err_code, 6);
+        EXPECT_EQ(report.context.synth_code, (uint32_t)ZX_ERR_NOT_FOUND);
+        utest_let_go(&e, ZX_EXCEPTION_STATE_THREAD_EXIT);
+        utest_thread_join(&t);
+    }
+    EXPECT_CLOSE(channel);
+}
+
 CASE(no_report_without_exception) {
     zx_exception_report_t report;
     EXPECT_STATUS(report_of(zx_thread_self(), &report), ZX_ERR_BAD_STATE);

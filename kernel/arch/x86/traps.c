@@ -260,6 +260,9 @@ static void user_page_fault(struct arch_user_frame* frame) {
         status = STATUS_ACCESS_DENIED;
     } else if (unlikely(cr2 >= USER_HALF_END)) {
         status = STATUS_NOT_FOUND; // nothing is mapped for user mode in the kernel half
+        // Whether something is for the kernel is in the report for nobody to see: it would tell
+        // where the kernel lies.
+        frame->error_code &= ~PF_PRESENT;
     } else {
         status = arch_upcall_page_fault(cr2, fault_flags(frame->error_code));
     }
