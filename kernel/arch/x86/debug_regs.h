@@ -17,6 +17,8 @@ constexpr uint64_t DR7_FIXED = 0x400;
 // What happened: the four conditions, single step, task switch.
 constexpr uint64_t DR6_USER = 0xc00f;
 constexpr uint32_t DR6_STEP = 1u << 14;
+// Enable bits, two of each.
+constexpr uint64_t DR7_ARMED = 0xff;
 // Enable bits, exact match, conditions and lengths.
 constexpr uint64_t DR7_USER = 0xffff03ff;
 

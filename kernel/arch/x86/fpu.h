@@ -14,9 +14,9 @@
 enum x86_fpu_how : uint8_t { X86_FPU_FXSAVE, X86_FPU_XSAVE, X86_FPU_XSAVEOPT };
 extern enum x86_fpu_how x86_fpu_how; // constant after x86_fpu_init()
 // Reasons why a switch between user threads must take the general way: a CPU without FSGSBASE or
-// XSAVEOPT is one, each thread with debug registers another. Changed atomically; a switch to a
-// thread with debug registers comes after it was counted, by the lock of its run queue, so the
-// switch may read it as it likes.
+// XSAVEOPT is one, each thread with armed breakpoints another. Changed atomically, and under the
+// lock of that thread's run queue, which every switch from or to it holds; so the switch may read
+// it as it likes.
 extern uint32_t x86_slow_switch;
 
 constexpr size_t FPU_AREA_BYTES = 832;

@@ -157,8 +157,8 @@ static NOINLINE SWITCH_CODE struct thread* switch_refused(struct thread* prev,
     return switch_to(c, prev, next);
 }
 
-// Between two user threads on a CPU that has FSGSBASE and XSAVEOPT, while no thread has debug
-// registers, which is the case that counts, nothing is called: one trip to the inactive GS base,
+// Between two user threads on a CPU that has FSGSBASE and XSAVEOPT, while no thread has armed
+// breakpoints, which is the case that counts, nothing is called: one trip to the inactive GS base,
 // one XSAVEOPT, one XRSTOR.
 SWITCH_CODE INLINE_ACROSS_FILES struct thread* arch_context_switch(struct thread* prev,
                                                                    struct thread* next) {

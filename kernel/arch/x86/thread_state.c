@@ -32,6 +32,10 @@ struct debug_area {
     uint64_t dr7;
 };
 
+static bool is_armed(const struct debug_area* d) {
+    return d != nullptr && (d->dr7 & DR7_ARMED) != 0;
+}
+
 static void dr_write(const uint64_t dr[DEBUG_REGS]) {
     __asm__ volatile("movq %0, %%dr0" ::"r"(dr[0]));
     __asm__ volatile("movq %0, %%dr1" ::"r"(dr[1]));
@@ -41,7 +45,7 @@ static void dr_write(const uint64_t dr[DEBUG_REGS]) {
 
 void x86_debug_load(const void* debug) {
     const struct debug_area* d = debug;
-    if (d != nullptr && d->dr7 != 0) {
+    if (is_armed(d)) {
         dr_write(d->dr);
         dr7_write(d->dr7 | DR7_FIXED);
     } else {
@@ -49,8 +53,7 @@ void x86_debug_load(const void* debug) {
     }
 }
 
-// A thread has the area from its first armed breakpoint to its end. The general switch, which looks
-// at it, is taken from before that until after.
+// A thread has the area from the first write to its end.
 static status_t debug_area_make(struct arch_thread* t) {
     if (t->debug != nullptr) {
         return STATUS_OK;
@@ -59,17 +62,26 @@ static status_t debug_area_make(struct arch_thread* t) {
     if (d == nullptr) {
         return STATUS_NO_MEMORY;
     }
-    __atomic_fetch_add(&x86_slow_switch, 1, __ATOMIC_RELAXED);
     // The thread may be on its way off a CPU, where the switch looks whether there is one.
     __atomic_store_n(&t->debug, d, __ATOMIC_RELEASE);
     return STATUS_OK;
 }
 
+// The general switch, which looks at the area, is taken while a thread has armed breakpoints: it is
+// off its CPU when that changes, so the switch to it comes after, and the one from it was before.
+static void count_armed(bool before, bool now) {
+    if (now && !before) {
+        __atomic_fetch_add(&x86_slow_switch, 1, __ATOMIC_RELAXED);
+    } else if (before && !now) {
+        __atomic_fetch_sub(&x86_slow_switch, 1, __ATOMIC_RELAXED);
+    }
+}
+
 void x86_debug_free(struct arch_thread* t) {
     if (t->debug != nullptr) {
+        count_armed(is_armed(t->debug), false);
         arch_upcall_free(t->debug);
         t->debug = nullptr;
-        __atomic_fetch_sub(&x86_slow_switch, 1, __ATOMIC_RELAXED);
     }
 }
 
@@ -109,8 +121,10 @@ static status_t debug_check(struct thread* t, const void* state) {
 static void debug_set(struct thread* t, const void* state) {
     const zx_thread_state_debug_regs_t* r = state;
     struct debug_area* d = t->arch.debug;
+    const bool before = is_armed(d);
     memcpy(d->dr, r->dr, sizeof(d->dr));
     d->dr7 = r->dr7 & DR7_USER;
+    count_armed(before, is_armed(d));
     t->arch.debug_status = (uint32_t)(r->dr6 & DR6_USER);
 }
 

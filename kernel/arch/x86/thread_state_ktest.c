@@ -124,12 +124,28 @@ static void registers_are_read_and_written(struct ktest* t) {
 }
 KTEST(thread_state, registers_are_read_and_written);
 
-static void debug_registers_are_the_threads_own(struct ktest* t) {
-    const uint64_t armed = 3 | 0xdull << 16; // writes of four bytes at dr0
-    struct thread* s = start_subject();
-    state.debug = (zx_thread_state_debug_regs_t){.dr = {0x201000}, .dr7 = armed};
+static void set_debug(struct ktest* t, struct thread* s) {
     KEXPECT_EQ(t, arch_thread_state_check(s, ZX_THREAD_STATE_DEBUG_REGS, &state), STATUS_OK);
     call(s, set, ZX_THREAD_STATE_DEBUG_REGS);
+}
+
+static void debug_registers_are_the_threads_own(struct ktest* t) {
+    const uint64_t armed = 3 | 0xdull << 16; // writes of four bytes at dr0
+    const uint32_t slow = x86_slow_switch;
+    struct thread* s = start_subject();
+    // Registers that arm nothing slow nobody down; nor does a breakpoint that was removed.
+    state.debug = (zx_thread_state_debug_regs_t){.dr = {0x202000}};
+    set_debug(t, s);
+    KEXPECT_EQ(t, x86_slow_switch, slow);
+    state.debug = (zx_thread_state_debug_regs_t){.dr = {0x201000}, .dr7 = armed};
+    set_debug(t, s);
+    set_debug(t, s);
+    KEXPECT_EQ(t, x86_slow_switch, slow + 1);
+    state.debug.dr7 = 0;
+    set_debug(t, s);
+    KEXPECT_EQ(t, x86_slow_switch, slow);
+    state.debug.dr7 = armed;
+    set_debug(t, s);
     thread_yield();
     KEXPECT_EQ(t, dr7_read(), DR7_FIXED);
     memset(&state, 0, sizeof(state));

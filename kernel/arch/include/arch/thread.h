@@ -22,7 +22,7 @@ struct arch_thread {
     uint64_t fault_va;     // the address at which the last user copy failed; the thread's own
     uint64_t vdso_base;    // SYSCALL is legal only from here; VDSO_BASE_NONE: every call takes the
                            // slow path (see mode). Set before start
-    void* debug;           // debug registers, once some were set; null: none
+    void* debug;           // debug registers, once some were written; null: none
 };
 
 // Farther from any user address than any return offset: the entry path's comparison never matches.
