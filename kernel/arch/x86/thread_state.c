@@ -156,10 +156,13 @@ static void general_get(struct thread* t, void* state) {
     };
 }
 
+// The bases may be what user mode can set by itself, where there is FSGSBASE: what was read can be
+// written back, whatever the thread has done to keep its debugger from that. An address of the
+// kernel's there gives user mode nothing; one that is not canonical would fault in the switch.
 static status_t general_check(struct thread*, const void* state) {
     const zx_thread_state_general_regs_t* r = state;
     const bool ok =
-        r->rip < USER_HALF_END && r->fs_base < USER_HALF_END && r->gs_base < USER_HALF_END;
+        r->rip < USER_HALF_END && x86_canonical(r->fs_base) && x86_canonical(r->gs_base);
     return ok ? STATUS_OK : STATUS_INVALID_ARGS;
 }
 
