@@ -180,11 +180,11 @@ class LoadTest(SystemTest):
         self.assertEqual(
             said.splitlines(), [f"bad/{file} BAD_PROGRAM {error}" for file, error in bad]
         )
-        # The table of handles of the boot file server grows for a while, in steps; something that
-        # is left behind would be left behind every time.
+        # The tables of handles of init and the boot file server grow for a while, in steps; what is
+        # left behind would be left behind by each of the programs.
         drains = [_gauges(c.output.decode()) for c in result.commands if c.command == "k drain"]
         objects = [drain["heap_objects"] for drain in drains]
-        self.assertIn(True, [objects[0] == objects[1], objects[1] == objects[2]], drains)
+        self.assertLess(objects[2] - objects[1], len(bad) // 4, drains)
         self.assertLessEqual(drains[2]["allocated_pages"] - drains[0]["allocated_pages"], 4)
         self.assertEqual(_text(result, len(result.commands) - 2), "hello, world\n")
         self.assertIn(f"({bad[0][1]})", _text(result, len(result.commands) - 1))

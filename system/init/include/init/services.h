@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-constexpr uint32_t SERVICES_PARAGRAPHS_MAX = 64;
+constexpr uint32_t SERVICES_PARAGRAPHS_MAX = 256;
 constexpr uint32_t SERVICES_WORDS_MAX = 1024;
 constexpr uint32_t SERVICES_RULES_MAX = 64;
 constexpr size_t SERVICES_TEXT_MAX = 1 << 16;
