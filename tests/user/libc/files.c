@@ -115,6 +115,9 @@ CASE(open_flags) {
     FAILS(open("/tmp/a", O_RDONLY | O_DIRECTORY), ENOTDIR);
     FAILS(open("/tmp/a/", O_RDONLY), ENOTDIR);
     FAILS(open("/tmp/a/b", O_RDONLY), ENOTDIR);
+    struct stat st;
+    FAILS(stat("/tmp/a/", &st), ENOTDIR);
+    FAILS(stat("", &st), ENOENT);
     FAILS(open("/tmp/b/", O_WRONLY | O_CREAT, 0600), EISDIR);
     FAILS(open("/tmp", O_WRONLY), EISDIR);
     FAILS(open("/tmp", O_RDWR | O_CREAT, 0600), EISDIR);
@@ -133,7 +136,6 @@ CASE(open_flags) {
     fd = open("/tmp/a", O_PATH);
     EXPECT(fd >= 0);
     FAILS(read(fd, &c, 1), EBADF);
-    struct stat st;
     EXPECT_EQ(fstat(fd, &st), 0);
     EXPECT_EQ(close(fd), 0);
     EXPECT_EQ(unlink("/tmp/a"), 0);
@@ -222,7 +224,7 @@ CASE(unlinked_while_open) {
 }
 
 CASE(names) {
-    EXPECT_EQ(mkdir("/tmp/d", 0755), 0);
+    EXPECT_EQ(mkdir("/tmp/d/", 0755), 0);
     FAILS(mkdir("/tmp/d", 0755), EEXIST);
     FAILS(mkdir("/tmp/x/y", 0755), ENOENT);
     FAILS(mkdir("/tmp", 0755), EEXIST);
@@ -241,6 +243,7 @@ CASE(names) {
     EXPECT_EQ(a.st_ino, b.st_ino);
     EXPECT_EQ(a.st_nlink, 2);
     FAILS(link("/tmp/g", "/tmp/d/f"), EEXIST);
+    FAILS(link("/tmp/d", "/tmp/dd"), EPERM);
     EXPECT_EQ(rename("/tmp/g", "/tmp/h"), 0);
     FAILS(stat("/tmp/g", &b), ENOENT);
     FAILS(rename("/tmp/none", "/tmp/h"), ENOENT);

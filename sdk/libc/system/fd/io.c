@@ -24,7 +24,8 @@ long fd_wait_for(struct fd_object* o, uint32_t events, zx_time_t deadline) {
                 continue;
             }
         }
-        return error;
+        // A handle that another thread has exchanged meanwhile: the object is asked again.
+        return error == -ABI_ECANCELED || error == -ABI_EBADF ? 0 : error;
     }
 }
 

@@ -268,7 +268,8 @@ long sys_linkat(int from_dir, const char* from, int to_dir, const char* to, int 
         }
         from = followed;
     }
-    return two_names(from_dir, from, to_dir, to, io_link);
+    long result = two_names(from_dir, from, to_dir, to, io_link);
+    return result == -ABI_EISDIR ? -ABI_EPERM : result; // directories have one name
 }
 
 long sys_link(const char* from, const char* to) {
