@@ -57,6 +57,8 @@ class ShellTest(SystemTest):
             "sh -c 'for i in 1 2 3; do echo $((i * i)); done'": "1\n4\n9\n",
             "sh -c 'ps | grep -c \"job sh\"'": "1\n",
             "sh -c '(echo $0; exit 3); echo $?' name": "name\n3\n",
+            "sh -c 'echo 1 >/tmp/f; timeout 2 tail -f /tmp/f & sleep 1; echo 2 >>/tmp/f; wait'": "1\n2\n",
+            "sh -c '(time sleep 1) 2>&1 | sed -n \"s/^real.*1[.].*/timed/p\"'": "timed\n",
         }
         result = self.run_commands(*lines, "sh -c 'exit 5'", "sh -c 'no_such_thing'")
         for command, (line, text) in zip(result.commands, lines.items()):
