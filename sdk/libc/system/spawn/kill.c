@@ -72,7 +72,10 @@ static bool group_signal_locked(const struct child_filter* filter, int signal)
     struct child_group* group =
         filter->by == CHILD_GROUP ? children_group(&spawn_children, filter->id) : nullptr;
     if (group != nullptr && !taken) {
+        // Whoever joins the group from now on needs another one.
         (void)zx_task_kill(group->job);
+        (void)zx_handle_close(group->job);
+        group->job = ZX_HANDLE_INVALID;
     }
     return any;
 }

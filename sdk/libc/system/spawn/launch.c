@@ -207,7 +207,8 @@ static long add_signals(struct work* w) {
 
 static bool is_dead(zx_handle_t job) {
     zx_signals_t seen = 0;
-    return zx_object_wait_one(job, ZX_JOB_TERMINATED, 0, &seen) == ZX_OK;
+    return job == ZX_HANDLE_INVALID ||
+           zx_object_wait_one(job, ZX_JOB_TERMINATED, 0, &seen) == ZX_OK;
 }
 
 // The tree of jobs has a limit: shells in shells in shells.

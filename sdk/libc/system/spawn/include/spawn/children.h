@@ -16,7 +16,7 @@ struct child_group {
     struct child_group* next;
     int id;
     uint32_t members;
-    zx_handle_t job;
+    zx_handle_t job; // ZX_HANDLE_INVALID: it was killed
 };
 
 struct child {
