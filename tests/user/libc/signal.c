@@ -182,13 +182,14 @@ CASE(broken_pipe) {
 
 CASE(alarms) {
     handle(SIGALRM, 0);
+    sigset_t set = set_of(SIGALRM), old;
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, &set, &old), 0);
     int64_t begin = now_ms();
     struct itimerval soon = {.it_value = {.tv_usec = 30'000}}, left;
     EXPECT_EQ(setitimer(ITIMER_REAL, &soon, nullptr), 0);
-    EXPECT_EQ(getitimer(ITIMER_REAL, &left), 0);
-    EXPECT(left.it_value.tv_sec == 0 && left.it_value.tv_usec > 0);
-    EXPECT_EQ(pause(), -1);
+    EXPECT_EQ(sigsuspend(&old), -1);
     EXPECT_EQ(errno, EINTR);
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
     EXPECT(count == 1 && last == SIGALRM && now_ms() - begin >= 29);
     EXPECT_EQ(getitimer(ITIMER_REAL, &left), 0);
     EXPECT(left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
@@ -201,16 +202,18 @@ CASE(alarms) {
     EXPECT_EQ(setitimer(ITIMER_REAL, &(struct itimerval){}, &left), 0);
     EXPECT_EQ(left.it_interval.tv_usec, 5'000);
     EXPECT_EQ(alarm(100), 0);
-    EXPECT_EQ(alarm(0), 100);
+    EXPECT_EQ(getitimer(ITIMER_REAL, &left), 0);
+    EXPECT(left.it_value.tv_sec <= 100 && left.it_value.tv_sec > 50);
+    EXPECT(alarm(0) > 50);
     leave(SIGALRM);
 }
 
 // ---- what a signal does to what waits ----
 
-static void alarm_after_ms(int ms) {
-    EXPECT_EQ(setitimer(ITIMER_REAL,
-                        &(struct itimerval){.it_value = {.tv_usec = (suseconds_t)ms * 1000}},
-                        nullptr),
+// Again and again: on a slow machine the first one may come before the wait begins.
+static void alarm_every_ms(int ms) {
+    struct timeval t = {.tv_usec = (suseconds_t)ms * 1000};
+    EXPECT_EQ(setitimer(ITIMER_REAL, &(struct itimerval){.it_value = t, .it_interval = t}, nullptr),
               0);
 }
 
@@ -219,32 +222,29 @@ CASE(waits_end_by_signals) {
     int ends[2];
     char byte;
     EXPECT_EQ(pipe(ends), 0);
-    alarm_after_ms(20);
+    alarm_every_ms(20);
     EXPECT_EQ(read(ends[0], &byte, 1), -1);
     EXPECT_EQ(errno, EINTR);
 
     struct timespec rest = {};
-    alarm_after_ms(20);
     EXPECT_EQ(nanosleep(&(struct timespec){.tv_sec = 100}, &rest), -1);
     EXPECT_EQ(errno, EINTR);
-    EXPECT(rest.tv_sec >= 98 && rest.tv_sec < 100);
+    EXPECT(rest.tv_sec > 50 && rest.tv_sec < 100);
 
     pid_t pid = start(nullptr, ARGS((char*)"sleep"));
-    alarm_after_ms(20);
     EXPECT_EQ(waitpid(pid, nullptr, 0), -1);
     EXPECT_EQ(errno, EINTR);
 
     sem_t never;
     EXPECT_EQ(sem_init(&never, 0, 0), 0);
-    alarm_after_ms(20);
     EXPECT_EQ(sem_wait(&never), -1);
     EXPECT_EQ(errno, EINTR);
-    EXPECT_EQ(count, 4);
+    EXPECT(count >= 4);
 
     // Ignored signals end nothing.
     EXPECT(signal(SIGALRM, SIG_IGN) != SIG_ERR);
-    alarm_after_ms(10);
-    EXPECT_EQ(nanosleep(&(struct timespec){.tv_nsec = 40'000'000}, nullptr), 0);
+    EXPECT_EQ(nanosleep(&(struct timespec){.tv_nsec = 100'000'000}, nullptr), 0);
+    alarm(0);
     EXPECT_EQ(kill(pid, SIGKILL), 0);
     EXPECT_EQ(exit_signal(pid), SIGKILL);
     EXPECT_EQ(close(ends[0]), 0);
@@ -267,9 +267,10 @@ CASE(waits_are_restarted) {
     count = 0;
     struct sigaction action = {.sa_handler = on_alarm_feed, .sa_flags = SA_RESTART};
     EXPECT_EQ(sigaction(SIGALRM, &action, nullptr), 0);
-    alarm_after_ms(20);
+    alarm_every_ms(20);
     EXPECT_EQ(read(ends[0], &byte, 1), 1);
-    EXPECT(byte == 'x' && count == 1);
+    EXPECT(byte == 'x' && count >= 1);
+    alarm(0);
     EXPECT_EQ(close(ends[0]), 0);
     EXPECT_EQ(close(ends[1]), 0);
     leave(SIGALRM);
@@ -296,9 +297,13 @@ CASE(sigchld) {
     }
     EXPECT_EQ(count, 1);
     EXPECT_EQ(exit_code(pid), 1);
+    sigset_t set = set_of(SIGCHLD), old;
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, &set, &old), 0);
     pid = start(nullptr, ARGS((char*)"raise", (char*)"15"));
-    EXPECT_EQ(nanosleep(&(struct timespec){.tv_sec = 20}, nullptr), -1);
+    EXPECT_EQ(sigsuspend(&old), -1);
     EXPECT_EQ(errno, EINTR);
+    EXPECT_EQ(count, 2);
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
     EXPECT_EQ(exit_signal(pid), SIGTERM);
     leave(SIGCHLD);
 }
