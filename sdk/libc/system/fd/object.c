@@ -68,20 +68,6 @@ size_t fd_io_gather(const struct fd_io* io, void* to, size_t max) {
     return done;
 }
 
-size_t fd_io_scatter(const struct fd_io* io, const void* from, size_t from_len) {
-    struct fd_io rest = *io;
-    size_t done = 0;
-    void* at;
-    size_t len;
-    while (done < from_len && fd_io_next(&rest, &at, &len)) {
-        len = len < from_len - done ? len : from_len - done;
-        memcpy(at, (const char*)from + done, len);
-        done += len;
-        rest.skip += len;
-    }
-    return done;
-}
-
 // ---- kinds that cannot ----
 
 long fd_no_read(struct fd_object*, const struct fd_io*, uint64_t) {

@@ -160,14 +160,3 @@ void fd_table_delete(struct fd_table* t) {
     }
     free(t);
 }
-
-void fd_table_close_on_exec(struct fd_table* t) {
-    for (int fd = 0; fd < FD_MAX; fd++) {
-        libc_lock_acquire(&t->lock);
-        uintptr_t slot = t->slot[fd];
-        bool closing = (slot & CLOEXEC_BIT) != 0;
-        t->slot[fd] = closing ? 0 : slot;
-        libc_lock_release(&t->lock);
-        fd_object_unref(closing ? object_of(slot) : nullptr);
-    }
-}

@@ -118,8 +118,8 @@ static void test_a_copy_shares_objects_and_nothing_else(void** state) {
     assert_int_equal(fd_table_set_flags(copy, 1, ABI_FD_CLOEXEC), 0);
     assert_int_equal(fd_table_get_flags(t, 1), 0);
     assert_int_equal(fd_table_set_flags(copy, 1, 0), 0);
-    fd_table_close_on_exec(copy);
-    assert_int_equal(fd_table_get_flags(copy, 0), -ABI_EBADF);
+    assert_int_equal(fd_table_close(copy, 0), 0);
+    assert_int_equal(fd_table_get_flags(t, 0), ABI_FD_CLOEXEC);
     assert_int_equal(p[0].closed, 0);
     assert_int_equal(fd_table_close(t, 0), 0);
     assert_int_equal(p[0].closed, 1);
@@ -221,9 +221,6 @@ static void test_pieces(void**) {
     assert_int_equal(fd_io_gather(&io, got, sizeof(got)), 7);
     assert_memory_equal(got, "bcdefgh", 7);
     assert_int_equal(fd_io_gather(&io, got, 4), 4);
-    assert_int_equal(fd_io_scatter(&io, "123456789", 9), 7);
-    assert_memory_equal(a, "a12", 3);
-    assert_memory_equal(c, "34567", 5);
 }
 
 static void test_access_modes(void**) {

@@ -99,9 +99,8 @@ long fd_object_from_handles(struct fd_handles* handles, struct fd_object** out);
 
 // The first piece that is not done; false: all is done.
 bool fd_io_next(const struct fd_io* io, void** at, size_t* len);
-// Copies up to `max` bytes of what is not done out of, or into, the buffers; returns how many.
+// Copies up to `max` bytes of what is not done out of the buffers; returns how many.
 size_t fd_io_gather(const struct fd_io* io, void* to, size_t max);
-size_t fd_io_scatter(const struct fd_io* io, const void* from, size_t len);
 
 // ---- for kinds that cannot ----
 

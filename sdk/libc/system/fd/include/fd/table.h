@@ -40,5 +40,3 @@ struct fd_table* fd_table_new(void);
 struct fd_table* fd_table_copy(struct fd_table* from);
 // Closes all.
 void fd_table_delete(struct fd_table* t);
-// What exec does: closes those with FD_CLOEXEC.
-void fd_table_close_on_exec(struct fd_table* t);
