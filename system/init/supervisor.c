@@ -15,6 +15,7 @@
 #include <zircon/syscalls/port.h>
 #include <zircon/time.h>
 
+#include "marker.h"
 #include "views.h"
 
 constexpr zx_duration_t BACK_OFF_FIRST = ZX_MSEC(100);
@@ -162,6 +163,9 @@ static void start_now(struct service* s) {
     (void)zx_handle_close(fidl_take(&s->terminal_events));
     if (status == ZX_OK) {
         watch_process(s);
+        if (s->restarts == 0 && s->paragraph->words[SERVICES_AT_END] != nullptr) {
+            mark("[ready]"); // a program is the shell
+        }
         return;
     }
     // What was sent to the directory is lost: those who sent it see their channels closed.

@@ -137,6 +137,26 @@ class AuthorityTest(SystemTest):
         self.assertEqual(result.end.how, "power-off")
 
 
+class ShellServiceTest(SystemTest):
+    """The shell is what the services file says: here a program, with what its paragraph gives it."""
+
+    def test_hush_is_the_shell(self) -> None:
+        text = re.sub(r"program +init:prompt", "program /boot/bin/sh\n terminal console", _FILE.read_text())
+        with _services(text) as adds, self.boot(adds=adds) as console:
+            console.wait_text("# ")
+            console.type("echo $((6 * 7))\r")
+            console.wait_text("\n42\n")
+            console.type("poweroff\r")  # it holds no power
+            console.wait_text("poweroff: the machine: ZX_ERR_BAD_HANDLE")
+            console.wait_text("# ")
+            console.type("kill -9 $$\r")
+            said = console.wait_text("started again now\n")
+            self.assertIn("init: service shell: ended with code ", said)
+            console.wait_text("# ")
+            console.type("exit\r")
+            self.assertEqual(console.wait_end().how, "power-off")
+
+
 class TerminalTest(SystemTest):
     """Typing at programs, by way of the console's terminal."""
 
