@@ -53,6 +53,16 @@ class ScreenTest(SystemTest):
             self.assertEqual(shown[: len(expected)], [line.rstrip() for line in expected])
             self.assertEqual(set(shown[len(expected) :]), {""})
 
+    @limit(240)
+    def test_the_keyboard_types(self) -> None:
+        with self.boot(uefi=True, machine="q35") as console:
+            console.wait_text("jacinth> ")
+            for key in ("h", "e", "l", "x", "backspace", "l", "o", "spc", "shift-k", "ret"):
+                keys = [{"type": "qcode", "data": code} for code in key.split("-")]
+                console.guest.query("send-key", keys=keys)
+                time.sleep(0.15)
+            self.assertIn("\nhello K\n", console.wait_text("\njacinth> "))
+
     def _converse(self, console: Console) -> str:
         said = ""
         console.type("/boot/measure/terminal line\r")

@@ -13,6 +13,7 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/resource.h>
 
+#include "keyboard.h"
 #include "screen.h"
 #include "serial.h"
 #include "terminal.h"
@@ -23,6 +24,7 @@ static struct async_loop loop;
 static struct terminal terminal;
 static struct serial serial;
 static struct screen screen;
+static struct keyboard keyboard;
 
 static void show(void*, const uint8_t* bytes, size_t count) {
     serial_write(bytes, count);
@@ -35,6 +37,10 @@ static void want_input(void*) {
 
 static void typed(void*, const uint8_t* bytes, size_t count) {
     terminal_type(&terminal, bytes, count);
+}
+
+static void scroll(void*, bool up) {
+    screen_scroll(&screen, up);
 }
 
 // ---- the directory of what is offered ----
@@ -137,6 +143,17 @@ static int fail(const char* what, zx_status_t status) {
     return EXIT_FAILURE;
 }
 
+static void start_keyboard(void) {
+    keyboard.loop = &loop;
+    keyboard.typed = typed;
+    keyboard.scroll = scroll;
+    zx_status_t status =
+        keyboard_start(&keyboard, zx_take_startup_handle(PA_HND(PA_IOPORT_RESOURCE, 0)));
+    if (status != ZX_OK && status != ZX_ERR_NOT_FOUND) {
+        (void)fail("no keyboard", status);
+    }
+}
+
 // The serial line's terminal is not asked for its size: without a screen this is a guess. Reports
 // of the screen are not passed on: the serial line's terminal gives its own.
 static void start_screen(char** envp) {
@@ -146,6 +163,7 @@ static void start_screen(char** envp) {
                      zx_take_startup_handle(PA_HND(PA_MMIO_RESOURCE, 0)), nullptr, nullptr);
     if (status == ZX_OK) {
         screen_size(&screen, &terminal.size);
+        start_keyboard();
     } else if (status != ZX_ERR_NOT_FOUND) {
         (void)fail("no screen", status);
     }

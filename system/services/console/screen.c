@@ -114,3 +114,11 @@ void screen_size(const struct screen* s, struct jacinth_io_window_size* size) {
                                             .width = (uint16_t)(s->vt.columns * DRAW_GLYPH_WIDTH),
                                             .height = (uint16_t)(s->vt.rows * font_height)};
 }
+
+void screen_scroll(struct screen* s, bool up) {
+    if (s->works) {
+        int32_t half = (int32_t)s->vt.rows / 2;
+        vt_scroll_view(&s->vt, up ? half : -half);
+        draw_update(&s->draw, &s->vt);
+    }
+}

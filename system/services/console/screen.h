@@ -21,3 +21,5 @@ zx_status_t screen_start(struct screen* s, const char* const* environ, zx_handle
                          vt_answer_fn answer, void* ctx);
 void screen_write(struct screen* s, const uint8_t* bytes, size_t count);
 void screen_size(const struct screen* s, struct jacinth_io_window_size* size);
+// Moves the view by half a screen, into what has scrolled off or back.
+void screen_scroll(struct screen* s, bool up);
