@@ -43,7 +43,7 @@ class ScreenTest(SystemTest):
 
     @limit(240)
     def test_the_screen_shows_what_the_serial_line_does(self) -> None:
-        with self.boot(uefi=True, machine="q35") as console:
+        with self.boot(uefi=True, machine="q35", smp=1) as console:
             console.wait_text("jacinth> ")
             said = self._converse(console)
             # What came by way of the terminal, without the echo's line ends.
@@ -55,7 +55,7 @@ class ScreenTest(SystemTest):
 
     @limit(240)
     def test_the_keyboard_types(self) -> None:
-        with self.boot(uefi=True, machine="q35") as console:
+        with self.boot(uefi=True, machine="q35", smp=1) as console:
             console.wait_text("jacinth> ")
             for key in ("h", "e", "l", "x", "backspace", "l", "o", "spc", "shift-k", "ret"):
                 keys = [{"type": "qcode", "data": code} for code in key.split("-")]
