@@ -256,7 +256,9 @@ static void test_limits(void**) {
         at += (size_t)sprintf(text + at, "programs p%u\n", i);
     }
     assert_false(services_read(&s, text, at, &error));
-    assert_string_equal(error.text, "more than 64 paragraphs");
+    char expected[64];
+    (void)snprintf(expected, sizeof(expected), "more than %u paragraphs", SERVICES_PARAGRAPHS_MAX);
+    assert_string_equal(error.text, expected);
     at = (size_t)sprintf(text, "service a\n program");
     for (uint32_t i = 0; i <= SERVICES_WORDS_MAX; i++) {
         at += (size_t)sprintf(text + at, " x");
