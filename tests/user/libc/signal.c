@@ -463,6 +463,28 @@ CASE(a_group_with_a_member_that_handles) {
     EXPECT_EQ(close(other), 0);
 }
 
+CASE(a_child_stops_and_goes_on) {
+    int status = 0;
+    pid_t pid = start(nullptr, ARGS((char*)"sleep"));
+    EXPECT_EQ(waitpid(pid, nullptr, WNOHANG | WUNTRACED | WCONTINUED), 0);
+    EXPECT_EQ(kill(pid, SIGSTOP), 0);
+    EXPECT_EQ(waitpid(pid, nullptr, WNOHANG), 0); // who does not ask is not told
+    EXPECT_EQ(waitpid(pid, &status, WUNTRACED), pid);
+    EXPECT(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    EXPECT_EQ(waitpid(pid, nullptr, WNOHANG | WUNTRACED), 0); // once
+    EXPECT_EQ(kill(pid, SIGTSTP), 0);                         // it stands still already
+    EXPECT_EQ(waitpid(pid, nullptr, WNOHANG | WUNTRACED), 0);
+    EXPECT_EQ(kill(pid, SIGCONT), 0);
+    siginfo_t info;
+    EXPECT_EQ(waitid(P_PID, (id_t)pid, &info, WEXITED | WCONTINUED), 0);
+    EXPECT(info.si_pid == pid && info.si_code == CLD_CONTINUED);
+    EXPECT_EQ(kill(pid, SIGTSTP), 0);
+    EXPECT_EQ(waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED), 0);
+    EXPECT(info.si_code == CLD_STOPPED && info.si_status == SIGTSTP);
+    EXPECT_EQ(kill(pid, SIGKILL), 0); // one that stands still ends, too
+    EXPECT_EQ(exit_signal(pid), SIGKILL);
+}
+
 CASE(no_such_group) {
     pid_t pid;
     posix_spawnattr_t attr;

@@ -31,6 +31,8 @@ static bool follow(struct child* child) __attribute__((exclusive_locks_required(
     }
     (void)zx_handle_close(child->process);
     (void)zx_handle_close(child->signals);
+    (void)zx_handle_close(child->stopped); // the new process runs
+    child->stopped = ZX_HANDLE_INVALID;
     child->process = next;
     child->signals = signals;
     if (watch_port != ZX_HANDLE_INVALID) {
@@ -43,6 +45,8 @@ static bool follow(struct child* child) __attribute__((exclusive_locks_required(
 static void close_handles(struct child* child) {
     (void)zx_handle_close(child->process);
     (void)zx_handle_close(child->signals);
+    (void)zx_handle_close(child->stopped);
+    child->stopped = ZX_HANDLE_INVALID;
     child->process = ZX_HANDLE_INVALID;
     child->signals = ZX_HANDLE_INVALID;
 }

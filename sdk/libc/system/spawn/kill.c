@@ -2,8 +2,8 @@
 //
 // A child has told, on the channel that we gave it, which signals it takes itself: those are
 // written there. For all others the default action is carried out from here: its process is killed,
-// or nothing happens. Who is not a child is found in the tree of jobs below PA_JOB_DEFAULT, if at
-// all, and cannot be asked: it gets default actions only.
+// suspended, or nothing happens. Who is not a child is found in the tree of jobs below
+// PA_JOB_DEFAULT, if at all, and cannot be asked: it gets default actions only.
 #include <libc/error.h>
 #include <libc/operations.h>
 #include <signal/signal.h>
@@ -15,6 +15,7 @@
 
 #include "job_tree.h"
 #include "spawn_priv.h"
+#include "wait_priv.h"
 
 // ---- children ----
 
@@ -37,10 +38,43 @@ static void child_kill_locked(struct child* child, int signal)
     }
 }
 
+// All of its threads stand still; what it started itself goes on.
+static long child_stop_locked(struct child* child, int signal)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    if (child->stopped != ZX_HANDLE_INVALID) {
+        return 0;
+    }
+    zx_status_t status = zx_task_suspend(child->process, &child->stopped);
+    if (status != ZX_OK) {
+        child->stopped = ZX_HANDLE_INVALID;
+        return status == ZX_ERR_BAD_STATE ? 0 : errno_from_status(status); // it is ending
+    }
+    child->stop_signal = signal;
+    child->tells_stop = true;
+    child->tells_continue = false;
+    waiters_wake_locked();
+    return 0;
+}
+
+static void child_continue_locked(struct child* child)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    if (child->stopped == ZX_HANDLE_INVALID) {
+        return;
+    }
+    (void)zx_handle_close(child->stopped);
+    child->stopped = ZX_HANDLE_INVALID;
+    child->tells_stop = false;
+    child->tells_continue = true;
+    waiters_wake_locked();
+}
+
 long child_signal_locked(struct child* child, int signal) {
     child_refresh_locked(child);
     if (child->ended || signal == 0) {
         return 0;
+    }
+    if (signal == ABI_SIGCONT) {
+        child_continue_locked(child); // whether it takes the signal or not
     }
     if (takes(child, signal)) {
         uint32_t message = (uint32_t)signal;
@@ -49,13 +83,15 @@ long child_signal_locked(struct child* child, int signal) {
         // Closed: it is about to end, or said so and does not care.
         return status == ZX_ERR_PEER_CLOSED ? 0 : errno_from_status(status);
     }
-    if (signal == ABI_SIGSTOP) {
-        return -ABI_EINVAL; // nobody can be stopped yet
-    }
-    if (signal_default(signal) == SIGNAL_ENDS) {
+    switch (signal_default(signal)) {
+    case SIGNAL_ENDS:
         child_kill_locked(child, signal);
+        return 0;
+    case SIGNAL_STOPS:
+        return child_stop_locked(child, signal);
+    default:
+        return 0;
     }
-    return 0;
 }
 
 // All members, and if none of them takes it what else is in the group's job: what they started.

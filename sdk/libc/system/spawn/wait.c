@@ -26,7 +26,26 @@ static bool unwanted(void) {
     return signal_children_unwanted != nullptr && signal_children_unwanted();
 }
 
-// 1: *out is one that has ended; 0: none has; ECHILD: there is none.
+// What waitpid() is to say of one that has not ended.
+static bool look_at_stop(struct child* c, int options, struct wait_result* out) {
+    bool* tells = nullptr;
+    int status = 0;
+    if ((options & ABI_WUNTRACED) != 0 && c->tells_stop) {
+        tells = &c->tells_stop;
+        status = spawn_status_stopped(c->stop_signal);
+    } else if ((options & ABI_WCONTINUED) != 0 && c->tells_continue) {
+        tells = &c->tells_continue;
+        status = spawn_status_continued;
+    }
+    if (tells == nullptr) {
+        return false;
+    }
+    *out = (struct wait_result){.pid = c->pid, .status = status};
+    *tells = (options & ABI_WNOWAIT) != 0;
+    return true;
+}
+
+// 1: *out is one that has ended, stopped or gone on; 0: none has; ECHILD: there is none.
 static long look_locked(const struct child_filter* filter, int options, struct wait_result* out)
     __attribute__((exclusive_locks_required(spawn_lock))) {
     bool any = false;
@@ -37,6 +56,9 @@ static long look_locked(const struct child_filter* filter, int options, struct w
         next = children_next(&spawn_children, c, filter);
         child_refresh_locked(c);
         if (!c->ended) {
+            if (look_at_stop(c, options, out)) {
+                return 1;
+            }
             any = true;
             continue;
         }
@@ -211,6 +233,24 @@ static bool filter_for(int kind, int id, struct child_filter* out) {
     }
 }
 
+static struct abi_siginfo info_of(const struct wait_result* r) {
+    struct abi_siginfo info = {.signo = ABI_SIGCHLD, .pid = r->pid};
+    if (r->status == spawn_status_continued) {
+        info.code = ABI_CLD_CONTINUED;
+        info.status = ABI_SIGCONT;
+    } else if (spawn_status_is_stop(r->status)) {
+        info.code = ABI_CLD_STOPPED;
+        info.status = spawn_status_code(r->status);
+    } else if (spawn_status_signal(r->status) != 0) {
+        info.code = ABI_CLD_KILLED;
+        info.status = spawn_status_signal(r->status);
+    } else {
+        info.code = ABI_CLD_EXITED;
+        info.status = spawn_status_code(r->status);
+    }
+    return info;
+}
+
 long sys_waitid(int kind, int id, struct abi_siginfo* out, int options, struct abi_rusage* usage) {
     struct child_filter filter;
     constexpr int64_t known =
@@ -224,15 +264,7 @@ long sys_waitid(int kind, int id, struct abi_siginfo* out, int options, struct a
         return got;
     }
     if (out != nullptr) {
-        *out = (struct abi_siginfo){};
-        if (got > 0) {
-            int signal = spawn_status_signal(result.status);
-            *out = (struct abi_siginfo){.signo = ABI_SIGCHLD,
-                                        .code = signal != 0 ? ABI_CLD_KILLED : ABI_CLD_EXITED,
-                                        .pid = result.pid,
-                                        .status = signal != 0 ? signal
-                                                              : spawn_status_code(result.status)};
-        }
+        *out = got > 0 ? info_of(&result) : (struct abi_siginfo){};
     }
     if (got > 0 && usage != nullptr) {
         struct abi_rusage u = usage_of(result.run_ns);

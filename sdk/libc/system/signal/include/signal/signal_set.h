@@ -23,7 +23,7 @@ static inline int signal_first(abi_sigset_t set) {
 typedef enum signal_default {
     SIGNAL_ENDS,
     SIGNAL_IGNORED,
-    SIGNAL_STOPS, // there is no stopping yet: as if ignored
+    SIGNAL_STOPS, // by the parent; a process cannot stop itself
 } signal_default_t;
 
 signal_default_t signal_default(int signal);

@@ -27,6 +27,10 @@ struct child {
     uint32_t refs;             // one of the table's, one of each thread that looks at it
     zx_handle_t process;       // ZX_HANDLE_INVALID for a child that never was
     zx_handle_t signals;       // our end of its channel, or ZX_HANDLE_INVALID
+    zx_handle_t stopped;       // it stands still until this token is closed, or ZX_HANDLE_INVALID
+    int stop_signal;           // why
+    bool tells_stop;           // waitpid() has not said so yet
+    bool tells_continue;       // nor that it goes on
     int sent;                  // the signal whose default was carried out by killing it
     bool ended;                // `status`, `user_ns` and `system_ns` are final
     int status;

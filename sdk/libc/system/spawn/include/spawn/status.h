@@ -24,6 +24,14 @@ static inline int spawn_status_exited(int code) {
 static inline int spawn_status_signaled(int signal) {
     return signal;
 }
+// It did not end but was stopped, or goes on.
+static inline int spawn_status_stopped(int signal) {
+    return signal << 8 | 0x7f;
+}
+static inline bool spawn_status_is_stop(int status) {
+    return (status & 0xff) == 0x7f;
+}
+constexpr int spawn_status_continued = 0xffff;
 // The signal that ended it; 0: it exited.
 static inline int spawn_status_signal(int status) {
     return status & 0x7f;
