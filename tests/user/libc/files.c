@@ -326,6 +326,11 @@ CASE(working_directory) {
     struct stat st;
     EXPECT_EQ(stat("../../tmp/./d//e", &st), 0);
     EXPECT_EQ(unlink("e/f"), 0);
+    EXPECT_EQ(mkdir("gone", 0700), 0);
+    EXPECT_EQ(chdir("gone"), 0);
+    EXPECT_EQ(rmdir("/tmp/d/gone"), 0);
+    EXPECT(getcwd(path, sizeof(path)) == nullptr && errno == ENOENT);
+    FAILS(open("x", O_WRONLY | O_CREAT, 0600), ENOENT);
     EXPECT_EQ(chdir("/"), 0);
     EXPECT_EQ(unlink("/tmp/l"), 0);
     EXPECT_EQ(rmdir("/tmp/d/e"), 0);

@@ -226,7 +226,9 @@ long sys_fchdir(int fd) {
 long sys_getcwd(char* buffer, size_t size) {
     NAMES_REF o = names_place_ref();
     const char* path = names_path_of(o);
-    if (path == nullptr) {
+    struct abi_stat s;
+    // A directory that was removed has no name any more. (Of a server that died nobody can tell.)
+    if (path == nullptr || (o->ops->stat(o, &s) == 0 && s.nlink == 0)) {
         return -ABI_ENOENT;
     }
     size_t len = strlen(path) + 1;
