@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from jx.testing.lab import SystemTest, depends_on, limit
 from jx.tree import ROOT
 
-_PROGRAMS = ("test/exception", "test/suspend", "test/debugger")
+_PROGRAMS = ("test/exception", "test/suspend", "test/debugger", "test/hostile")
 
 
 @depends_on("smp", "variant")
