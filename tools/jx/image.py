@@ -85,10 +85,10 @@ class BootImage:
             run_list.write_text("".join(f"{command}\n" for command in self._commands))
             adds.append(f"{run_list}={_RUN_LIST}")
         if not adds:
-            return out / "system.zbi"
+            return out / f"{self._settings.image}.zbi"
         zbi = folder / "system.zbi"
         # What is added may take the place of what is there: one's own `bin/hello`.
-        words: list[str | Path] = ["--manifest", "system.manifest", "--output", zbi, "--replace"]
+        words: list[str | Path] = ["--manifest", f"{self._settings.image}.manifest", "--output", zbi, "--replace"]
         for add in adds:
             words += ["--add", add]
         _run_tool(ROOT / "tools/zbi/pack.py", *words, cwd=out)

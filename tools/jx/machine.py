@@ -42,6 +42,8 @@ class Settings:
     qemu_args: tuple[str, ...] = ()
     verbose: bool = False
     kernel: Path | None = None
+    # The boot image: "system", or "tests", which has the tests' programs, too.
+    image: str = "system"
 
     def name(self) -> str:
         """Short name of the combination, for reports."""
@@ -172,6 +174,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel", type=_existing_file, metavar="ELF", help="boot this kernel, not the build's"
     )
+    parser.add_argument(
+        "--tests", action="store_true", help="with the programs of the tests in the boot image"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the QEMU command")
 
 
@@ -187,7 +192,7 @@ def from_arguments(args: argparse.Namespace) -> Settings:
         variant=args.variant, uefi=args.uefi, graphics=args.graphics, machine=args.machine, smp=args.smp, mem=args.mem,
         cpu=args.cpu, icount=args.icount, append=" ".join(args.append), adds=tuple(args.adds),
         disks=tuple(args.disks), qemu_args=tuple(args.qemu_args), verbose=args.verbose,
-        kernel=args.kernel,
+        kernel=args.kernel, image="tests" if args.tests else "system",
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     kinds = tuple(args.kinds or KINDS)
     packages.ensure("run" if kinds != (host.KIND,) else "build")
     whole = not args.patterns and not args.kinds and settings == Settings(verbose=settings.verbose)
+    settings = settings.with_changes(image="tests")
     started = time.monotonic()
     try:
         # The host's programs are made by the release build only.

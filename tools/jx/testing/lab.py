@@ -68,7 +68,7 @@ def settings_to_environment(settings: Settings) -> dict[str, str]:
 def settings_from_environment() -> Settings:
     text = os.environ.get(_SETTINGS_VARIABLE)
     if text is None:
-        return Settings()
+        return Settings(image="tests")
     plain = json.loads(text)
     plain["adds"] = tuple((Path(host), boot) for host, boot in plain["adds"])
     plain["disks"] = tuple(Path(disk) for disk in plain["disks"])

@@ -54,7 +54,7 @@ def run(settings: Settings, patterns: list[str], report: Report) -> None:
 
 
 def _programs(settings: Settings) -> list[str]:
-    return programs(out_dir(settings.variant) / "system.manifest")
+    return programs(out_dir(settings.variant) / f"{settings.image}.manifest")
 
 
 def _selected(names: list[str]) -> list[str]:
