@@ -133,7 +133,8 @@ static struct launch_result private_pages(const struct mapper* m, const struct e
 
 static struct launch_result map_file_pages(const struct mapper* m, const struct elf_segment* s) {
     zx_vm_option_t permissions = permissions_of(s);
-    if (m->file->vmo != ZX_HANDLE_INVALID && !s->copy) {
+    const bool own = s->copy || (m->request->private_text && (s->permissions & ELF_EXECUTE) != 0);
+    if (m->file->vmo != ZX_HANDLE_INVALID && !own) {
         return launch_step(LAUNCH_MAP_SEGMENT, map_pages(m, permissions, s->vaddr, m->file->vmo,
                                                          s->file_offset, s->file_len));
     }

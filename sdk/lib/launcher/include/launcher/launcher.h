@@ -115,6 +115,7 @@ struct launch_request {
     struct launch_handle* handles; // go to the process; gone whatever happens
     uint32_t handle_count;
 
+    bool private_text;  // code is copied, so that a debugger can write to it (see `vmex`)
     uint64_t stack_len; // 0: what the program asks for, or launch_stack_default
     zx_handle_t vmex;   // for code that must be copied; ZX_HANDLE_INVALID: the job's policy decides
 
