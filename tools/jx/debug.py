@@ -2,6 +2,9 @@
 
 The kernel runs where it was linked plus a fixed offset (`kaslr=off`). The serial line appears between
 gdb's own lines. With --wait gdb is yours to start: the console is here, the command is printed.
+
+With --attach it is a program that is debugged, not the kernel: `gdbserver` starts it in the machine,
+stopped at its first instruction, and gdb speaks to that over the second serial port.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from jx.guest import Ended, Guest, GuestError
 from jx.image import BootImage, ImageError
 from jx.machine import Settings
 from jx.markers import Marker
-from jx.tree import ROOT
+from jx.tree import ROOT, out_dir
 
 # Run address minus link address without KASLR: KERNEL_IMAGE_BASE of <arch/layout.h>.
 _BIAS = 0xFFFFFFFF80000000
@@ -34,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--break", dest="breaks", action="append", default=[], metavar="FUNCTION",
         help="stop there (kernel_main if none is given)",
     )
+    parser.add_argument(
+        "--attach", metavar="PROGRAM", help="debug this program, with its arguments, not the kernel"
+    )
+    parser.add_argument(
+        "--running", action="store_true", help="with --attach: the process of that name, as it runs"
+    )
     machine.add_arguments(parser)
 
 
@@ -41,9 +50,11 @@ def run(args: argparse.Namespace) -> int:
     packages.ensure("debug")
     settings = machine.from_arguments(args)
     folder = Path(tempfile.mkdtemp(prefix="jx-gdb-"))
+    port = folder / "gdb"
     try:
         build.build(settings.variant, ["boot_files"])
-        port = folder / "gdb"
+        if args.attach:
+            return _debug_program(settings, port, args)
         settings = settings.with_changes(
             append=f"kaslr=off {settings.append}".strip(),
             qemu_args=settings.qemu_args + (f"-S -gdb unix:{port},server=on,wait=off",),
@@ -79,34 +90,116 @@ def gdb_command(settings: Settings, port: Path, breaks: list[str]) -> list[str]:
     return command
 
 
+# ---- programs ----
+
+# What gdbserver says once it listens.
+_READY = b"the line is free for gdb"
+_START_SECONDS = 120.0
+
+
+def _debug_program(settings: Settings, port: Path, args: argparse.Namespace) -> int:
+    program = args.attach.split()[0]
+    option = "--attach " if args.running else ""
+    settings = settings.with_changes(
+        qemu_args=settings.qemu_args
+        + (f"-chardev socket,id=gdb,path={port},server=on,wait=off -serial chardev:gdb",)
+    )
+    commands = [*(args.commands or []), f"gdbserver {option}{args.attach}"]
+    gdb = program_gdb_command(program_elf(settings, program), port, args.breaks)
+    if args.wait:
+        print(f"jx: {' '.join(map(_quoted, gdb))}", file=sys.stderr, flush=True)
+        return interactive.run(settings, commands, patient=True)
+    return _run_gdb(settings, gdb, commands, ready=_READY)
+
+
+def program_elf(settings: Settings, program: str) -> Path:
+    """The file, with its symbols, that lies in the boot image as that program."""
+    name = program.removeprefix("/boot/")
+    boot = name if "/" in name else f"bin/{name}"
+    for file, added_as in settings.adds:
+        if added_as == boot:
+            return file
+    out = out_dir(settings.variant)
+    for place in ("user", "libc"):
+        for file in (out / place / boot, out / place / Path(boot).name):
+            if file.is_file():
+                return file
+    raise ImageError(f"no file of the build is {program}")
+
+
+def program_gdb_command(elf: Path, port: Path, breaks: list[str]) -> list[str]:
+    # gdb asks the other end where the image is.
+    lines = ["set confirm off", "set pagination off", "set width 0", f"target remote {port}"]
+    lines += [f"break {name}" for name in breaks]
+    command = ["gdb", "-q", "-nx", "--cd", str(ROOT), str(elf)]
+    for line in lines:
+        command += ["-ex", line]
+    return command
+
+
+# ---- both ----
+
+
 def _quoted(word: str) -> str:
     return f"'{word}'" if " " in word or "*" in word else word
 
 
-def _run_gdb(settings: Settings, command: list[str], commands: list[str] | None) -> int:
+def _run_gdb(
+    settings: Settings, command: list[str], commands: list[str] | None, ready: bytes | None = None
+) -> int:
+    """Runs gdb beside the console, once that has shown `ready`."""
     with BootImage(settings, commands) as files:
         with Guest(settings, files, patient=True) as guest:
-            stop = threading.Event()
-            pump = threading.Thread(target=_show_console, args=(guest, stop))
-            pump.start()
+            console = _Console(guest, ready)
             # Ctrl-C is for gdb. A handler, not SIG_IGN: gdb would inherit that.
             before = signal.signal(signal.SIGINT, lambda number, frame: None)
+            console.start()
             try:
+                if not console.wait_until_ready():
+                    print("jx: the program cannot be debugged", file=sys.stderr)
+                    return 1
                 return subprocess.run(command, cwd=ROOT).returncode
             finally:
                 signal.signal(signal.SIGINT, before)
-                stop.set()
-                pump.join()
+                console.end()
 
 
-def _show_console(guest: Guest, stop: threading.Event) -> None:
-    while not stop.is_set():
-        event = guest.next(time.monotonic() + 0.3)
-        if isinstance(event, bytes):
-            sys.stdout.buffer.write(event)
-            sys.stdout.buffer.flush()
-        elif isinstance(event, Marker):
-            print(f"[{event.word}] {event.rest}", flush=True)
-        elif isinstance(event, Ended):
-            print(f"jx: the machine ended: {event.words()}", flush=True)
-            return
+class _Console(threading.Thread):
+    """Shows what comes over the console's line."""
+
+    def __init__(self, guest: Guest, ready: bytes | None) -> None:
+        super().__init__()
+        self._guest = guest
+        self._ready = ready
+        self._seen = b""
+        self._found = threading.Event()  # `ready`, or the end
+        self._ended = False
+        self._over = threading.Event()
+
+    def wait_until_ready(self) -> bool:
+        return self._ready is None or (self._found.wait(_START_SECONDS) and not self._ended)
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            event = self._guest.next(time.monotonic() + 0.3)
+            if isinstance(event, bytes):
+                sys.stdout.buffer.write(event)
+                sys.stdout.buffer.flush()
+                self._look(event)
+            elif isinstance(event, Marker):
+                print(f"[{event.word}] {event.rest}", flush=True)
+            elif isinstance(event, Ended):
+                print(f"jx: the machine ended: {event.words()}", flush=True)
+                self._ended = not self._found.is_set()
+                self._found.set()
+                return
+
+    def _look(self, text: bytes) -> None:
+        if self._ready is not None and not self._found.is_set():
+            self._seen = (self._seen + text)[-4096:]
+            if self._ready in self._seen:
+                self._found.set()

@@ -1,0 +1,102 @@
+"""`./jx debug --attach`: a real gdb on programs in the machine, over the second serial port."""
+
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+from jx import build
+from jx.testing.lab import depends_on, limit, settings_from_environment
+from jx.tree import ROOT, out_dir
+
+
+@depends_on("variant")
+@unittest.skipUnless(shutil.which("gdb"), "gdb is not installed (./jx debug installs it)")
+class GdbServerTest(unittest.TestCase):
+    def _gdb(self, program: str, typed: list[str], *options: str) -> str:
+        variant = settings_from_environment().variant
+        build.build(variant, ["sdk/examples"])
+        command = [sys.executable, str(ROOT / "jx"), "debug", f"--{variant}", *options]
+        for name in ("first", "workers"):
+            command += ["--add", f"{out_dir(variant)}/user/{name}=bin/{name}"]
+        answer = subprocess.run(
+            [*command, "--attach", program], input="\n".join([*typed, ""]), cwd=ROOT,
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        return answer.stdout + answer.stderr
+
+    @limit(220)
+    def test_a_program_from_its_start_to_its_end(self) -> None:
+        text = self._gdb("first jacinth", [
+            "print $pc == (unsigned long)&_start",
+            "break main", "continue", "backtrace", "print argc", "print argv[1]",
+            "next", "print text", "stepi", "info registers fs_base rip",
+            "delete", "hbreak printf", "continue", "finish", "set variable $rax = 42",
+            "print $rax", "delete", "continue",
+        ])  # fmt: skip
+        self.assertIn("$1 = 1", text)
+        self.assertRegex(text, r"Breakpoint 1, main \(argc=2, argv=0x\w+")
+        self.assertRegex(text, r"#0  main \(argc=2.* at \./sdk/examples/first\.c:\d+")
+        self.assertIn("$2 = 2", text)
+        self.assertRegex(text, r'\$3 = 0x\w+ .*"jacinth"')
+        self.assertRegex(text, r'\$4 = 0x\w+ .*"jacinth"')
+        self.assertRegex(text, r"fs_base +0x[1-9a-f]")
+        self.assertRegex(text, r"Breakpoint 2, .*printf \(")
+        self.assertIn("$5 = 42", text)
+        self.assertIn("7 bytes came through the channel: jacinth", text)
+        self.assertIn("exited normally", text)
+
+    @limit(220)
+    def test_threads(self) -> None:
+        text = self._gdb("workers 3", [
+            "break sum_part", "continue", "info threads", "thread apply all backtrace 1",
+            "print *request", "delete", "watch workers[0].sum", "continue", "delete", "continue",
+        ])  # fmt: skip
+        self.assertRegex(text, r"Breakpoint 1, sum_part \(data=\d+")
+        listed = re.findall(r"Thread \d+ \((initial-thread|worker)\)", text)
+        self.assertIn("initial-thread", listed)
+        self.assertGreaterEqual(listed.count("worker"), 3)
+        self.assertIn("word_count = 87381", text)
+        # Those that hit it too are shown where it is, not behind it.
+        self.assertNotRegex(text, r"0x\w+ in sum_part")
+        self.assertRegex(text, r"Hardware watchpoint 2: workers\[0\]\.sum\s+Old value = 0\s+New value = [1-9]")
+        self.assertIn("3 workers agree on the sum", text)
+        self.assertIn("exited normally", text)
+
+    @limit(220)
+    def test_a_fault_and_a_kill(self) -> None:
+        text = self._gdb("first x", [
+            "break main", "continue", "set variable $rip = 0x10", "continue", "kill",
+        ])  # fmt: skip
+        self.assertIn("Program received signal SIGSEGV", text)
+        self.assertRegex(text, r"killed\]")
+
+    @limit(220)
+    def test_a_process_that_runs(self) -> None:
+        text = self._gdb("init", ["backtrace", "info threads", "detach"], "--running")
+        self.assertRegex(text, r"#0 +.* in ")
+        self.assertRegex(text, r" main \(.* at \./system/init/init\.c:\d+")
+        self.assertRegex(text, r"Thread \d+ \(initial-thread\)")
+        self.assertIn("detached]", text)
+        self.assertIn("[exit] 0", text)  # init saw gdbserver end
+
+    @limit(220)
+    def test_an_interrupt(self) -> None:
+        text = self._gdb("sleep 1000", [
+            "continue &", "shell sleep 3", "interrupt", "shell sleep 2", "echo \\n",
+            "shell sleep 2", "backtrace", "kill",
+        ])  # fmt: skip
+        self.assertIn("received signal SIGINT", text)
+        self.assertRegex(text, r" main \(argc=.* at \./system/bin/sleep\.c:\d+")
+
+    @limit(220)
+    def test_what_is_not_there(self) -> None:
+        text = self._gdb("first", [], "-c", "gdbserver nonsense", "-c", "gdbserver", "--running")
+        self.assertIn("gdbserver: nonsense: ZX_ERR_NOT_FOUND", text)
+        self.assertIn("usage: gdbserver PROGRAM", text)
+        self.assertIn("the program cannot be debugged", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
