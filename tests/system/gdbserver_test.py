@@ -83,7 +83,7 @@ class GdbServerTest(unittest.TestCase):
 
     @limit(220)
     def test_an_interrupt(self) -> None:
-        text = self._gdb("sleep 1000", [
+        text = self._gdb("small/sleep 1000", [
             "continue &", "shell sleep 3", "interrupt", "shell sleep 2", "echo \\n",
             "shell sleep 2", "backtrace", "kill",
         ])  # fmt: skip

@@ -120,10 +120,11 @@ def program_elf(settings: Settings, program: str) -> Path:
         if added_as == boot:
             return file
     out = out_dir(settings.variant)
-    for place in ("user", "libc"):
-        for file in (out / place / boot, out / place / Path(boot).name):
-            if file.is_file():
-                return file
+    for line in (out / "system.manifest").read_text().splitlines():
+        path, _, file = line.partition("=")
+        if path == boot:
+            # What is in the image has no symbols; the file it was made from lies one folder above.
+            return out / file.replace("/stripped/", "/")
     raise ImageError(f"no file of the build is {program}")
 
 
