@@ -1,14 +1,27 @@
 """`./jx debug --attach`: a real gdb on programs in the machine, over the second serial port."""
 
+import random
 import re
+import select
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from jx import build
 from jx.testing.lab import depends_on, limit, settings_from_environment
 from jx.tree import ROOT, out_dir
+
+
+_NONSENSE = (
+    b"", b"!", b"p", b"pffff", b"P", b"P10", b"P10=12", b"G", b"Gzz", b"m", b"m1", b"m1,", b"m0,10",
+    b"mffffffffffffffff,ffffffffffffffff", b"M0,ffffffffffffffff:", b"X0,2:a", b"Z9,0,1", b"Z0,zz,1",
+    b"Z0,0,1", b"Z2,1,8", b"Z2,1000,3", b"Hg99999", b"Hx1", b"T1", b"vCont", b"vCont;", b"vCont;q",
+    b"vCont;C", b"vCont;c:zz", b"vCont;s" + 40 * b";c", b"c1000", b"qXfer:features:read:other.xml:0,1",
+    b"qXfer:features:read:target.xml:zz", b"qThreadExtraInfo,", b"QStartNoAckModeX", b"vNothing",
+)  # fmt: skip
 
 
 @depends_on("variant")
@@ -89,6 +102,52 @@ class GdbServerTest(unittest.TestCase):
         ])  # fmt: skip
         self.assertIn("received signal SIGINT", text)
         self.assertRegex(text, r" main \(argc=.* at \./system/bin/sleep\.c:\d+")
+
+    @limit(220)
+    def test_nonsense(self) -> None:
+        """Noise and packets that make no sense change nothing; the line answers afterwards."""
+        variant = settings_from_environment().variant
+        with tempfile.TemporaryDirectory(prefix="jx-gdb-") as folder:
+            line = f"{folder}/line"
+            command = [
+                sys.executable, str(ROOT / "jx"), "run", f"--{variant}", "-c", "gdbserver small/echo hello",
+                f"--qemu-arg=-chardev socket,id=gdb,path={line},server=on,wait=off -serial chardev:gdb",
+            ]  # fmt: skip
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as machine:
+                assert machine.stdout is not None
+                for text in machine.stdout:
+                    if b"the line is free" in text:
+                        break
+                with socket.socket(socket.AF_UNIX) as wire:
+                    wire.connect(line)
+                    wire.settimeout(60)
+                    noise = random.Random(1)
+                    wire.sendall(bytes(noise.choice(b"\x00\x04}#+\xffgmZ$0") for _ in range(4000)))
+                    while not re.search(rb"\$T05.*#..$", self._drain(wire)):
+                        wire.sendall(b"$?#3f")
+                    for packet in _NONSENSE:
+                        self.assertRegex(self._ask(wire, packet), rb"^(E\d\d|)$", packet)
+                    self.assertRegex(self._ask(wire, b"?"), rb"^T05thread:\w+;$")
+                    self.assertEqual(self._ask(wire, b"vCont;c"), b"W0")
+                rest = machine.stdout.read()
+                self.assertEqual(machine.wait(60), 0, rest)
+        self.assertIn(b"hello", rest)
+
+    @staticmethod
+    def _drain(wire: socket.socket) -> bytes:
+        """What comes until the line is silent for a while."""
+        got = b""
+        while select.select([wire], [], [], 1.0)[0]:
+            got += wire.recv(4096)
+        return got
+
+    @staticmethod
+    def _ask(wire: socket.socket, packet: bytes) -> bytes:
+        wire.sendall(b"$%s#%02x" % (packet, sum(packet) & 255))
+        answer = b""
+        while not re.search(rb"\$[^#]*#..$", answer):
+            answer += wire.recv(4096)
+        return answer[answer.rindex(b"$") + 1 : -3]
 
     @limit(220)
     def test_what_is_not_there(self) -> None:
