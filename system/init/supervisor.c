@@ -61,6 +61,10 @@ static struct {
     zx_handle_t jobs; // of services
     struct service services[SERVICES_PARAGRAPHS_MAX];
     struct async_receiver attachments, settlements;
+    // Calls whose server was found dead while something else was under way: they are told later.
+    struct list lost_calls;
+    struct async_task lost_task;
+    uint32_t unused_count; // of struct unused
 } sup;
 
 static const char* program_of(const struct service* s) {
@@ -378,16 +382,27 @@ static void directory_closed(struct async_client* client, zx_status_t) {
     end_if_over(s);
 }
 
+static void tell_lost(struct async_task*) {
+    for (struct list_node* n; (n = list_first(&sup.lost_calls)) != nullptr;) {
+        struct async_call* call = container_of(n, struct async_call, node);
+        async_call_cancel(call);
+        call->handler(call, ZX_ERR_PEER_CLOSED, nullptr);
+    }
+}
+
 // Nothing may be sent to an instance that is known to be dead, though the loop has not come to its
 // end yet. False: the service cannot be reached at all.
+//
+// The calls that are lost with it are told by a task of their own: the caller may be in the middle
+// of a request of the very connection that such a call would answer, and end.
 static bool directory_is_usable(struct service* s) {
     struct async_client* d = &s->directory;
     if (d->channel.handle != ZX_HANDLE_INVALID &&
         zx_object_wait_one(d->channel.handle, ZX_CHANNEL_PEER_CLOSED, 0, nullptr) == ZX_OK) {
         for (struct list_node* n; (n = list_first(&d->calls)) != nullptr;) {
-            struct async_call* call = container_of(n, struct async_call, node);
-            async_call_cancel(call);
-            call->handler(call, ZX_ERR_PEER_CLOSED, nullptr);
+            list_remove(n);
+            list_push_back(&sup.lost_calls, n);
+            async_task_post(sup.loop, &sup.lost_task, 0);
         }
         async_client_end(d);
         directory_closed(d, ZX_ERR_PEER_CLOSED);
@@ -433,7 +448,10 @@ static void send_connect(struct service* s, const char* name, zx_handle_t channe
     want(s);
 }
 
-// A channel to a service that nobody has used yet.
+// A channel to a service that nobody has used yet. Beyond UNUSED_MAX the service is started: its
+// share of what the loop can watch is no client's to use up.
+constexpr uint32_t UNUSED_MAX = 1024;
+
 struct unused {
     struct async_wait wait;
     zx_handle_t channel;
@@ -448,11 +466,13 @@ static void first_use(struct async_wait* wait, const zx_packet_signal_t* signal)
     } else {
         (void)zx_handle_close(u->channel);
     }
+    sup.unused_count--;
     free(u);
 }
 
 static void connect_when_used(struct service* s, const char* name, zx_handle_t channel) {
-    struct unused* u = s->state == JACINTH_SYSTEM_STATE_IDLE ? malloc(sizeof(*u)) : nullptr;
+    bool may_wait = s->state == JACINTH_SYSTEM_STATE_IDLE && sup.unused_count < UNUSED_MAX;
+    struct unused* u = may_wait ? malloc(sizeof(*u)) : nullptr;
     if (u == nullptr) {
         send_connect(s, name, channel);
         return;
@@ -466,7 +486,9 @@ static void connect_when_used(struct service* s, const char* name, zx_handle_t c
     if (async_wait_begin(sup.loop, &u->wait) != ZX_OK) {
         free(u);
         send_connect(s, name, channel);
+        return;
     }
+    sup.unused_count++;
 }
 
 void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
@@ -616,6 +638,8 @@ zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
         return status;
     }
     (void)zx_object_set_property(sup.jobs, ZX_PROP_NAME, "services", 8);
+    list_init(&sup.lost_calls);
+    sup.lost_task.handler = tell_lost;
     sup.attachments.handler = take_attachment;
     async_receiver_begin(loop, &sup.attachments);
     sup.settlements.handler = take_settlement;

@@ -12,6 +12,7 @@
 
 constexpr uint32_t CONNECTIONS_MAX = 8192;
 constexpr uint32_t WATCHERS_MAX = 256;
+constexpr uint32_t OWN_CONNECTIONS_MAX = 256; // to what init offers itself
 constexpr char prefix_folder[] = "ns";
 
 // ---- nodes ----
@@ -39,6 +40,7 @@ static struct {
     const struct authority* a;
     struct async_loop* loop;
     struct io_server server;
+    uint32_t own_connections;
 } views;
 
 static struct view* view_of(struct io_node* node) {
@@ -275,11 +277,13 @@ static zx_status_t own_message(struct async_channel* channel, struct fidl_messag
 }
 
 static void own_closed(struct async_channel* channel, zx_status_t) {
+    views.own_connections--;
     free(container_of(channel, struct own_connection, channel));
 }
 
 static void serve_own(bool is_power, zx_handle_t channel) {
-    struct own_connection* c = malloc(sizeof(*c));
+    struct own_connection* c =
+        views.own_connections < OWN_CONNECTIONS_MAX ? malloc(sizeof(*c)) : nullptr;
     if (c == nullptr) {
         (void)zx_handle_close(channel);
         return;
@@ -289,7 +293,9 @@ static void serve_own(bool is_power, zx_handle_t channel) {
         .is_power = is_power};
     if (async_channel_begin(views.loop, &c->channel) != ZX_OK) {
         free(c);
+        return;
     }
+    views.own_connections++;
 }
 
 // ---- attaching ----

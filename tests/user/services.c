@@ -277,6 +277,88 @@ CASE(console_comes_back) {
     EXPECT_CLOSE(svc);
 }
 
+// ---- a server that dies with questions unanswered ----
+
+constexpr size_t JOBS_MAX = 64;
+
+// The process with this koid in a job of a job of the root's.
+static zx_handle_t find_process(zx_handle_t root, zx_koid_t koid) {
+    static zx_koid_t outer[JOBS_MAX], inner[JOBS_MAX];
+    size_t outer_count, inner_count;
+    zx_handle_t found = ZX_HANDLE_INVALID;
+    EXPECT_OK(zx_object_get_info(root, ZX_INFO_JOB_CHILDREN, outer, sizeof(outer), &outer_count,
+                                 nullptr));
+    for (size_t i = 0; i < outer_count; i++) {
+        zx_handle_t parent;
+        EXPECT_OK(zx_object_get_child(root, outer[i], ZX_RIGHT_SAME_RIGHTS, &parent));
+        EXPECT_OK(zx_object_get_info(parent, ZX_INFO_JOB_CHILDREN, inner, sizeof(inner),
+                                     &inner_count, nullptr));
+        for (size_t n = 0; n < inner_count && found == ZX_HANDLE_INVALID; n++) {
+            zx_handle_t job;
+            if (zx_object_get_child(parent, inner[n], ZX_RIGHT_SAME_RIGHTS, &job) == ZX_OK) {
+                (void)zx_object_get_child(job, koid, ZX_RIGHT_SAME_RIGHTS, &found);
+                EXPECT_CLOSE(job);
+            }
+        }
+        EXPECT_CLOSE(parent);
+    }
+    return found;
+}
+
+// Init passes opens of the console on. The one who asks is gone when the console dies, and has left
+// another open behind: init meets the dead console in the middle of a request of a connection that
+// ends with the first one.
+static void die_with_an_open(zx_handle_t console) {
+    constexpr size_t BUSY = 200;
+    static zx_handle_t busy[BUSY];
+    zx_handle_t dev = at("/dev");
+    zx_handle_t svc = at("/svc");
+    zx_handle_t token;
+    struct jacinth_io_directory_open_request open = {.path = {7, (uint8_t*)"console"},
+                                                     .flags = READ};
+    struct jacinth_io_directory_read_entries_request list = {};
+    for (size_t i = 0; i < BUSY; i++) {
+        EXPECT_OK(io_clone(svc, &busy[i]));
+    }
+    EXPECT_OK(zx_task_suspend(console, &token));
+    EXPECT_OK(fidl_request(dev, 1, &jacinth_io_directory_open_method, storage, &open));
+    struct jacinth_io_attributes attributes;
+    EXPECT_OK(io_get_attributes(busy[0], &attributes)); // init has passed it on
+    for (size_t i = 0; i < BUSY; i++) {
+        EXPECT_OK(
+            fidl_request(busy[i], 1, &jacinth_io_directory_read_entries_method, storage, &list));
+    }
+    EXPECT_OK(fidl_request(dev, 2, &jacinth_io_directory_open_method, storage, &open));
+    EXPECT_OK(zx_task_kill(console));
+    EXPECT_CLOSE(dev);
+    EXPECT_CLOSE(token);
+    for (size_t i = 0; i < BUSY; i++) {
+        EXPECT_CLOSE(busy[i]);
+    }
+    EXPECT_CLOSE(svc);
+}
+
+CASE(console_dies_with_opens_of_one_who_is_gone) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    zx_handle_t root = utest_startup_peek(PA_HND(PA_USER0, 0)); // GRANTED_ROOT_JOB
+    EXPECT(root != ZX_HANDLE_INVALID);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct io_opened t;
+        open_console(READ | WRITE, &t);
+        io_opened_close(&t);
+        zx_handle_t console = find_process(root, state_of(services, "console").process);
+        EXPECT(console != ZX_HANDLE_INVALID);
+        die_with_an_open(console);
+        EXPECT_CLOSE(console);
+    }
+    struct io_opened t;
+    open_console(READ | WRITE, &t);
+    io_opened_close(&t);
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
+
 // ---- crashes ----
 
 CHILD(crash) {
