@@ -46,6 +46,21 @@ static zx_status_t control(void) {
     return status == ZX_OK ? io_terminal_set_controller(console.terminal, theirs) : status;
 }
 
+// A program may have made itself the controller, as shells do: then our pair is dead, and when that
+// program has ended nobody hears of control-C.
+static bool has_control(void) {
+    return zx_object_wait_one(console.controller, ZX_EVENTPAIR_PEER_CLOSED, 0, nullptr) ==
+           ZX_ERR_TIMED_OUT;
+}
+
+static void take_control_back(void) {
+    if (!has_control()) {
+        (void)zx_handle_close(console.controller);
+        console.controller = ZX_HANDLE_INVALID;
+        (void)control(); // tried again with the next line
+    }
+}
+
 static zx_status_t open_terminal(void) {
     struct io_opened opened;
     close_all();
@@ -94,6 +109,7 @@ static void be_raw(void) {
 
 // What was typed before is no program's to be interrupted by.
 static void be_programs(void) {
+    take_control_back();
     (void)zx_object_signal(console.controller, JACINTH_IO_EVENT_INTERRUPT, 0);
     (void)io_terminal_set_mode(console.terminal, &console.mode, JACINTH_IO_WHEN_NOW);
 }

@@ -197,6 +197,20 @@ class TerminalTest(SystemTest):
             console.wait_text("^C interrupted\n")
             console.wait_text("jacinth> ")
 
+    def test_control_c_after_another_controller(self) -> None:
+        """A program took the terminal's control and ended: the prompt has it again."""
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal interrupt\r")
+            console.wait_text("interrupt?")
+            console.type("\x03")
+            console.wait_text("^C interrupted\n")
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal line\r")
+            console.wait_text("line?")
+            console.type("\x03")
+            console.wait_text("jacinth> ")
+
     def test_flow_control(self) -> None:
         with self.boot() as console:
             console.wait_text("jacinth> ")
