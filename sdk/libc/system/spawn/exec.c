@@ -65,9 +65,12 @@ void exec_stand_in(int pid) {
     for (int fd = 0; fd < FD_MAX; fd++) {
         (void)fd_table_close(fd_table(), fd);
     }
+    // The program may have ignored SIGCHLD; then how its successor ends would be forgotten at once.
+    static const struct abi_sigaction plain = {};
+    (void)sys_rt_sigaction(ABI_SIGCHLD, &plain, nullptr, sizeof(abi_sigset_t));
     int status = 0;
-    while (sys_wait4(pid, &status, 0, nullptr) != pid) {
-        // interrupted
+    while (sys_wait4(pid, &status, 0, nullptr) == -ABI_EINTR) {
+        // again
     }
     int signal = spawn_status_signal(status);
     zx_process_exit(signal != 0 ? spawn_retcode_of_signal(signal) : spawn_status_code(status));

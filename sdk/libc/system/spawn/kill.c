@@ -78,10 +78,13 @@ long child_signal_locked(struct child* child, int signal) {
     }
     if (takes(child, signal)) {
         uint32_t message = (uint32_t)signal;
-        zx_status_t status =
-            zx_channel_write(child->signals, 0, &message, sizeof(message), nullptr, 0);
-        // Closed: it is about to end, or said so and does not care.
-        return status == ZX_ERR_PEER_CLOSED ? 0 : errno_from_status(status);
+        zx_status_t status = zx_channel_write(child->signals, ZX_CHANNEL_WRITE_MAY_REFUSE, &message,
+                                              sizeof(message), nullptr, 0);
+        // Closed: it is about to end, or said so and does not care. Full (it stands still, or
+        // listens to nothing): a signal that pends already is not counted.
+        return status == ZX_ERR_PEER_CLOSED || status == ZX_ERR_SHOULD_WAIT
+                   ? 0
+                   : errno_from_status(status);
     }
     switch (signal_default(signal)) {
     case SIGNAL_ENDS:

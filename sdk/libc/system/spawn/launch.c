@@ -429,7 +429,7 @@ static void pass_on_signals(zx_handle_t from, zx_handle_t to) {
     uint32_t handles;
     while (zx_channel_read(from, ZX_CHANNEL_READ_MAY_DISCARD, &signal, nullptr, sizeof(signal), 0,
                            &bytes, &handles) == ZX_OK) {
-        (void)zx_channel_write(to, 0, &signal, bytes, nullptr, 0);
+        (void)zx_channel_write(to, ZX_CHANNEL_WRITE_MAY_REFUSE, &signal, bytes, nullptr, 0);
     }
 }
 
@@ -437,10 +437,13 @@ static void pass_on_signals(zx_handle_t from, zx_handle_t to) {
 static long hand_over(struct work* w, struct launched* launched) {
     zx_handle_t process;
     zx_status_t status = zx_handle_duplicate(launched->process, ZX_RIGHT_SAME_RIGHTS, &process);
-    if (status == ZX_OK) {
-        status = launch_start(launched, nullptr).status;
-    }
     if (status != ZX_OK) {
+        launch_abandon(launched);
+        return errno_from_status(status);
+    }
+    status = launch_start(launched, nullptr).status;
+    if (status != ZX_OK) {
+        (void)zx_handle_close(process);
         return errno_from_status(status);
     }
     pass_on_signals(w->plan->channel, w->signals);

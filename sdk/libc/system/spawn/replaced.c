@@ -9,7 +9,8 @@ constexpr uint64_t tag = 0x6465'6361'6c70'6572; // "replaced"
 
 bool replaced_send(zx_handle_t channel, zx_handle_t process, zx_handle_t signals) {
     zx_handle_t handles[] = {process, signals};
-    return zx_channel_write(channel, 0, &tag, sizeof(tag), handles, 2) == ZX_OK;
+    return zx_channel_write(channel, ZX_CHANNEL_WRITE_MAY_REFUSE, &tag, sizeof(tag), handles, 2) ==
+           ZX_OK;
 }
 
 static bool is_good(zx_handle_t handle, zx_obj_type_t type, zx_rights_t needed) {
