@@ -35,7 +35,7 @@ class ArgumentsTest(unittest.TestCase):
         )  # fmt: skip
         path = Path(me).resolve()
         want = Settings(
-            "debug", True, "pc", 8, "64M", "max", True, "a=1 b", ((path, "bin/x"), (path, "y")),
+            "debug", True, False, "pc", 8, "64M", "max", True, "a=1 b", ((path, "bin/x"), (path, "y")),
             (path,), ("-s -S",), True,
         )  # fmt: skip
         self.assertEqual(got, want)
