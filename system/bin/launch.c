@@ -19,7 +19,7 @@
 static const char usage[] = "launch [OPTION]... PATH [ARGUMENT]...";
 static const char options_help[] =
     "  -n PREFIX[=PATH]  a directory, at PREFIX; PATH: another place in this program's namespace\n"
-    "  -f N[=M]          descriptor N: this program's M\n"
+    "  -f N[=M]          descriptor N: this program's M, a pipe, an event or a log\n"
     "  -e NAME=VALUE     a line of its environment\n"
     "  -j                a job for children; without it, it can have none\n"
     "  -t                the job that ps and kill begin at\n"

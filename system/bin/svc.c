@@ -22,7 +22,10 @@ static const char help[] =
     "  --graph --svg  the same as a picture\n";
 
 static int fail(const char* what, zx_status_t status) {
-    fprintf(stderr, "svc: %s: %s\n", what, zx_status_get_string(status));
+    // Whoever has no jacinth.system.Services in its /svc finds its channel closed.
+    fprintf(stderr, "svc: %s: %s%s\n", what, zx_status_get_string(status),
+            status == ZX_ERR_PEER_CLOSED ? " (not given to it; the prompt gives it, sh cannot)"
+                                         : "");
     return EXIT_FAILURE;
 }
 

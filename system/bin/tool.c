@@ -28,7 +28,10 @@ int tool_bad_usage(const char* usage) {
 
 int tool_failed(const char* program, const char* what, zx_status_t status) {
     (void)fflush(stdout);
-    fprintf(stderr, "%s: %s: %s\n", program, what, zx_status_get_string(status));
+    // What a tool uses was given to it or made by it, so a bad handle is one that it was not given.
+    fprintf(stderr, "%s: %s: %s%s\n", program, what, zx_status_get_string(status),
+            status == ZX_ERR_BAD_HANDLE ? " (not given to it; the prompt gives it, sh cannot)"
+                                        : "");
     return 1;
 }
 

@@ -147,6 +147,9 @@ static void run_prompt(uint32_t paragraph) {
         if (result == CONSOLE_LINE) {
             commands.shell.interrupt = console_controller(&commands.shell.interrupt_signal);
             shell_explain(shell_run(&commands.shell, line));
+            if (shell_words_are_for_a_shell(line)) {
+                printf("(| & ; < > $ ` * are plain characters here: sh is a shell)\n");
+            }
             (void)fflush(stdout);
         }
     }

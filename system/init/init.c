@@ -124,8 +124,8 @@ int main(int, char**, char** envp) {
         must(status, "/boot/etc/run");
     }
     if (list == nullptr) {
-        printf("Jacinth on %u CPUs, %llu MiB. Type help for help.\n", zx_system_get_num_cpus(),
-               (unsigned long long)(zx_system_get_physmem() >> 20));
+        printf("Jacinth on %u CPUs, %llu MiB. Type help for help, sh for a shell.\n",
+               zx_system_get_num_cpus(), (unsigned long long)(zx_system_get_physmem() >> 20));
         (void)fflush(stdout);
     }
     must(async_loop_init(&loop), "no loop");

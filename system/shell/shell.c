@@ -219,8 +219,11 @@ static const struct builtin builtins[] = {
     {"reboot", "reboot", "start it again", run_reboot},
 };
 
-static bool print_item(void*, const struct bootsvc_item* item) {
-    printf("  %.*s\n", (int)item->name_len, item->name);
+// Six to a line.
+static bool print_item(void* ctx, const struct bootsvc_item* item) {
+    uint32_t* column = ctx;
+    *column = *column % 6 + 1;
+    printf(*column < 6 ? "  %-11.*s" : "  %.*s\n", (int)item->name_len, item->name);
     return true;
 }
 
@@ -228,8 +231,13 @@ static int64_t run_help(const struct shell* sh, const struct shell_words*) {
     for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++) {
         printf("  %-12s %s\n", builtins[i].usage, builtins[i].help);
     }
-    printf("Programs (bin/NAME of the boot image; others by path, as /boot/test/NAME):\n");
-    (void)bootsvc_list(sh->boot_files, "bin", print_item, nullptr);
+    printf("  %-12s a shell: pipes, jobs, history, scripts\n", "sh");
+    printf("Programs (/boot/bin/NAME; others by path; most know --help):\n");
+    uint32_t column = 0;
+    (void)bootsvc_list(sh->boot_files, "bin", print_item, &column);
+    if (column % 6 != 0) {
+        printf("\n");
+    }
     return 0;
 }
 

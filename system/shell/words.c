@@ -14,15 +14,45 @@ const char* shell_words_error_text(shell_words_error_t error) {
     return "unknown error";
 }
 
+static bool is_blank(char ch) {
+    return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
+}
+
+static bool is_operator(char ch) {
+    static constexpr char operators[] = "|&;<>$`*";
+    for (size_t i = 0; i < sizeof(operators) - 1; i++) {
+        if (ch == operators[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool shell_words_are_for_a_shell(const char* line) {
+    char quote = '\0';
+    for (const char* at = line; *at != '\0'; at++) {
+        if (*at == '\\' && quote != '\'') {
+            if (*++at == '\0') {
+                break;
+            }
+        } else if (quote != '\0') {
+            quote = *at == quote ? '\0' : quote;
+        } else if (*at == '\'' || *at == '"') {
+            quote = *at;
+        } else if (*at == '#' && (at == line || is_blank(at[-1]))) {
+            break;
+        } else if (is_operator(*at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct splitter {
     const char* at;
     struct shell_words* out;
     size_t used;
 };
-
-static bool is_blank(char ch) {
-    return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
-}
 
 static shell_words_error_t put(struct splitter* s, char ch) {
     if (s->used == sizeof(s->out->text)) {

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
     struct shell_words* words = malloc(sizeof(*words));
     memset(words, 0xa5, sizeof(*words));
     shell_words_error_t error = shell_words_split(line, words);
+    (void)shell_words_are_for_a_shell(line);
     require(shell_words_error_text(error) != nullptr);
     require(words->count <= shell_words_max);
     require(error != SHELL_WORDS_OK || words->word[words->count] == nullptr);

@@ -61,6 +61,22 @@ static void what_is_not_closed_is_refused(void**) {
     assert_int_equal(shell_words_split("a\\", &words), SHELL_WORDS_UNTERMINATED);
 }
 
+static void what_only_a_shell_understands(void**) {
+    static const char* const theirs[] = {
+        "ls | wc", "a;b", "sleep 1 &", "echo $x", "x >f", "ls *", "a#b|c", "\"a\" | b", "'\\' | b",
+    };
+    static const char* const ours[] = {
+        "",          "hello a b", "echo '|'",    "echo \"a;b\"", "a \\| b",
+        "x # a | b", "a\\",       "\"a\\\";b\"", "'a|",
+    };
+    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+        assert_true(shell_words_are_for_a_shell(theirs[i]));
+    }
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        assert_false(shell_words_are_for_a_shell(ours[i]));
+    }
+}
+
 static void limits_hold(void**) {
     char line[3 * shell_line_max];
     for (uint32_t i = 0; i < shell_words_max; i++) {
@@ -82,6 +98,7 @@ int main(void) {
         cmocka_unit_test(backslash_keeps_one),
         cmocka_unit_test(comments_end_the_line),
         cmocka_unit_test(what_is_not_closed_is_refused),
+        cmocka_unit_test(what_only_a_shell_understands),
         cmocka_unit_test(limits_hold),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -106,7 +106,7 @@ class ToolsTest(SystemTest):
             "launch -n /data=/boot/doc /boot/bin/ls /data": (r"LICENSE\n", 0),
             # Nothing that was not named is there.
             "launch /boot/bin/ls /boot": (r"ls: /boot: No such file or directory\n", 1),
-            "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE\n", 1),
+            "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE \(not given to it; [^\n]*\n", 1),
             "launch -j /boot/bin/jobtree": (r"[^\n]*\n *\d+ +1 [^\n]*/jobtree\n", 0),
             # Nor can it be given what the giver does not have.
             "launch -s power /boot/bin/poweroff": (r"launch: power: ZX_ERR_ACCESS_DENIED\n", 2),

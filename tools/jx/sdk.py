@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"jx: {error}", file=sys.stderr)
         return 1
     print(args.target)
+    print(f"jx: clang-19 --config={args.target}/jacinth.cfg hello.c -o hello", file=sys.stderr)
     return 0
 
 

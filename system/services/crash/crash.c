@@ -89,16 +89,27 @@ static void put_frame(void* ctx, uint32_t index, uint64_t offset, const char* mo
     put(ctx, "{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)offset, module);
 }
 
+// A failed page fault's status, or the number of a policy.
+static const char* synth_name(uint32_t code, char number[16]) {
+    if ((int32_t)code < 0) {
+        return zx_status_get_string((zx_status_t)code);
+    }
+    (void)snprintf(number, 16, "code %u", code);
+    return number;
+}
+
 static void put_thread(struct report* r, zx_handle_t process, zx_handle_t thread) {
     zx_exception_report_t report = {};
     zx_x86_64_thread_state_general_regs_t registers;
     struct backtrace_space space;
     if (zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report),
                            nullptr, nullptr) == ZX_OK) {
-        put(r, "vector %llu, error %#llx, address %#llx, code %u\n",
+        char number[16];
+        put(r, "vector %llu, error %#llx, address %#llx, %s\n",
             (unsigned long long)report.context.arch.u.x86_64.vector,
             (unsigned long long)report.context.arch.u.x86_64.err_code,
-            (unsigned long long)report.context.arch.u.x86_64.cr2, report.context.synth_code);
+            (unsigned long long)report.context.arch.u.x86_64.cr2,
+            synth_name(report.context.synth_code, number));
     }
     if (zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)) !=
         ZX_OK) {

@@ -26,3 +26,6 @@ struct shell_words {
 };
 
 shell_words_error_t shell_words_split(const char* line, struct shell_words* out);
+
+// The line has characters outside quotes that a shell would act on. Here they are like any others.
+bool shell_words_are_for_a_shell(const char* line);
