@@ -58,6 +58,8 @@ class ShellTest(SystemTest):
             "sh -c 'ps | grep -c \"job sh\"'": "1\n",
             "sh -c '(echo $0; exit 3); echo $?' name": "name\n3\n",
             "sh -c 'echo 1 >/tmp/f; timeout 2 tail -f /tmp/f & sleep 1; echo 2 >>/tmp/f; wait'": "1\n2\n",
+            # Nobody waits for this shell but init: another process goes on in its place.
+            "sh -c 'trap \"\" CHLD; exec echo replaced'": "replaced\n",
             "sh -c '(time sleep 1) 2>&1 | sed -n \"s/^real.*1[.].*/timed/p\"'": "timed\n",
         }
         result = self.run_commands(*lines, "sh -c 'exit 5'", "sh -c 'no_such_thing'")

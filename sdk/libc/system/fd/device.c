@@ -102,16 +102,18 @@ static zx_signals_t signal_of(enum fd_device which) {
 }
 
 static long device_clone(struct fd_object* o, struct fd_handles* out) {
-    zx_handle_t event;
+    zx_handle_t event = ZX_HANDLE_INVALID;
     zx_status_t status = zx_event_create(0, &event);
     if (status == ZX_OK) {
         status = zx_object_signal(event, 0, signal_of(which_of(o)));
         // Whoever holds a copy reads it; nobody turns it into another device.
-        zx_status_t weaker =
-            zx_handle_replace(event, ZX_RIGHTS_BASIC, &event); // consumed even if it fails
+        zx_handle_t strong = event; // consumed even if it cannot be replaced
+        event = ZX_HANDLE_INVALID;
+        zx_status_t weaker = zx_handle_replace(strong, ZX_RIGHTS_BASIC, &event);
         status = status == ZX_OK ? weaker : status;
     }
     if (status != ZX_OK) {
+        (void)zx_handle_close(event);
         return errno_from_status(status);
     }
     *out = (struct fd_handles){.handle = {event}, .count = 1};

@@ -179,14 +179,17 @@ static long directory_statfs(struct fd_object* o, struct abi_statfs* out) {
     }
     constexpr uint64_t read_only = 1; // ST_RDONLY
     uint64_t block = u.block_size != 0 ? u.block_size : 4096;
-    uint64_t free_blocks = (u.total_bytes - u.used_bytes) / block;
+    // What is used may be more than there should be: servers learn late of what streams write.
+    uint64_t free_blocks =
+        u.total_bytes > u.used_bytes ? (u.total_bytes - u.used_bytes) / block : 0;
     *out = (struct abi_statfs){.bsize = block,
                                .frsize = block,
                                .blocks = u.total_bytes / block,
                                .bfree = free_blocks,
                                .bavail = u.read_only ? 0 : free_blocks,
                                .files = u.total_nodes,
-                               .ffree = u.total_nodes - u.used_nodes,
+                               .ffree =
+                                   u.total_nodes > u.used_nodes ? u.total_nodes - u.used_nodes : 0,
                                .fsid = {(int32_t)directory_of(o)->device},
                                .namelen = u.max_name,
                                .flags = u.read_only ? read_only : 0};

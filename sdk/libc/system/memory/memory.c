@@ -259,7 +259,7 @@ long sys_mlock(uintptr_t address, size_t len) {
     if (len == 0) {
         return 0;
     }
-    if (!round_up(len + (address - start), &len)) {
+    if (ckd_add(&len, len, address - start) || !round_up(len, &len)) {
         return -ABI_ENOMEM;
     }
     return map_error(
