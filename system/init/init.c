@@ -1,9 +1,9 @@
 // The first program of the boot image: reads the services file, supervises the services, serves
 // /svc and /dev, and runs the commands of etc/run or those that are typed.
 //
-// It holds everything that userboot was given except VMEX, and hands programs what the services
-// file says (authority.h). The main thread runs the loop of supervisor and views; another one runs
-// the commands.
+// It holds everything that userboot was given but the boot image, and hands programs what the
+// services file says (authority.h). The main thread runs the loop of supervisor and views; another
+// one runs the commands.
 
 #include <stdio.h>
 #include <stdlib.h>

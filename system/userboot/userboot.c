@@ -5,7 +5,8 @@
 //     kernel --root job, resources, ZBI, vDSO--> userboot --the same, and "/boot"--> bin/init
 //
 // The words of the kernel's command line are the environment; `userboot.next=PATH+ARG+...` starts
-// another program than bin/init. VMEX stays here: this is what makes boot files executable.
+// another program than bin/init. What makes boot files executable is a VMEX resource of its own;
+// the whole system resource, which goes on, could make another.
 //
 // When that program ends, so does userboot, with its return code, and the kernel then ends the
 // machine: a system without its first program has nobody to give orders to.
