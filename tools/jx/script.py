@@ -61,7 +61,7 @@ class ScriptResult:
 
 def symbolizer(settings: Settings) -> Symbolizer:
     folder = out_dir(settings.variant)
-    return Symbolizer(settings.kernel_elf(), (folder / "user", folder / "libc"))
+    return Symbolizer(settings.kernel_elf(), (folder / "user", folder / "libc"), added=settings.adds)
 
 
 def run_script(

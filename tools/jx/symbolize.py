@@ -31,10 +31,15 @@ class Symbolizer:
     """Rewrites a report line by line. It remembers the bias; lines before that keep their address."""
 
     def __init__(
-        self, kernel: Path, programs: Sequence[Path], lookup: Lookup = llvm_lookup
+        self,
+        kernel: Path,
+        programs: Sequence[Path],
+        lookup: Lookup = llvm_lookup,
+        added: Sequence[tuple[Path, str]] = (),
     ) -> None:
         self._kernel = kernel
         self._programs = programs
+        self._added = {place: file for file, place in added}
         self._lookup = lookup
         self._bias: int | None = None
 
@@ -52,7 +57,14 @@ class Symbolizer:
         return "".join(self.line(line) for line in text.splitlines(keepends=True))
 
     def _program(self, path: str) -> Path:
-        """The file of a program in bootfs: test/NAME keeps its folder, bin/NAME does not."""
+        """The file of a program in bootfs: test/NAME keeps its folder, bin/NAME does not.
+
+        What was added to the image comes before what the build has under the same name.
+        """
+        plain = path.removeprefix("/boot/").removeprefix("/")
+        for place in (plain, f"bin/{plain}", f"lib/{plain}"):
+            if place in self._added:
+                return self._added[place]
         folder = "test/" if Path(path).parent.name == "test" else ""
         places = [place / (folder + Path(path).name) for place in self._programs]
         return next((place for place in places if place.is_file()), places[0])

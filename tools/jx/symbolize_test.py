@@ -46,6 +46,19 @@ class SymbolizeTest(unittest.TestCase):
         self._symbolizer().line("{{{bt:0:0x10:/boot/test/vmo}}}")
         self.assertEqual(self.asked, [("hello", 0x1234), ("vmo", 0x10)])
 
+    def test_what_was_added_comes_first(self) -> None:
+        added = []
+        for name, place in (("mine", "bin/hello"), ("mine.so", "lib/libx.so"), ("data", "d/hello")):
+            (self.folder / name).touch()
+            added.append((self.folder / name, place))
+        for name in ("hello", "other"):
+            (self.folder / name).touch()
+        symbolizer = Symbolizer(self.kernel, [self.folder], self._lookup, added)
+        for program in ("hello", "/boot/bin/hello", "libx.so", "d/hello", "other"):
+            symbolizer.line(f"{{{{{{bt:0:0x10:{program}}}}}}}")
+        asked = [name for name, _ in self.asked]
+        self.assertEqual(asked, ["mine", "mine", "mine.so", "data", "other"])
+
     def test_a_stream_in_any_pieces(self) -> None:
         (self.folder / "hello").touch()
         text = b"crash: {x}\r\n{{{bt:2:0x1235:bin/hello}}}\r\n{{{ {{{bt: end {\n{{{bt"
