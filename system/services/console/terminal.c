@@ -114,7 +114,13 @@ static void controller_gone(struct async_wait* wait, const zx_packet_signal_t*) 
     drop_controller(container_of(wait, struct terminal, controller_wait));
 }
 
+// What could not be a controller leaves the one there is in its place.
 static zx_status_t take_controller(struct terminal* t, zx_handle_t controller) {
+    zx_status_t alive = zx_object_wait_one(controller, ZX_EVENTPAIR_PEER_CLOSED, 0, nullptr);
+    if (alive != ZX_ERR_TIMED_OUT) {
+        (void)zx_handle_close(controller);
+        return alive == ZX_OK ? ZX_ERR_PEER_CLOSED : alive;
+    }
     drop_controller(t);
     t->controller_wait = (struct async_wait){
         .object = controller, .trigger = ZX_EVENTPAIR_PEER_CLOSED, .handler = controller_gone};
