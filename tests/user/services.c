@@ -173,6 +173,26 @@ CASE(restart_of_what_is_not_there) {
     EXPECT_CLOSE(svc);
 }
 
+// Init watches connections that nobody has used yet instead of starting a service for them, but
+// only so many: what it can watch is for everybody.
+CASE(many_unused_connections_start_the_service) {
+    constexpr size_t COUNT = 1100;
+    static zx_handle_t held[COUNT];
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    for (size_t i = 0; i < COUNT; i++) {
+        held[i] = connect(svc, "fuchsia.process.Resolver");
+    }
+    struct jacinth_io_attributes attributes;
+    EXPECT_OK(io_get_attributes(svc, &attributes)); // all have arrived
+    EXPECT(state_of(services, "resolver").state != JACINTH_SYSTEM_STATE_IDLE);
+    for (size_t i = 0; i < COUNT; i++) {
+        EXPECT_CLOSE(held[i]);
+    }
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
+
 // ---- the terminal ----
 
 static void open_console(jacinth_io_flags_t flags, struct io_opened* out) {
