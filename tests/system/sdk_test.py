@@ -85,6 +85,15 @@ class SdkTest(SystemTest):
             _run([*(cxx if main.endswith("cc") else c), *sources, "-o", Path(main).stem], self.work)
         self._expect(self.work)
 
+    def test_names_of_status_codes(self) -> None:
+        (self.work / "names.c").write_text(
+            "#include <stdio.h>\n#include <zircon/status.h>\n"
+            "int main(void) { puts(zx_status_get_string(ZX_ERR_NOT_FOUND)); }\n")
+        for name in ("jacinth", "jacinth-static"):
+            _run(["clang-19", f"--config={self.kit / name}.cfg", "names.c", "-o", "names"], self.work)
+            result = self.run_commands("names", adds=((self.work / "names", "bin/names"),))
+            self.assertEqual(result.commands[0].output, b"ZX_ERR_NOT_FOUND\n")
+
     @limit(300)
     def test_cmake(self) -> None:
         toolchain = f"-DCMAKE_TOOLCHAIN_FILE={self.kit / 'jacinth.cmake'}"

@@ -18,7 +18,6 @@ from fidlgen import emit_header, emit_source  # noqa: E402
 from fidlgen.model import FidlError, Library, Universe  # noqa: E402
 from fidlgen.resolve import resolve  # noqa: E402
 from fidlgen.syntax import parse  # noqa: E402
-from syscallgen.main import write_if_changed  # noqa: E402
 
 
 def files(universe: Universe, library: Library) -> dict[str, str]:
@@ -27,6 +26,13 @@ def files(universe: Universe, library: Library) -> dict[str, str]:
         f"include/fidl/{library.name}.h": emit_header.header(universe, library),
         f"{library.name}.c": emit_source.source(universe, library),
     }
+
+
+# As in syscallgen; but the SDK carries this folder alone.
+def write_if_changed(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def main(arguments: list[str]) -> int:

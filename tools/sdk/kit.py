@@ -105,7 +105,7 @@ def _libraries(places: Places, kit: Path) -> None:
     start = places.build / "libc/obj/sdk/libc/system/start"
     _copy(start / "Scrt1.Scrt1.S.o", lib / "Scrt1.o")
     _copy(start / "rcrt1.rcrt1.S.o", static / "Scrt1.o")
-    for name in ("cxxbase", *(name for name, _, _, _ in LIBRARIES)):
+    for name in ("cxxbase", "status", *(name for name, _, _, _ in LIBRARIES)):
         _copy(own / f"lib{name}.a", lib / f"lib{name}.a")
     # What other systems keep apart is in libc.
     for name in ("m", "pthread", "rt", "dl", "util", "crypt", "resolv"):
@@ -138,7 +138,7 @@ def _tools(places: Places, kit: Path) -> None:
 
 
 def _examples(places: Places, kit: Path) -> None:
-    _copy_folder(places.root / "sdk" / "examples", kit / "examples", without=("BUILD.gn",))
+    _copy_folder(places.root / "sdk" / "examples", kit / "examples", without=("BUILD.gn", "*_test.py", "parent.c", "workers.c"))
 
 
 def _licenses(places: Places, kit: Path) -> None:
