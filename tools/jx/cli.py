@@ -11,7 +11,7 @@ from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
 _COMMANDS: dict[str, tuple[ModuleType, str]] = {
-    "build": (build, "build everything (release and debug)"),
+    "build": (build, "build everything (--debug, --all: the debug build)"),
     "run": (run, "boot, to the prompt or to run commands"),
     "test": (test, "run the tests"),
     "bench": (bench, "instructions per operation, beside other systems"),
