@@ -1,5 +1,6 @@
-// storm PROCESSES PIPES: starts so many processes, all alive at once, that write into so many pipes; reads
-// all of it, and counts who has ended how. tests/system/load_test.py runs it beside a hundred services.
+// storm PROCESSES PIPES: starts so many processes, all alive at once, that write into so many
+// pipes; reads all of it, and counts who has ended how. tests/system/load_test.py runs it beside a
+// hundred services.
 //
 // Nobody goes on before everybody is there: children wait for the end of the `go` pipe.
 #include <errno.h>
