@@ -23,6 +23,13 @@ def _text(result: ScriptResult, index: int) -> str:
     return result.commands[index].output.decode()
 
 
+def _handle_chunks(text: str) -> int:
+    """Pages of all tables of handles, by what `k mem` prints."""
+    found = re.search(r"handle_chunk +4096 B x (\d+)", text)
+    assert found is not None, text
+    return int(found[1])
+
+
 @depends_on("smp", "variant")
 class RunListTest(SystemTest):
     """Commands of etc/run: output, exit codes."""
@@ -178,7 +185,7 @@ class LoadTest(SystemTest):
             runs = [
                 "measure/refuse " + " ".join(paths[at : at + 20]) for at in range(0, len(paths), 20)
             ]
-            again = [*runs, "k drain"]
+            again = [*runs, "k drain", "k mem"]
             result = self.run_commands(
                 *again, *again, *again, "hello", paths[0], seconds=200, adds=adds
             )
@@ -186,11 +193,11 @@ class LoadTest(SystemTest):
         self.assertEqual(
             said.splitlines(), [f"bad/{file} BAD_PROGRAM {error}" for file, error in bad]
         )
-        # The tables of handles of init and the boot file server grow for a while, in steps; what is
-        # left behind would be left behind by each of the programs.
+        # Tables of handles grow, a page at a time, until enough entries lie fallow; nothing else may.
         drains = [_gauges(c.output.decode()) for c in result.commands if c.command == "k drain"]
-        objects = [drain["heap_objects"] for drain in drains]
-        self.assertLess(objects[2] - objects[1], len(bad) // 4, drains)
+        tables = [_handle_chunks(c.output.decode()) for c in result.commands if c.command == "k mem"]
+        objects = [drain["heap_objects"] - chunks for drain, chunks in zip(drains, tables, strict=True)]
+        self.assertEqual(objects[1], objects[2], (drains, tables))
         self.assertLessEqual(drains[2]["allocated_pages"] - drains[0]["allocated_pages"], 4)
         self.assertEqual(_text(result, len(result.commands) - 2), "hello, world\n")
         self.assertIn(f"({bad[0][1]})", _text(result, len(result.commands) - 1))
