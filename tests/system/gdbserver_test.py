@@ -70,7 +70,7 @@ class GdbServerTest(unittest.TestCase):
         listed = re.findall(r"Thread \d+ \((initial-thread|worker)\)", text)
         self.assertIn("initial-thread", listed)
         self.assertGreaterEqual(listed.count("worker"), 3)
-        self.assertIn("word_count = 87381", text)
+        self.assertRegex(text, r"word_count = 8738[12]\b")  # 262,144 words in three parts; any may come first
         # Those that hit it too are shown where it is, not behind it.
         self.assertNotRegex(text, r"0x\w+ in sum_part")
         self.assertRegex(text, r"Hardware watchpoint 2: workers\[0\]\.sum\s+Old value = 0\s+New value = [1-9]")

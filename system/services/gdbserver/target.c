@@ -154,13 +154,35 @@ static struct target_thread* take_exception(struct target* t) {
     return nullptr;
 }
 
+// Some thread stands in an exception for us that we have not got: the kernel says so a moment
+// before it sends the message.
+static bool is_exception_on_its_way(const struct target* t) {
+    for (size_t i = 0; i < t->thread_count; i++) {
+        const struct target_thread* thread = &t->threads[i];
+        zx_info_thread_t info = {};
+        (void)zx_object_get_info(thread->handle, ZX_INFO_THREAD, &info, sizeof(info), nullptr,
+                                 nullptr);
+        if (thread->exception == ZX_HANDLE_INVALID &&
+            info.state == ZX_THREAD_STATE_BLOCKED_EXCEPTION &&
+            info.wait_exception_channel_type == ZX_EXCEPTION_CHANNEL_TYPE_DEBUGGER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // What other threads ran into before they were stopped.
 static void find_exceptions(struct target* t) {
-    struct target_thread* thread;
-    while ((thread = take_exception(t)) != nullptr) {
-        thread->is_pending = true;
-        thread->was_moved = thread->exception_type == ZX_EXCP_SW_BREAKPOINT && move_back(t, thread);
-    }
+    const zx_time_t end = zx_deadline_after(STAND_WAIT);
+    do {
+        struct target_thread* thread;
+        while ((thread = take_exception(t)) != nullptr) {
+            thread->is_pending = true;
+            thread->was_moved =
+                thread->exception_type == ZX_EXCP_SW_BREAKPOINT && move_back(t, thread);
+        }
+    } while (is_exception_on_its_way(t) &&
+             zx_object_wait_one(t->channel, ZX_CHANNEL_READABLE, end, nullptr) == ZX_OK);
 }
 
 void target_stand(struct target* t, struct stop why) {
