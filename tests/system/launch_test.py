@@ -15,6 +15,8 @@ from jx.machine import BootFiles
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on, limit, settings_from_environment, soak
 from jx.tree import ROOT, out_dir
+from thirdparty import npm
+from thirdparty.recipe import RecipeError
 
 _NO_COMMAND, _NOT_STARTABLE, _BAD_LINE = 127, 126, 2
 
@@ -152,7 +154,7 @@ class LoadTest(SystemTest):
     @limit(300)
     def test_a_program_of_96_mib(self) -> None:
         variant = self.settings.variant
-        build.build(variant, ["big_programs"])
+        build.build(variant, ["big/big", "big/big.expected"])
         folder = out_dir(variant) / "big"
         expected = (folder / "big.expected").read_text()
         result = self.run_commands(
@@ -168,6 +170,37 @@ class LoadTest(SystemTest):
         self.assertLessEqual(abs(values["vmo_4"] - values["vmo_3"]), 64 << 10)
         self.assertLessEqual(values["heap_2"], 128 << 10)
         self.assertLessEqual(values["heap_4"], 128 << 10)
+
+    @limit(240)
+    def test_programs_of_every_shape(self) -> None:
+        """All kinds of relocations by the hundred thousand, a small gap, 1 GiB of bss, an interpreter."""
+        variant = self.settings.variant
+        names = ("tables", "gap", "bss", "dynamic")
+        build.build(variant, [f"big/{name}{end}" for name in names for end in ("", ".expected")])
+        folder = out_dir(variant) / "big"
+        adds = tuple((folder / name, f"bin/{name}") for name in names)
+        result = self.run_commands(*names, mem="256M", seconds=200, adds=adds)
+        for index, name in enumerate(names):
+            self.assertEqual(_text(result, index), (folder / f"{name}.expected").read_text(), name)
+        self.assertEqual([command.code for command in result.commands], [0] * len(names))
+
+    @limit(240)
+    def test_a_program_for_linux(self) -> None:
+        """One that nobody here wrote, of 107 MB: each of its pages is where and what it should be."""
+        try:
+            program = npm.fetch(npm.read_recipe(ROOT / "third_party" / "bun" / "bun.json"), npm.cache())
+        except RecipeError as error:
+            self.skipTest(str(error))
+        interpreter = Path("/lib64/ld-linux-x86-64.so.2")
+        self.assertEqual(program.stat().st_size, 107_394_952)
+        result = self.run_commands(
+            "measure/linux_load /boot/data/bun /boot/data/ld.so", mem="512M", seconds=200,
+            adds=((program, "data/bun"), (interpreter, "data/ld.so")),
+        )  # fmt: skip
+        text = _text(result, 0)
+        self.assertRegex(text, r"26651 pages of the program, 7 of its gaps, \d+ pages of the interpreter; 0 differ")
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertLessEqual(result.values["private_bytes"], 64 << 10)
 
     @limit(240)
     def test_malformed_programs_are_named_and_leave_nothing(self) -> None:

@@ -11,7 +11,9 @@ thousands of pointers into all parts. Written to the output folder:
     big.expected     the line that the program prints
 
 The sum depends on every page, on the order of pages, on every pointer and on every function, and
-not on the address where the program is loaded. The same arguments give the same files.
+not on the address where the program is loaded. The same arguments give the same files. Several
+shapes have a name (SHAPES): one that is large, one larger than the memory of the machine that runs
+it, one that is all relocations, one that is all bss.
 """
 
 import argparse
@@ -36,8 +38,9 @@ class Shape:
     data_pages: int
     functions: int
     pointers: int
-    odd_pointers: int
+    odd_pointers: int  # one byte off, so that RELR cannot express them; half become REL (split_rel.py)
     bss_len: int
+    imports: int = 0  # pointers to a symbol of the vDSO: not relative
 
 
 def shape_for(mib: int, functions: int = 64, pointers: int = 10000, odd_pointers: int = 2000) -> Shape:
@@ -46,6 +49,20 @@ def shape_for(mib: int, functions: int = 64, pointers: int = 10000, odd_pointers
     rodata = pages * 3 // 10
     text = (pages - rodata) // 2 // functions * functions
     return Shape(rodata, text, pages - rodata - text, functions, pointers, odd_pointers, mib << 21)
+
+
+def _shape(rodata_mib: int, text_mib: int, data_mib: int, **rest: int) -> Shape:
+    return Shape(rodata_mib << 8, text_mib << 8, data_mib << 8, 64, **rest)
+
+
+SHAPES = {
+    "big": shape_for(96),
+    # Little of it is ever written, so that it runs where there is far less memory than its file has.
+    "huge": _shape(66, 60, 2, pointers=10000, odd_pointers=2000, bss_len=1 << 20),
+    "tables": _shape(1, 1, 1, pointers=100_000, odd_pointers=200_000, bss_len=1 << 20, imports=10_000),
+    "bss": _shape(1, 1, 1, pointers=100, odd_pointers=100, bss_len=1 << 30),
+    "small": _shape(1, 1, 1, pointers=1000, odd_pointers=200, bss_len=1 << 20),
+}
 
 
 class Sum:
@@ -115,6 +132,8 @@ class Image:
             x = (x * factor + term) & WORD_MASK
             total.add(x)
         total.add(0)  # all of the bss
+        for _ in range(self.shape.imports):
+            total.add(1)  # it is the same as the first
         return total.value
 
     def _text_lines(self) -> list[str]:
@@ -147,7 +166,7 @@ class Image:
             *self._text_lines(),
             '    .section .data.big, "aw", @progbits',
             "    .balign 4096",
-            "    .globl big_data, big_pointers, big_functions, big_text, big_odd_pointers",
+            "    .globl big_data, big_pointers, big_functions, big_text, big_odd_pointers, big_imports",
             "big_data:",
             f'    .incbin "big_blobs.bin", {data_start}, {shape.data_pages * PAGE_LEN}',
             "big_pointers:",
@@ -156,6 +175,8 @@ class Image:
             *(f"    .quad big_function_{index}" for index in range(shape.functions)),
             "big_text:",
             *(f"    .quad big_text_{index}" for index in range(shape.functions)),
+            "big_imports:",
+            *(["    .quad zx_clock_get_monotonic"] * shape.imports),
             "    # One byte off: a packed relative relocation cannot express these.",
             '    .section .data.big_odd, "aw", @progbits',
             "    .balign 2",
@@ -179,6 +200,7 @@ class Image:
                 f"constexpr uint32_t BIG_FUNCTION_COUNT = {shape.functions};",
                 f"constexpr uint32_t BIG_POINTER_COUNT = {shape.pointers};",
                 f"constexpr uint32_t BIG_ODD_POINTER_COUNT = {shape.odd_pointers};",
+                f"constexpr uint32_t BIG_IMPORT_COUNT = {shape.imports};",
                 f"constexpr uint64_t BIG_BSS_LEN = {shape.bss_len};",
                 f"constexpr uint64_t BIG_EXPECTED_SUM = {self.sum():#x};",
                 "",
@@ -199,13 +221,11 @@ def write_all(image: Image, folder: Path) -> None:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description="generate the big test program's contents")
-    parser.add_argument("--mib", type=int, default=96, help="size of the contents (default 96)")
+    parser.add_argument("--shape", choices=SHAPES, default="big")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out-dir", type=Path, required=True)
     args = parser.parse_args(argv)
-    if args.mib < 1:
-        parser.error("--mib must be at least 1")
-    write_all(Image(shape_for(args.mib), args.seed), args.out_dir)
+    write_all(Image(SHAPES[args.shape], args.seed), args.out_dir)
     return 0
 
 

@@ -1,6 +1,7 @@
 // The big test program: prints the sum of its own image and exits with 0 if it is the right one.
 //
-// Exit codes: 1 wrong sum, 2 a write was lost, 3 the sum cannot be printed.
+// Exit codes: 1 wrong sum, 2 a write was lost, 3 the sum cannot be printed, 4 an import is
+// something else.
 #include <jacinth/startup.h>
 
 #include <stddef.h>
@@ -45,6 +46,9 @@ int main(int, char**, char**) {
     }
     if (sum != BIG_EXPECTED_SUM) {
         return 1;
+    }
+    if (BIG_IMPORT_COUNT != 0 && big_imports[0] != (const void*)zx_clock_get_monotonic) {
+        return 4;
     }
     return big_write_check() ? 0 : 2;
 }

@@ -11,13 +11,12 @@ typedef uint64_t (*big_function)(uint64_t x);
 typedef const uint64_t* __attribute__((aligned(1))) odd_pointer_t;
 
 // From the generated assembly.
-#define HIDDEN __attribute__((visibility("hidden")))
-extern const uint64_t big_rodata[] HIDDEN;
-extern volatile uint64_t big_data[] HIDDEN;
-extern const uint64_t* const big_text[BIG_FUNCTION_COUNT] HIDDEN;
-extern const uint64_t* const big_pointers[BIG_POINTER_COUNT] HIDDEN;
-extern const odd_pointer_t big_odd_pointers[BIG_ODD_POINTER_COUNT] HIDDEN;
-extern const big_function big_functions[BIG_FUNCTION_COUNT] HIDDEN;
+extern const uint64_t big_rodata[] BIG_HIDDEN;
+extern volatile uint64_t big_data[] BIG_HIDDEN;
+extern const uint64_t* const big_text[BIG_FUNCTION_COUNT] BIG_HIDDEN;
+extern const uint64_t* const big_pointers[BIG_POINTER_COUNT] BIG_HIDDEN;
+extern const odd_pointer_t big_odd_pointers[BIG_ODD_POINTER_COUNT] BIG_HIDDEN;
+extern const big_function big_functions[BIG_FUNCTION_COUNT] BIG_HIDDEN;
 
 static volatile uint64_t bss[BIG_BSS_LEN / 8];
 
@@ -63,6 +62,9 @@ uint64_t big_sum(void) {
         sum_add(&sum, x);
     }
     sum_add(&sum, bss_bits());
+    for (uint32_t i = 0; i < BIG_IMPORT_COUNT; i++) {
+        sum_add(&sum, big_imports[i] != nullptr && big_imports[i] == big_imports[0]);
+    }
     return sum;
 }
 

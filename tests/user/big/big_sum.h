@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#define BIG_HIDDEN __attribute__((visibility("hidden")))
+// Each the address of zx_clock_get_monotonic.
+extern const void* const big_imports[] BIG_HIDDEN;
+
 // Over all pages, through all pointers and functions, and over the bss, which must be zero.
 uint64_t big_sum(void);
 
