@@ -190,6 +190,15 @@ status_t exception_channel_create(struct object* task, zx_rights_t rights, bool 
 
 // ---- raising ----
 
+void exception_fill_report(const struct arch_exception_report* r, zx_exception_report_t* out) {
+    *out = (zx_exception_report_t){
+        .header = {.size = sizeof(*out), .type = r->type},
+        .context = {
+            .arch.u.x86_64 = {.vector = r->vector, .err_code = r->error_code, .cr2 = r->cr2},
+            .synth_code = r->synth_code,
+            .synth_data = r->synth_data}};
+}
+
 enum verdict : uint8_t {
     VERDICT_NEXT, // not handled, or nobody was there
     VERDICT_HANDLED,

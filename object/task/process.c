@@ -34,6 +34,7 @@ struct process_state {
     uint32_t thread_count;
     uint32_t live; // threads started and not yet ended
     int64_t retcode;
+    struct arch_exception_report fatal; // if retcode is EXCEPTION_KILL
     int64_t start_ns;
     int64_t ended_runtime_ns; // of threads that have ended
     struct job* critical_job; // with a reference
@@ -129,6 +130,26 @@ struct job* process_kill_step(struct process* p, int64_t retcode) {
 
 void process_kill(struct process* p, int64_t retcode) {
     kill_critical(process_kill_step(p, retcode));
+}
+
+void process_die_of(const struct arch_exception_report* report) {
+    struct process* p = process_current();
+    {
+        MUTEX_GUARD(&p->lock);
+        // Of several that come at once any one will do.
+        process_state(p)->fatal = *report;
+    }
+    process_kill(p, ZX_TASK_RETCODE_EXCEPTION_KILL);
+}
+
+status_t process_fatal_exception(struct process* p, zx_exception_report_t* out) {
+    MUTEX_GUARD(&p->lock);
+    const struct process_state* s = process_state(p);
+    if (s->phase != PROCESS_DEAD || s->retcode != ZX_TASK_RETCODE_EXCEPTION_KILL) {
+        return STATUS_BAD_STATE;
+    }
+    exception_fill_report(&s->fatal, out);
+    return STATUS_OK;
 }
 
 void process_exit_current(int64_t retcode) {

@@ -138,12 +138,7 @@ status_t thread_object_exception_report(struct thread_object* t, zx_exception_re
     if (r == nullptr) {
         return STATUS_BAD_STATE;
     }
-    *out = (zx_exception_report_t){
-        .header = {.size = sizeof(*out), .type = r->type},
-        .context = {
-            .arch.u.x86_64 = {.vector = r->vector, .err_code = r->error_code, .cr2 = r->cr2},
-            .synth_code = r->synth_code,
-            .synth_data = r->synth_data}};
+    exception_fill_report(r, out);
     return STATUS_OK;
 }
 
@@ -159,7 +154,7 @@ void thread_leave(void) {
 [[noreturn]] static void die(struct arch_user_frame* frame,
                              const struct arch_exception_report* report) {
     crash_report(frame, report);
-    process_kill(process_current(), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    process_die_of(report);
     thread_object_exit_current();
 }
 

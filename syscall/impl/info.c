@@ -76,7 +76,10 @@ static status_t fill_thread_stats(struct object* o, zx_rights_t, union record* r
 }
 
 static status_t fill_exception_report(struct object* o, zx_rights_t, union record* r) {
-    return thread_object_exception_report(thread_from_object(o), &r->exception_report);
+    struct process* p = process_from_object(o);
+    return p != nullptr
+               ? process_fatal_exception(p, &r->exception_report)
+               : thread_object_exception_report(thread_from_object(o), &r->exception_report);
 }
 
 static status_t fill_task_stats(struct object* o, zx_rights_t, union record* r) {

@@ -134,6 +134,15 @@ class ShellPromptTest(SystemTest):
             console.type("\x03")
             console.wait_text("/ # ")
             self.assertNotIn("sleep", self._line(console, "jobs"))
+            # How a child ended is said in words (the kernel's report may come between).
+            for how, words, code in (
+                ("abort", "Aborted", 134),
+                ("fault 11", "Segmentation fault", 139),
+                ("fault 8", "Arithmetic exception", 136),
+            ):
+                said = self._line(console, f"/boot/bin/libc_child {how}")
+                self.assertIn(f"\n{words}\n", said)
+                self.assertIn(f"\nstatus {code}\n", self._line(console, "echo status $?"))
             self.assertIn("\nTRAP\n", self._line(console, "trap 'echo TRAP' USR1; kill -USR1 $$"))
             console.type("exit 3\r")
             console.wait_text("exit code 3\njacinth> ")

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <jacinth/startup.h>
+#include <zircon/syscalls/exception.h>
 
 GROUP("process");
 
@@ -266,8 +267,17 @@ CASE(start_errors) {
     GONE();
     wait_for_end(p.process);
     EXPECT_EQ(info_of(p.process).return_code, 3);
+    zx_exception_report_t report;
+    EXPECT_STATUS(zx_object_get_info(p.process, ZX_INFO_THREAD_EXCEPTION_REPORT, &report,
+                                     sizeof(report), nullptr, nullptr),
+                  ZX_ERR_BAD_STATE); // ended otherwise
     utest_prepared_close(&p);
     utest_prepared_close(&other);
+}
+
+static zx_status_t report_of(zx_handle_t process, zx_exception_report_t* out) {
+    return zx_object_get_info(process, ZX_INFO_THREAD_EXCEPTION_REPORT, out, sizeof(*out), nullptr,
+                              nullptr);
 }
 
 // Nothing is mapped where it starts: it ends by its first exception, and only it.
@@ -276,9 +286,15 @@ CASE(start_without_memory) {
     zx_handle_t process = empty(&root);
     zx_handle_t thread;
     EXPECT_OK(zx_thread_create(process, "first", 5, 0, &thread));
+    zx_exception_report_t report;
+    EXPECT_STATUS(report_of(process, &report), ZX_ERR_BAD_STATE); // lives
     EXPECT_OK(zx_process_start(process, thread, 0x10000000, 0x20000000, ZX_HANDLE_INVALID, 0));
     wait_for_end(process);
     EXPECT_EQ(info_of(process).return_code, ZX_TASK_RETCODE_EXCEPTION_KILL);
+    EXPECT_OK(report_of(process, &report));
+    EXPECT(report.header.type == ZX_EXCP_FATAL_PAGE_FAULT && report.header.size == sizeof(report));
+    EXPECT(report.context.arch.u.x86_64.cr2 == 0x10000000);
+    EXPECT_EQ((zx_status_t)report.context.synth_code, ZX_ERR_NOT_FOUND);
     EXPECT_CLOSE(thread);
     EXPECT_CLOSE(root);
     EXPECT_CLOSE(process);

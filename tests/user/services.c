@@ -6,6 +6,7 @@
 
 #include <fidl/jacinth.system.h>
 #include <io/client.h>
+#include <jacinth/abort.h>
 #include <jacinth/startup.h>
 #include <zircon/syscalls/object.h>
 
@@ -395,6 +396,11 @@ CHILD(crash) {
     return 1;
 }
 
+CHILD(abort) {
+    __asm__ volatile("int %0" : : "i"(JACINTH_ABORT_TRAP)); // as the C library's abort()
+    return 1;
+}
+
 // The text of the report with this name; false: there is none.
 static bool read_report(zx_handle_t tmp, const char* path, char* text, size_t capacity) {
     struct io_opened file;
@@ -419,11 +425,11 @@ static bool contains(const char* text, const char* part) {
     return false;
 }
 
-static void expect_report(zx_handle_t tmp, const char* path) {
+static void expect_report(zx_handle_t tmp, const char* path, const char* begin) {
     char text[4096];
     EXPECT(read_report(tmp, path, text, sizeof(text)));
     utest_context(text);
-    EXPECT(strncmp(text, "crash: undefined instruction in process ", 40) == 0);
+    EXPECT(strncmp(text, begin, strlen(begin)) == 0);
     EXPECT(contains(text, "{{{bt:0:0x"));
     EXPECT(contains(text, ":services}}}\n"));
     utest_context(nullptr);
@@ -444,19 +450,20 @@ static void restart_reporter(zx_handle_t services) {
 
 // The reporter is started by the first crash, and again after it has ended.
 CASE(crashes_are_kept) {
+    static const char undefined[] = "crash: undefined instruction in process ";
     zx_handle_t svc = at("/svc");
     zx_handle_t tmp = connect(svc, "ns/tmp");
     zx_handle_t services = connect(svc, "jacinth.system.Services");
     restart_reporter(services); // other programs have crashed before
     EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
-    EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
-    expect_report(tmp, "crashes/0.txt");
-    expect_report(tmp, "crashes/1.txt");
+    EXPECT_EQ(utest_child_run("abort"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    expect_report(tmp, "crashes/0.txt", undefined);
+    expect_report(tmp, "crashes/1.txt", "crash: abort() in process ");
     EXPECT_EQ(state_of(services, "crash").state, JACINTH_SYSTEM_STATE_RUNNING);
     EXPECT_OK(io_unlink(tmp, "crashes/0.txt", 13, 0));
     restart_reporter(services);
     EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
-    expect_report(tmp, "crashes/0.txt");
+    expect_report(tmp, "crashes/0.txt", undefined);
     EXPECT_CLOSE(services);
     EXPECT_CLOSE(svc);
     EXPECT_CLOSE(tmp);

@@ -7,6 +7,8 @@
 // handle any more. What the object's state is then is the answer.
 #pragma once
 
+#include <zircon/syscalls/exception.h>
+
 #include <arch/upcalls.h>
 #include <object/handle.h>
 
@@ -41,6 +43,9 @@ void exception_slot_listener(const struct exception_slot* s, uint32_t kind,
 // BAD_STATE (the task has ended), INVALID_ARGS (a thread has no debugger of its own), NO_MEMORY.
 status_t exception_channel_create(struct object* task, zx_rights_t rights, bool debugger,
                                   struct handle* out);
+
+// The report as user mode reads it.
+void exception_fill_report(const struct arch_exception_report* r, struct zx_exception_report* out);
 
 // ---- raising; the current thread, on its way to user mode ----
 

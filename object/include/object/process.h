@@ -9,8 +9,10 @@
 // state and the list of threads.
 #pragma once
 
+#include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 
+#include <arch/upcalls.h>
 #include <locking/mutex.h>
 #include <object/handle.h>
 #include <object/object.h>
@@ -51,6 +53,10 @@ void process_kill(struct process* p, int64_t retcode);
 // process does not end at once.
 [[nodiscard]] struct job* process_kill_step(struct process* p, int64_t retcode);
 [[noreturn]] void process_exit_current(int64_t retcode);
+// Ends the current process by an exception that nobody handled.
+void process_die_of(const struct arch_exception_report* report);
+// Which one that was; BAD_STATE: the process has not ended, or not so.
+status_t process_fatal_exception(struct process* p, struct zx_exception_report* out);
 
 // A name of up to 31 bytes.
 void process_set_name(struct process* p, const char* name, size_t len);

@@ -12,6 +12,7 @@
 
 #include <backtrace/backtrace.h>
 #include <io/client.h>
+#include <jacinth/abort.h>
 #include <jacinth/startup.h>
 #include <system/grants.h>
 #include <zircon/status.h>
@@ -122,13 +123,23 @@ static void put_thread(struct report* r, zx_handle_t process, zx_handle_t thread
     }
 }
 
+static bool is_abort(zx_handle_t thread) {
+    zx_exception_report_t report = {};
+    return zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report),
+                              nullptr, nullptr) == ZX_OK &&
+           report.header.type == ZX_EXCP_GENERAL &&
+           JACINTH_IS_ABORT(report.context.arch.u.x86_64.vector,
+                            report.context.arch.u.x86_64.err_code);
+}
+
 static void describe(struct report* r, const zx_exception_info_t* info, zx_handle_t exception) {
     zx_handle_t process = ZX_HANDLE_INVALID;
     zx_handle_t thread = ZX_HANDLE_INVALID;
     (void)zx_exception_get_process(exception, &process);
     (void)zx_exception_get_thread(exception, &thread);
     r->len = 0;
-    put(r, "crash: %s in process %llu '", type_name(info->type), (unsigned long long)info->pid);
+    put(r, "crash: %s in process %llu '", is_abort(thread) ? "abort()" : type_name(info->type),
+        (unsigned long long)info->pid);
     put_name(r, process);
     put(r, "', thread %llu '", (unsigned long long)info->tid);
     put_name(r, thread);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jacinth/abort.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/time.h>
@@ -338,6 +339,9 @@ static uint8_t signal_of(const struct target_thread* thread) {
         (void)zx_object_get_info(thread->handle, ZX_INFO_THREAD_EXCEPTION_REPORT, &report,
                                  sizeof(report), nullptr, nullptr);
         const uint64_t vector = report.context.arch.u.x86_64.vector;
+        if (JACINTH_IS_ABORT(vector, report.context.arch.u.x86_64.err_code)) {
+            return SIGNAL_ABRT;
+        }
         return vector == divide_error || vector == x87_error || vector == simd_error ? SIGNAL_FPE
                                                                                      : SIGNAL_SEGV;
     }

@@ -67,6 +67,7 @@ enum : uint8_t {
     SIGNAL_INT = 2,
     SIGNAL_ILL = 4,
     SIGNAL_TRAP = 5,
+    SIGNAL_ABRT = 6,
     SIGNAL_FPE = 8,
     SIGNAL_KILL = 9,
     SIGNAL_BUS = 10,

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <zircon/process.h>
 #include <zircon/syscalls.h>
 
 static volatile sig_atomic_t got;
@@ -60,6 +61,38 @@ static int dispositions(int signal) {
     }
     return (action.sa_handler == SIG_IGN ? 1 : 0) + (sigismember(&mask, signal) ? 2 : 0) +
            (action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL ? 4 : 0);
+}
+
+// Dies of an exception that stands for the signal.
+static void fault(int signal) {
+    volatile int zero = 0, one = 1;
+    switch (signal) {
+    case SIGFPE:
+        one = one / zero;
+        break;
+    case SIGILL:
+        __asm__ volatile("ud2");
+        break;
+    case SIGTRAP:
+        __asm__ volatile("int3");
+        break;
+    case SIGSYS: // a system call outside of the vDSO
+        __asm__ volatile("syscall" : : "a"(12345) : "rcx", "r11", "memory");
+        break;
+    case SIGBUS: { // behind the end of what is mapped
+        zx_handle_t vmo;
+        uintptr_t at;
+        if (zx_vmo_create(4096, ZX_VMO_RESIZABLE, &vmo) == ZX_OK &&
+            zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_ALLOW_FAULTS, 0, vmo, 0, 4096,
+                        &at) == ZX_OK &&
+            zx_vmo_set_size(vmo, 0) == ZX_OK) {
+            zero = *(volatile int*)at;
+        }
+        break;
+    }
+    default:
+        *(volatile int*)16 = 1;
+    }
 }
 
 // A child of its own that sleeps; says both pids.
@@ -143,7 +176,7 @@ int main(int argc, char** argv) {
     } else if (strcmp(what, "abort") == 0) {
         abort();
     } else if (strcmp(what, "fault") == 0) {
-        *(volatile int*)16 = 1;
+        fault(number);
     } else if (strcmp(what, "ids") == 0) {
         dprintf(1, "%d %d %d %d\n", getpid(), getppid(), getpgrp(), getsid(0));
         return 0;

@@ -392,8 +392,18 @@ CASE(ends_by_signals) {
     EXPECT_EQ(with_signals_of("raise", (char*)"9"), SIGKILL);
     EXPECT_EQ(with_signals_of("raise", (char*)"13"), SIGPIPE);
     EXPECT_EQ(with_signals_of("abort", nullptr), SIGABRT);
+    EXPECT_EQ(with_signals_of("raise", (char*)"6"), SIGABRT);
     EXPECT_EQ(with_signals_of("alarm", nullptr), SIGALRM);
     EXPECT_EQ(exit_code(start(nullptr, ARGS(raise_word, (char*)"17"))), 77); // SIGCHLD: ignored
+}
+
+CASE(ends_by_exceptions) {
+    EXPECT_EQ(with_signals_of("fault", (char*)"11"), SIGSEGV);
+    EXPECT_EQ(with_signals_of("fault", (char*)"8"), SIGFPE);
+    EXPECT_EQ(with_signals_of("fault", (char*)"4"), SIGILL);
+    EXPECT_EQ(with_signals_of("fault", (char*)"5"), SIGTRAP);
+    EXPECT_EQ(with_signals_of("fault", (char*)"7"), SIGBUS);
+    EXPECT_EQ(with_signals_of("fault", (char*)"31"), SIGSYS);
 }
 
 CASE_WITHIN(hundred_children, 60) {

@@ -1,4 +1,5 @@
 // Posting signals, and what happens when a thread notices one.
+#include <jacinth/abort.h>
 #include <libc/operations.h>
 #include <libc/thread.h>
 #include <signal/exec.h>
@@ -157,6 +158,10 @@ void signal_end_process(int signal) {
 [[noreturn]] static void end_by(int signal) {
     if (vfork_is_child != nullptr && vfork_is_child()) {
         vfork_end(spawn_status_signaled(signal));
+    }
+    if (signal == ABI_SIGABRT) {
+        // With a report: this thread, and only it, knows why.
+        __asm__ volatile("int %0" : : "i"(JACINTH_ABORT_TRAP));
     }
     signal_end_process(signal);
 }

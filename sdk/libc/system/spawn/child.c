@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include <zircon/syscalls.h>
+#include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 
 #include <libc/abi.h>
@@ -56,7 +57,11 @@ static void note_end(struct child* child, int64_t retcode) {
     (void)zx_object_get_info(child->process, ZX_INFO_TASK_RUNTIME, &runtime, sizeof(runtime),
                              nullptr, nullptr);
     child->run_ns += runtime.cpu_time;
-    child->status = spawn_status(retcode, child->sent);
+    zx_exception_report_t report;
+    bool is_known = retcode == ZX_TASK_RETCODE_EXCEPTION_KILL &&
+                    zx_object_get_info(child->process, ZX_INFO_THREAD_EXCEPTION_REPORT, &report,
+                                       sizeof(report), nullptr, nullptr) == ZX_OK;
+    child->status = spawn_status(retcode, is_known ? &report : nullptr, child->sent);
     child->ended = true;
     close_handles(child);
 }

@@ -1,13 +1,13 @@
 #include <spawn/status.h>
 
 #include <libc/abi.h>
+#include <signal/signal_set.h>
 #include <zircon/syscalls/object.h>
 
-// The kernel says only that it was an exception, not which: nearly all are bad addresses.
-static int killed_by(int64_t retcode) {
+static int killed_by(int64_t retcode, const zx_exception_report_t* by) {
     switch (retcode) {
     case ZX_TASK_RETCODE_EXCEPTION_KILL:
-        return ABI_SIGSEGV;
+        return by != nullptr ? signal_of_exception(by, nullptr) : (int)ABI_SIGSEGV;
     case ZX_TASK_RETCODE_POLICY_KILL:
     case ZX_TASK_RETCODE_VDSO_KILL:
         return ABI_SIGSYS;
@@ -20,11 +20,11 @@ static int killed_by(int64_t retcode) {
     }
 }
 
-int spawn_status(int64_t retcode, int sent) {
+int spawn_status(int64_t retcode, const zx_exception_report_t* by, int sent) {
     if (retcode == ZX_TASK_RETCODE_SYSCALL_KILL && sent != 0) {
         return spawn_status_signaled(sent);
     }
-    int signal = killed_by(retcode);
+    int signal = killed_by(retcode, by);
     if (retcode < spawn_retcode_signal && retcode >= spawn_retcode_signal - spawn_signal_max) {
         signal = (int)(spawn_retcode_signal - retcode);
     }

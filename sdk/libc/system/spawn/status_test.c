@@ -10,11 +10,15 @@
 
 #include <cmocka.h>
 
+#include <jacinth/abort.h>
 #include <libc/abi.h>
+#include <signal/signal_set.h>
+#include <zircon/errors.h>
+#include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 
 static void expect_exit(int64_t retcode, int sent, int code) {
-    int status = spawn_status(retcode, sent);
+    int status = spawn_status(retcode, nullptr, sent);
     assert_true(WIFEXITED(status) && !WIFSIGNALED(status) && !WIFSTOPPED(status));
     assert_int_equal(WEXITSTATUS(status), code);
     assert_int_equal(spawn_status_code(status), code);
@@ -22,7 +26,7 @@ static void expect_exit(int64_t retcode, int sent, int code) {
 }
 
 static void expect_signal(int64_t retcode, int sent, int signal) {
-    int status = spawn_status(retcode, sent);
+    int status = spawn_status(retcode, nullptr, sent);
     assert_true(WIFSIGNALED(status) && !WIFEXITED(status) && !WIFSTOPPED(status));
     assert_int_equal(WTERMSIG(status), signal);
     assert_int_equal(spawn_status_signal(status), signal);
@@ -53,7 +57,52 @@ static void signals(void**) {
     }
 }
 
+static void expect_exception(uint32_t type, uint64_t vector, uint64_t error, zx_status_t why,
+                             int signal, int code) {
+    zx_exception_report_t report = {
+        .header.type = type,
+        .context = {.arch.u.x86_64 = {.vector = vector, .err_code = error},
+                    .synth_code = (uint32_t)why}};
+    int got_code = 0;
+    assert_int_equal(signal_of_exception(&report, &got_code), signal);
+    assert_int_equal(got_code, code);
+    assert_int_equal(WTERMSIG(spawn_status(ZX_TASK_RETCODE_EXCEPTION_KILL, &report, 0)), signal);
+    // Not believed of one that ended otherwise.
+    assert_int_equal(WTERMSIG(spawn_status(ZX_TASK_RETCODE_SYSCALL_KILL, &report, 0)), ABI_SIGKILL);
+}
+
+static void exceptions(void**) {
+    const struct {
+        uint32_t type;
+        uint64_t vector, error;
+        zx_status_t why;
+        int64_t signal, code;
+    } rows[] = {
+        {ZX_EXCP_FATAL_PAGE_FAULT, 14, 4, ZX_ERR_NOT_FOUND, ABI_SIGSEGV, ABI_SEGV_MAPERR},
+        {ZX_EXCP_FATAL_PAGE_FAULT, 14, 7, ZX_ERR_ACCESS_DENIED, ABI_SIGSEGV, ABI_SEGV_ACCERR},
+        {ZX_EXCP_FATAL_PAGE_FAULT, 14, 4, ZX_ERR_OUT_OF_RANGE, ABI_SIGBUS, ABI_BUS_ADRERR},
+        {ZX_EXCP_FATAL_PAGE_FAULT, 14, 4, ZX_ERR_IO, ABI_SIGBUS, ABI_BUS_ADRERR},
+        {ZX_EXCP_GENERAL, 0, 0, 0, ABI_SIGFPE, ABI_FPE_INTDIV},
+        {ZX_EXCP_GENERAL, 16, 0, 0, ABI_SIGFPE, ABI_FPE_FLTINV},
+        {ZX_EXCP_GENERAL, 19, 0, 0, ABI_SIGFPE, ABI_FPE_FLTINV},
+        {ZX_EXCP_GENERAL, 13, 0, 0, ABI_SIGSEGV, ABI_SI_KERNEL},
+        {ZX_EXCP_GENERAL, 13, JACINTH_ABORT_ERROR, 0, ABI_SIGABRT, ABI_SI_TKILL},
+        {ZX_EXCP_GENERAL, 13, JACINTH_ABORT_ERROR_WIDE, 0, ABI_SIGABRT, ABI_SI_TKILL},
+        {ZX_EXCP_GENERAL, 0, JACINTH_ABORT_ERROR, 0, ABI_SIGFPE, ABI_FPE_INTDIV},
+        {ZX_EXCP_UNDEFINED_INSTRUCTION, 6, 0, 0, ABI_SIGILL, ABI_ILL_ILLOPN},
+        {ZX_EXCP_SW_BREAKPOINT, 3, 0, 0, ABI_SIGTRAP, ABI_TRAP_BRKPT},
+        {ZX_EXCP_HW_BREAKPOINT, 1, 0, 0, ABI_SIGTRAP, ABI_TRAP_TRACE},
+        {ZX_EXCP_UNALIGNED_ACCESS, 17, 0, 0, ABI_SIGBUS, ABI_BUS_ADRALN},
+        {ZX_EXCP_POLICY_ERROR, 0, 0, 18, ABI_SIGSYS, ABI_SI_KERNEL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        expect_exception(rows[i].type, rows[i].vector, rows[i].error, rows[i].why,
+                         (int)rows[i].signal, (int)rows[i].code);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exits), cmocka_unit_test(signals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exits), cmocka_unit_test(signals),
+                                       cmocka_unit_test(exceptions)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

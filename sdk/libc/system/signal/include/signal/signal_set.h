@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <libc/abi.h>
+#include <zircon/syscalls/exception.h>
 #include <zircon/types.h>
 
 constexpr int signal_max = 64;
@@ -30,6 +31,13 @@ signal_default_t signal_default(int signal);
 
 // SIGKILL and SIGSTOP: cannot be blocked, caught or ignored.
 extern const abi_sigset_t signal_immutable;
+
+// ---- exceptions as signals ----
+
+// The signal that stands for an exception, its si_code in *code (may be null).
+int signal_of_exception(const zx_exception_report_t* report, int* code);
+
+// ---- told to parents ----
 
 // The user signal on the parent's end of the signal channel that stands for this one
 // (docs/design/system.md): raised while the child takes some signal of the class itself.

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include <zircon/syscalls/exception.h>
+
 // A program of this library that ends by the default action of signal n exits with this code minus
 // n. (The kernel's own are -1024 and a few below; exit() gives 0 to 255.)
 constexpr int64_t spawn_retcode_signal = -2000;
@@ -15,8 +17,9 @@ static inline int64_t spawn_retcode_of_signal(int signal) {
     return spawn_retcode_signal - signal;
 }
 
-// `sent`: the signal whose default action the parent carried out by killing it; 0: none.
-int spawn_status(int64_t retcode, int sent);
+// `by`: the exception that ended it, where that is known; null: it is not, or it was none. `sent`:
+// the signal whose default action the parent carried out by killing it; 0: none.
+int spawn_status(int64_t retcode, const zx_exception_report_t* by, int sent);
 
 static inline int spawn_status_exited(int code) {
     return (code & 0xff) << 8;
