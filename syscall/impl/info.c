@@ -12,6 +12,7 @@
 
 #include <lib/bits.h>
 #include <lib/string.h>
+#include <object/bti.h>
 #include <object/handle_table.h>
 #include <object/job.h>
 #include <object/process.h>
@@ -42,6 +43,7 @@ union record {
     zx_info_vmo_t vmo;
     zx_info_timer_t timer;
     zx_info_resource_t resource;
+    zx_info_bti_t bti;
     zx_info_kmem_stats_t kmem;
     zx_info_process_handle_stats_t handle_stats;
     zx_info_socket_t socket;
@@ -151,6 +153,11 @@ static status_t fill_stream(struct object* o, zx_rights_t, union record* r) {
 
 static status_t fill_resource(struct object* o, zx_rights_t, union record* r) {
     resource_get_info(resource_from_object(o), &r->resource);
+    return STATUS_OK;
+}
+
+static status_t fill_bti(struct object* o, zx_rights_t, union record* r) {
+    bti_get_info(bti_from_object(o), &r->bti);
     return STATUS_OK;
 }
 
@@ -380,6 +387,7 @@ static const struct topic topics[] = {
     {ZX_INFO_CPU_STATS, sizeof(zx_info_cpu_stats_t), nullptr, list_cpus},
     {ZX_INFO_KMEM_STATS, sizeof(zx_info_kmem_stats_t), fill_kmem, nullptr},
     {ZX_INFO_RESOURCE, sizeof(zx_info_resource_t), fill_resource, nullptr},
+    {ZX_INFO_BTI, sizeof(zx_info_bti_t), fill_bti, nullptr},
     {ZX_INFO_HANDLE_COUNT, sizeof(zx_info_handle_count_t), fill_handle_count, nullptr},
     {ZX_INFO_PROCESS_HANDLE_STATS, sizeof(zx_info_process_handle_stats_t), fill_handle_stats,
      nullptr},

@@ -3,7 +3,9 @@
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
 
+#include <arch/mmio.h>
 #include <lib/align.h>
+#include <object/bti.h>
 #include <object/resource.h>
 #include <object/thread_object.h>
 #include <object/vmo_object.h>
@@ -56,8 +58,18 @@ status_t sys_vmo_create_physical(struct resource* resource, zx_paddr_t paddr, si
         return STATUS_INVALID_ARGS;
     }
     TRY(resource_check(resource, ZX_RSRC_KIND_MMIO, paddr, size));
+    if (arch_memory_claimed(paddr, size)) {
+        return STATUS_ACCESS_DENIED;
+    }
     struct vmo* v;
     TRY(vmo_create_physical((paddr_t){paddr}, size, &v));
+    return give_vmo(v, ZX_DEFAULT_VMO_RIGHTS, out);
+}
+
+status_t sys_vmo_create_contiguous(struct bti*, size_t size, uint32_t alignment_log2,
+                                   struct user_out_handle* out) {
+    struct vmo* v;
+    TRY(vmo_create_contiguous(size, alignment_log2, &v));
     return give_vmo(v, ZX_DEFAULT_VMO_RIGHTS, out);
 }
 

@@ -9,6 +9,7 @@
 #include <jacinth/startup.h>
 #include <syscall/model.h>
 #include <zircon/syscalls/clock.h>
+#include <zircon/syscalls/iommu.h>
 #include <zircon/syscalls/log.h>
 #include <zircon/syscalls/policy.h>
 #include <zircon/syscalls/port.h>
@@ -93,6 +94,24 @@ static zx_handle_t make_log(void) {
     return log;
 }
 
+static void make_device(void) {
+    zx_handle_t resource = make_resource(ZX_RSRC_SYSTEM_IOMMU_BASE);
+    zx_iommu_desc_dummy_t desc = {};
+    EXPECT_OK(zx_iommu_create(resource, ZX_IOMMU_TYPE_DUMMY, &desc, sizeof(desc),
+                              &kit[ZX_OBJ_TYPE_IOMMU]));
+    EXPECT_OK(zx_bti_create(kit[ZX_OBJ_TYPE_IOMMU], 0, UINT64_MAX, &kit[ZX_OBJ_TYPE_BTI]));
+    EXPECT_CLOSE(resource);
+}
+
+static zx_handle_t make_pmt(void) {
+    zx_handle_t vmo = utest_vmo(4096);
+    zx_paddr_t address;
+    zx_handle_t pmt;
+    EXPECT_OK(zx_bti_pin(kit[ZX_OBJ_TYPE_BTI], ZX_BTI_PERM_READ, vmo, 0, 4096, &address, 1, &pmt));
+    EXPECT_CLOSE(vmo);
+    return pmt;
+}
+
 static void make_kit(void) {
     EXPECT_OK(
         zx_process_create(zx_job_default(), "kit", 3, 0, &kit[ZX_OBJ_TYPE_PROCESS], &others[0]));
@@ -112,9 +131,11 @@ static void make_kit(void) {
     kit[ZX_OBJ_TYPE_PROFILE] = make_profile();
     kit[ZX_OBJ_TYPE_DEBUGLOG] = make_log();
     kit[ZX_OBJ_TYPE_RESOURCE] = make_resource(ZX_RSRC_SYSTEM_INFO_BASE);
+    make_device();
 }
 
 static void drop_kit(void) {
+    EXPECT_OK(zx_bti_release_quarantine(kit[ZX_OBJ_TYPE_BTI])); // what make_pmt() pinned
     EXPECT_OK(zx_vmar_destroy(kit[ZX_OBJ_TYPE_VMAR]));
     EXPECT_OK(zx_handle_close_many(kit, ZX_OBJ_TYPE_UPPER_BOUND));
     EXPECT_OK(zx_handle_close_many(others, 4));
@@ -124,7 +145,8 @@ static void drop_kit(void) {
 // What cannot be duplicated is made anew each time. (Exceptions are not among the kit: each needs a
 // thread that waits in it.)
 static bool is_made_anew(uint32_t type) {
-    return type == ZX_OBJ_TYPE_CHANNEL || type == ZX_OBJ_TYPE_SUSPEND_TOKEN;
+    return type == ZX_OBJ_TYPE_CHANNEL || type == ZX_OBJ_TYPE_SUSPEND_TOKEN ||
+           type == ZX_OBJ_TYPE_PMT;
 }
 
 static bool in_kit(uint32_t type) {
@@ -141,6 +163,10 @@ static zx_handle_t fresh(uint32_t type, zx_rights_t without) {
         zx_handle_t token;
         EXPECT_OK(zx_task_suspend(kit[ZX_OBJ_TYPE_THREAD], &token));
         EXPECT_OK(zx_handle_replace(token, ZX_DEFAULT_SUSPEND_TOKEN_RIGHTS & ~without, &out));
+        return out;
+    }
+    if (type == ZX_OBJ_TYPE_PMT) {
+        EXPECT_OK(zx_handle_replace(make_pmt(), ZX_DEFAULT_PMT_RIGHTS & ~without, &out));
         return out;
     }
     struct utest_pair pair = utest_channel();

@@ -225,7 +225,8 @@ static status_t fill_run(struct page_set* set, struct page* run, uint64_t count)
 
 status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struct vmo** out) {
     uint64_t rounded;
-    if (size == 0 || align_log2 >= 48) {
+    align_log2 = align_log2 == 0 ? PAGE_SHIFT : align_log2;
+    if (size == 0 || align_log2 < PAGE_SHIFT || align_log2 >= 48) {
         return STATUS_INVALID_ARGS;
     }
     TRY(vmo_round_size(size, &rounded));
@@ -233,8 +234,7 @@ status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struct vmo** 
     struct vmo* v;
     TRY(finish(set, 0, &v));
     uint64_t count = rounded >> PAGE_SHIFT;
-    struct page* run = pmm_alloc_contiguous(count, max(align_log2, (uint32_t)PAGE_SHIFT),
-                                            PMM_VMO | PMM_USER | PMM_ZERO);
+    struct page* run = pmm_alloc_contiguous(count, align_log2, PMM_VMO | PMM_USER | PMM_ZERO);
     status_t status = STATUS_NO_MEMORY;
     if (run != nullptr) {
         set->phys_base = page_to_paddr(run);

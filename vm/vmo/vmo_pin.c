@@ -2,6 +2,7 @@
 #include <vm/vmo.h>
 
 #include <lib/assert.h>
+#include <sched/thread.h>
 #include <vm/page_source.h>
 
 #include "vmo_priv.h"
@@ -24,63 +25,58 @@ static void unpin_locked(struct page_set* set, uint64_t index, uint64_t count) T
     }
 }
 
-static status_t pin_page_locked(struct page_set* set, uint64_t index, bool write,
-                                struct page_request* request, paddr_t* out) TA_REQ(set->lock) {
+static status_t pin_page_locked(struct page_set* set, uint64_t index, struct page_request* request)
+    TA_REQ(set->lock) {
     // A device reads or writes the page for as long as it is pinned, so it has to be this set's
     // own; a pager's page is that by being there.
-    enum page_access access = set->kind == PAGE_SET_PAGER || (set->kind == PAGE_SET_WIRED && !write)
-                                  ? PAGE_LOOK
-                                  : PAGE_WRITE;
+    enum page_access access = set->kind == PAGE_SET_PAGER ? PAGE_LOOK : PAGE_WRITE;
     struct page_view view;
     TRY(page_set_get_locked(set, index, access, request, &view));
-    *out = view.paddr;
-    status_t status = STATUS_OK;
-    if (view.page != nullptr) {
-        uint16_t pins = atomic_load_explicit(&view.page->pins, memory_order_relaxed);
-        status = pins < UINT16_MAX ? STATUS_OK : STATUS_NO_RESOURCES;
-        if (status == STATUS_OK) {
-            atomic_store_explicit(&view.page->pins, (uint16_t)(pins + 1), memory_order_relaxed);
-        }
-    }
-    page_set_put(&view);
-    if (status == STATUS_OK) {
+    uint16_t pins = atomic_load_explicit(&view.page->pins, memory_order_relaxed);
+    if (pins < UINT16_MAX) {
+        atomic_store_explicit(&view.page->pins, (uint16_t)(pins + 1), memory_order_relaxed);
         page_set_state(set)->pin_count++;
     }
-    return status;
+    page_set_put(&view);
+    return pins < UINT16_MAX ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
-// Pins a batch. STOP when all of the range is pinned.
+// Pins a batch. STOP when all of the range is pinned. What lies in one piece for ever is counted
+// at once: it may be as large as the address space.
 static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t offset,
-                                 uint64_t count, bool write, struct page_request* request,
-                                 paddr_t out[], uint64_t* done) TA_REQ(set->lock) {
+                                 uint64_t count, struct page_request* request, uint64_t* done)
+    TA_REQ(set->lock) {
     if (!range_ok(offset, count << PAGE_SHIFT, vmo_size_locked(v, set))) {
         return STATUS_OUT_OF_RANGE;
+    }
+    if (!has_page_structs(set)) {
+        page_set_state(set)->pin_count += count;
+        *done = count;
     }
     uint64_t first = v->first_page + (offset >> PAGE_SHIFT);
     uint64_t stop = min(count, *done + VMO_BATCH_PAGES);
     while (*done < stop) {
         request->wanted = count - *done;
-        TRY(pin_page_locked(set, first + *done, write, request, &out[*done]));
+        TRY(pin_page_locked(set, first + *done, request));
         (*done)++;
     }
     return *done == count ? STATUS_STOP : STATUS_OK;
 }
 
-status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write, paddr_t out[],
-                 size_t out_count) {
+status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
     if (!is_page_aligned(offset) || !is_page_aligned(len) || len == 0) {
         return STATUS_INVALID_ARGS;
     }
-    uint64_t count = len >> PAGE_SHIFT;
-    if (count > out_count) {
-        return STATUS_BUFFER_TOO_SMALL;
-    }
     struct page_set* set = v->set;
+    if (write && set->kind == PAGE_SET_WIRED) {
+        return STATUS_ACCESS_DENIED;
+    }
+    uint64_t count = len >> PAGE_SHIFT;
     struct page_request request = {};
     uint64_t done = 0;
     for (;;) {
         mutex_acquire(&set->lock);
-        status_t status = pin_batch_locked(v, set, offset, count, write, &request, out, &done);
+        status_t status = pin_batch_locked(v, set, offset, count, &request, &done);
         mutex_release(&set->lock);
         if (status == STATUS_STOP) {
             (void)vmo_ref(v);
@@ -89,6 +85,9 @@ status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write, paddr
         }
         if (status == STATUS_SHOULD_WAIT) {
             status = vmo_wait_request(&request);
+        }
+        if (status == STATUS_OK && thread_killed()) {
+            status = STATUS_INTR_KILLED;
         }
         if (status != STATUS_OK) {
             mutex_acquire(&set->lock);

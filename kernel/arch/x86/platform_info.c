@@ -10,7 +10,10 @@
 #include <acpi/acpi.h>
 #include <arch/acpi.h>
 #include <arch/cpu.h>
+#include <arch/mmio.h>
 #include <arch/window.h>
+#include <boot/handoff.h>
+#include <debug/boot.h>
 #include <debug/log.h>
 #include <lib/align.h>
 #include <lib/string.h>
@@ -19,6 +22,8 @@
 #include "regs.h"
 
 constexpr uint64_t IOAPIC_CUSTOMARY_BASE = 0xfec0'0000;
+constexpr uint64_t LAPIC_CUSTOMARY_BASE = 0xfee0'0000;
+constexpr uint64_t REGISTER_PAGE = 4096;
 constexpr size_t VIEW_BYTES = 64 * 1024;
 
 // Written by x86_platform_discover() only, constant afterwards.
@@ -168,4 +173,29 @@ void x86_platform_discover(uint64_t rsdp) {
     take_cpus(&platform.acpi, boot_apic_id);
     take_interrupts(&platform.acpi);
     take_timers_and_power(&platform.acpi);
+}
+
+// ---- what the kernel keeps to itself ----
+
+static bool is_ram(uint64_t base, uint64_t size) {
+    const struct handoff* h = boot_handoff();
+    for (uint32_t i = 0; i < h->memory_count; i++) {
+        const struct handoff_memory* m = &h->memory[i];
+        if (m->kind == HANDOFF_MEMORY_USABLE && ranges_overlap(m->base, m->length, base, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool arch_memory_claimed(uint64_t base, uint64_t size) {
+    const struct x86_platform* p = &platform.info;
+    const uint64_t lapic = p->lapic_base != 0 ? p->lapic_base : LAPIC_CUSTOMARY_BASE;
+    bool found = is_ram(base, size) || ranges_overlap(lapic, REGISTER_PAGE, base, size) ||
+                 (p->timers.hpet_base != 0 &&
+                  ranges_overlap(p->timers.hpet_base, REGISTER_PAGE, base, size));
+    for (uint32_t i = 0; i < p->ioapic_count; i++) {
+        found |= ranges_overlap(p->ioapics[i].base, REGISTER_PAGE, base, size);
+    }
+    return found;
 }

@@ -146,11 +146,10 @@ status_t vmo_supply_pages(struct vmo* v, uint64_t offset, uint64_t len, struct v
                           uint64_t aux_offset);
 
 // ---- pinning (DMA) ----
-// Commits, makes private and pins; `add` gets the pages' addresses in order. Each successful call
-// is undone by vmo_unpin() of the same range; the VMO is referenced meanwhile. OUT_OF_RANGE,
-// NO_MEMORY, NOT_SUPPORTED.
-status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write, paddr_t out[],
-                 size_t out_count);
+// Commits, makes private and pins: until vmo_unpin() of the same range vmo_lookup() finds each page
+// where it was. The VMO is referenced meanwhile. OUT_OF_RANGE, NO_MEMORY, UNAVAILABLE (a page has
+// too many pins), ACCESS_DENIED (`write` and wired), INTR_KILLED.
+status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write);
 void vmo_unpin(struct vmo* v, uint64_t offset, uint64_t len);
 // The page at a byte offset if it is there now (no commit); valid only as long as something keeps
 // it (a pin, CONTIGUOUS, PHYSICAL).

@@ -1,0 +1,114 @@
+// What drivers need: memory for devices.
+
+#include <syscall/impl.h>
+#include <syscall/runtime.h>
+
+#include <zircon/syscalls/iommu.h>
+
+#include <lib/align.h>
+#include <object/bti.h>
+#include <object/vmo_object.h>
+#include <vm/page_set.h>
+#include <vm/vmo.h>
+
+#include "impl_priv.h"
+
+status_t sys_iommu_create(struct resource*, uint32_t type, const void __user* desc,
+                          size_t desc_size, struct user_out_handle* out) {
+    if (type != ZX_IOMMU_TYPE_DUMMY) {
+        return STATUS_NOT_SUPPORTED;
+    }
+    zx_iommu_desc_dummy_t dummy;
+    if (desc_size != sizeof(dummy) || arch_copy_from_user(&dummy, desc, sizeof(dummy)) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct object* o;
+    TRY(iommu_create(&o));
+    out->handle = handle_make(o, ZX_DEFAULT_IOMMU_RIGHTS);
+    return STATUS_OK;
+}
+
+status_t sys_bti_create(struct object*, uint32_t options, uint64_t bti_id,
+                        struct user_out_handle* out) {
+    if (options != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct bti* b;
+    TRY(bti_create(bti_id, &b));
+    out->handle = handle_make(bti_object(b), ZX_DEFAULT_BTI_RIGHTS);
+    return STATUS_OK;
+}
+
+// How many addresses a caller must have room for.
+static status_t count_addresses(uint32_t options, const struct vmo* v, uint64_t size,
+                                uint64_t* out) {
+    constexpr uint32_t PERMS = ZX_BTI_PERM_READ | ZX_BTI_PERM_WRITE | ZX_BTI_PERM_EXECUTE;
+    constexpr uint32_t FORMS = ZX_BTI_COMPRESS | ZX_BTI_CONTIGUOUS;
+    if ((options & ~(PERMS | FORMS)) != 0 || (options & PERMS) == 0 || (options & FORMS) == FORMS) {
+        return STATUS_INVALID_ARGS;
+    }
+    const bool one = (options & ZX_BTI_CONTIGUOUS) != 0;
+    if (one && v->set->kind != PAGE_SET_CONTIGUOUS && v->set->kind != PAGE_SET_PHYSICAL) {
+        return STATUS_INVALID_ARGS;
+    }
+    *out = one ? 1 : size >> PAGE_SHIFT;
+    return STATUS_OK;
+}
+
+static status_t copy_addresses(struct vmo* v, uint64_t offset, zx_paddr_t __user* to,
+                               size_t count) {
+    constexpr size_t AT_ONCE = 32;
+    UNINITIALIZED zx_paddr_t piece[AT_ONCE];
+    for (size_t done = 0; done < count;) {
+        const size_t n = min(count - done, AT_ONCE);
+        for (size_t i = 0; i < n; i++) {
+            paddr_t page;
+            TRY(vmo_lookup(v, offset + ((done + i) << PAGE_SHIFT), &page));
+            piece[i] = page.raw;
+        }
+        if (arch_copy_to_user(to + done, piece, n * sizeof(piece[0])) != 0) {
+            return STATUS_INVALID_ARGS;
+        }
+        if (thread_killed()) {
+            return STATUS_INTR_KILLED;
+        }
+        done += n;
+    }
+    return STATUS_OK;
+}
+
+status_t sys_bti_pin(struct bti* b, uint32_t options, struct vmo* v, uint64_t offset, uint64_t size,
+                     zx_paddr_t __user* addrs, size_t num_addrs, struct user_out_handle* pmt) {
+    uint64_t count;
+    TRY(count_addresses(options, v, size, &count));
+    if (count != num_addrs) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct pmt* p;
+    TRY(bti_pin(b, v, offset, size, (options & ZX_BTI_PERM_WRITE) != 0, &p));
+    status_t status = copy_addresses(v, offset, addrs, num_addrs);
+    if (status != STATUS_OK) {
+        object_unref(pmt_object(p));
+        return status;
+    }
+    pmt->handle = handle_make(pmt_object(p), ZX_DEFAULT_PMT_RIGHTS);
+    return STATUS_OK;
+}
+
+// Nobody has been told of the pin, so no device uses the pages.
+void sys_bti_pin_undo(struct bti*, uint32_t, struct vmo*, uint64_t, uint64_t, zx_paddr_t __user*,
+                      size_t, struct user_out_handle* pmt) {
+    if (pmt->handle.object != nullptr) {
+        pmt_set_unpinned(pmt_from_object(pmt->handle.object));
+    }
+}
+
+status_t sys_bti_release_quarantine(struct bti* b) {
+    bti_release_quarantine(b);
+    return STATUS_OK;
+}
+
+status_t sys_pmt_unpin(struct handle* handle) {
+    pmt_set_unpinned(pmt_from_object(handle->object));
+    return STATUS_OK;
+}
