@@ -1,0 +1,93 @@
+// Connections to a device. See <block/server.h>.
+#include <stdlib.h>
+
+#include <async/channel.h>
+#include <lib/compiler.h>
+#include <zircon/syscalls.h>
+
+#include "server_priv.h"
+
+constexpr uint32_t CONNECTIONS_MAX = 64;
+
+struct connection {
+    struct async_channel channel;
+    struct list_node node;
+    struct block_device* device;
+};
+
+static zx_status_t get_info(void* ctx, struct fidl_txn* txn) {
+    const struct connection* c = ctx;
+    struct jacinth_block_block_get_info_response response = {.info = c->device->info};
+    return jacinth_block_block_get_info_reply(txn, &response);
+}
+
+static zx_status_t get_stats(void* ctx, struct fidl_txn* txn) {
+    const struct connection* c = ctx;
+    struct jacinth_block_block_get_stats_response response = {.stats = c->device->stats};
+    return jacinth_block_block_get_stats_reply(txn, &response);
+}
+
+static zx_status_t open_session(void* ctx, struct jacinth_block_block_open_session_request* request,
+                                struct fidl_txn* txn) {
+    const struct connection* c = ctx;
+    struct jacinth_block_block_open_session_response response = {};
+    zx_status_t status =
+        block_session_begin(c->device, fidl_take(&request->session), &response.fifo);
+    return status == ZX_OK ? jacinth_block_block_open_session_reply(txn, &response)
+                           : jacinth_block_block_open_session_reply_error(txn, status);
+}
+
+static const struct jacinth_block_block_ops ops = {
+    .get_info = get_info, .get_stats = get_stats, .open_session = open_session};
+
+static zx_status_t on_message(struct async_channel* channel, struct fidl_message* message) {
+    struct connection* c = container_of(channel, struct connection, channel);
+    return jacinth_block_block_dispatch(&ops, c, channel->handle, message,
+                                        async_loop_storage(channel->loop));
+}
+
+static void on_closed(struct async_channel* channel, zx_status_t) {
+    struct connection* c = container_of(channel, struct connection, channel);
+    list_remove(&c->node);
+    c->device->connection_count--;
+    free(c);
+}
+
+void block_device_init(struct block_device* d) {
+    d->stats = (struct jacinth_block_stats){};
+    list_init(&d->connections);
+    list_init(&d->sessions);
+    list_init(&d->ready);
+    list_init(&d->answering);
+    d->connection_count = 0;
+    d->is_pumping = false;
+}
+
+zx_status_t block_device_serve(struct block_device* d, zx_handle_t channel) {
+    struct connection* c = d->connection_count < CONNECTIONS_MAX ? calloc(1, sizeof(*c)) : nullptr;
+    if (c == nullptr) {
+        (void)zx_handle_close(channel);
+        return ZX_ERR_NO_RESOURCES;
+    }
+    *c = (struct connection){
+        .channel = {.handle = channel, .message = on_message, .closed = on_closed}, .device = d};
+    zx_status_t status = async_channel_begin(d->loop, &c->channel);
+    if (status != ZX_OK) {
+        free(c);
+        return status;
+    }
+    list_push_back(&d->connections, &c->node);
+    d->connection_count++;
+    return ZX_OK;
+}
+
+void block_device_end(struct block_device* d) {
+    for (struct list_node* n; (n = list_first(&d->connections)) != nullptr;) {
+        struct connection* c = container_of(n, struct connection, node);
+        async_channel_end(&c->channel);
+        on_closed(&c->channel, ZX_OK);
+    }
+    for (struct list_node* n; (n = list_first(&d->sessions)) != nullptr;) {
+        block_session_end(block_session_of(n));
+    }
+}
