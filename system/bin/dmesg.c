@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fidl/jacinth.system.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/log.h>
-#include <zircon/syscalls/resource.h>
 
 #include "tool.h"
 
@@ -43,6 +43,21 @@ static void print_record(const zx_log_record_t* r) {
     printf("\n");
 }
 
+static zx_status_t open_log(zx_handle_t* out) {
+    alignas(8) uint8_t buffer[64];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_log_open_response* answer;
+    zx_handle_t service;
+    zx_status_t status = tool_connect("jacinth.system.Log", &service);
+    if (status == ZX_OK) {
+        status = jacinth_system_log_open_call(service, ZX_TIME_INFINITE, storage, &answer);
+    }
+    if (status == ZX_OK) {
+        *out = answer->log;
+    }
+    return status;
+}
+
 int main(int argc, char** argv) {
     static const char usage[] = "dmesg [-f]";
     if (tool_wants_help(argc, argv, usage)) {
@@ -54,8 +69,7 @@ int main(int argc, char** argv) {
         return tool_bad_usage(usage);
     }
     zx_handle_t log;
-    zx_status_t status = zx_debuglog_create(tool_system_resource(ZX_RSRC_SYSTEM_DEBUGLOG_BASE),
-                                            ZX_LOG_FLAG_READABLE, &log);
+    zx_status_t status = open_log(&log);
     uint64_t next = 0;
     while (status == ZX_OK) {
         alignas(zx_log_record_t) char buffer[ZX_LOG_RECORD_MAX];

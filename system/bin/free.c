@@ -1,9 +1,8 @@
 // What the machine's memory is used for.
 #include <stdio.h>
 
+#include <fidl/jacinth.system.h>
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/object.h>
-#include <zircon/syscalls/resource.h>
 
 #include "tool.h"
 
@@ -19,20 +18,25 @@ int main(int argc, char** argv) {
     if (argc != 1) {
         return tool_bad_usage(usage);
     }
-    zx_info_kmem_stats_t m;
-    zx_status_t status = zx_object_get_info(tool_system_resource(ZX_RSRC_SYSTEM_INFO_BASE),
-                                            ZX_INFO_KMEM_STATS, &m, sizeof(m), nullptr, nullptr);
+    alignas(8) uint8_t buffer[256];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_memory_get_response* m;
+    zx_handle_t memory;
+    zx_status_t status = tool_connect("jacinth.system.Memory", &memory);
+    if (status == ZX_OK) {
+        status = jacinth_system_memory_get_call(memory, ZX_TIME_INFINITE, storage, &m);
+    }
     if (status != ZX_OK) {
         return tool_failed("free", "the kernel's figures", status);
     }
-    row("total", m.total_bytes);
-    row("free", m.free_bytes);
-    row("programs (VMOs)", m.vmo_bytes);
-    row("kernel, fixed", m.wired_bytes);
-    row("kernel heap", m.total_heap_bytes);
-    row("  of it free", m.free_heap_bytes);
-    row("page tables", m.mmu_overhead_bytes);
-    row("messages", m.ipc_bytes);
-    row("other", m.other_bytes);
+    row("total", m->total);
+    row("free", m->free);
+    row("programs (VMOs)", m->programs);
+    row("kernel, fixed", m->kernel_fixed);
+    row("kernel heap", m->kernel_heap);
+    row("  of it free", m->kernel_heap_free);
+    row("page tables", m->page_tables);
+    row("messages", m->messages);
+    row("other", m->other);
     return 0;
 }

@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 struct sum {
@@ -16,7 +16,7 @@ struct sum {
 static zx_status_t sum_of(zx_handle_t job, struct sum* sum) {
     void* list = nullptr;
     size_t count = 0;
-    zx_status_t status = tool_list(job, ZX_INFO_JOB_PROCESSES, sizeof(zx_koid_t), &list, &count);
+    zx_status_t status = tasks_list(job, ZX_INFO_JOB_PROCESSES, sizeof(zx_koid_t), &list, &count);
     const zx_koid_t* koids = list;
     *sum = (struct sum){.processes = count};
     for (size_t i = 0; status == ZX_OK && i < count; i++) {
@@ -65,6 +65,6 @@ int main(int argc, char** argv) {
         return tool_bad_usage(usage);
     }
     printf("%8s %9s %8s %10s  %s\n", "KOID", "PROCESSES", "PRIVATE", "CPU", "NAME");
-    zx_status_t status = tasks_walk(tasks_root(), print_job, nullptr);
+    zx_status_t status = tasks_walk(tool_root_job(), print_job, nullptr);
     return status == ZX_OK ? 0 : tool_failed("jobtree", "the root job", status);
 }

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fidl/jacinth.system.h>
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/resource.h>
 
 #include "tool.h"
 
@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     if (argc == 2 && tool_wants_help(argc, argv, usage)) {
         return 0;
     }
-    char text[256];
+    char text[JACINTH_SYSTEM_MAX_COMMAND + 1];
     size_t used = 0;
     for (int i = 1; i < argc; i++) {
         int len = snprintf(text + used, sizeof(text) - used, "%s%s", i > 1 ? " " : "", argv[i]);
@@ -24,8 +24,14 @@ int main(int argc, char** argv) {
     if (used == 0) {
         return tool_bad_usage(usage);
     }
-    zx_status_t status =
-        zx_debug_send_command(tool_system_resource(ZX_RSRC_SYSTEM_DEBUG_BASE), text, used);
+    alignas(8) uint8_t buffer[512];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_kernel_command_request request = {.text = {used, text}};
+    zx_handle_t kernel;
+    zx_status_t status = tool_connect("jacinth.system.Kernel", &kernel);
+    if (status == ZX_OK) {
+        status = jacinth_system_kernel_command_call(kernel, ZX_TIME_INFINITE, &request, storage);
+    }
     if (status == ZX_ERR_NOT_FOUND) {
         return 127; // the kernel has said so
     }

@@ -1,7 +1,7 @@
 // Kills jobs and processes by koid: kill KOID...
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 static zx_status_t kill_one(zx_handle_t root, const char* text) {
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
     if (argc < 2) {
         return tool_bad_usage(usage);
     }
-    zx_handle_t root = tasks_root();
+    zx_handle_t root = tool_root_job();
     int result = 0;
     for (int i = 1; i < argc; i++) {
         zx_status_t status = kill_one(root, argv[i]);

@@ -10,10 +10,8 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
-#include <zircon/syscalls/resource.h>
 
 #include "ns.h"
-#include "tasks.h"
 #include "tool.h"
 
 static const char usage[] = "launch [OPTION]... PATH [ARGUMENT]...";
@@ -23,7 +21,6 @@ static const char options_help[] =
     "  -e NAME=VALUE     a line of its environment\n"
     "  -j                a job for children; without it, it can have none\n"
     "  -t                the job that ps and kill begin at\n"
-    "  -s PART           a part of the system resource: debug, info, log, power\n"
     "The exit code is the program's, or 126 if it could not be started.\n";
 
 constexpr uint32_t WORDS_MAX = 24;
@@ -106,25 +103,6 @@ static zx_status_t give_descriptor(struct plan* p, char* text) {
     return status;
 }
 
-static zx_status_t give_system_part(struct plan* p, const char* name) {
-    static const struct {
-        const char* name;
-        zx_rsrc_system_base_t base;
-    } parts[] = {{"debug", ZX_RSRC_SYSTEM_DEBUG_BASE},
-                 {"info", ZX_RSRC_SYSTEM_INFO_BASE},
-                 {"log", ZX_RSRC_SYSTEM_DEBUGLOG_BASE},
-                 {"power", ZX_RSRC_SYSTEM_POWER_BASE}};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (strcmp(name, parts[i].name) == 0) {
-            zx_handle_t part = tool_system_resource(parts[i].base);
-            return part == ZX_HANDLE_INVALID
-                       ? ZX_ERR_ACCESS_DENIED
-                       : give(p, PA_HND(PA_SYSTEM_RESOURCE, (uint32_t)parts[i].base), part);
-        }
-    }
-    return ZX_ERR_INVALID_ARGS;
-}
-
 static zx_status_t take_option(struct plan* p, char letter, char* value) {
     switch (letter) {
     case 'n':
@@ -137,10 +115,8 @@ static zx_status_t take_option(struct plan* p, char letter, char* value) {
         }
         p->environ[p->environ_count++] = value;
         return ZX_OK;
-    case 's':
-        return give_system_part(p, value);
     case 't':
-        return give_copy(p, GRANTED_ROOT_JOB, tasks_root());
+        return give_copy(p, GRANTED_ROOT_JOB, tool_root_job());
     default: // j
         p->has_job = true;
         return ZX_OK;
@@ -156,7 +132,7 @@ static int read_options(struct plan* p, int argc, char** argv) {
             i++;
             break;
         }
-        bool takes_value = letter != '\0' && strchr("nfes", letter) != nullptr;
+        bool takes_value = letter != '\0' && strchr("nfe", letter) != nullptr;
         bool is_known = takes_value || letter == 'j' || letter == 't';
         if (!is_known || argv[i][2] != '\0' || (takes_value && i + 1 >= argc)) {
             (void)tool_bad_usage(usage);

@@ -1,7 +1,6 @@
-// Two programs: poweroff and reboot, as POWER_COMMAND says.
+// Two programs: poweroff and reboot, as POWER_CALL says.
+#include <fidl/jacinth.system.h>
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/resource.h>
-#include <zircon/syscalls/system.h>
 
 #include "tool.h"
 
@@ -12,8 +11,12 @@ int main(int argc, char** argv) {
     if (argc != 1) {
         return tool_bad_usage(POWER_NAME);
     }
-    // Comes back only if it fails.
-    zx_status_t status =
-        zx_system_powerctl(tool_system_resource(ZX_RSRC_SYSTEM_POWER_BASE), POWER_COMMAND, nullptr);
+    alignas(8) uint8_t buffer[64];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    zx_handle_t power;
+    zx_status_t status = tool_connect("jacinth.system.Power", &power);
+    if (status == ZX_OK) {
+        status = POWER_CALL(power, ZX_TIME_INFINITE, storage); // comes back only if it fails
+    }
     return tool_failed(POWER_NAME, "the machine", status);
 }

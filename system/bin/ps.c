@@ -1,10 +1,10 @@
 // Shows all jobs and processes: koid, memory of its own, memory mapped, name.
 #include <stdio.h>
 
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 static bool print_task(void*, const struct task* task) {
@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     printf("%8s %7s %7s  %s\n", "KOID", "PRIVATE", "MAPPED", "NAME");
-    zx_status_t status = tasks_walk(tasks_root(), print_task, nullptr);
+    zx_status_t status = tasks_walk(tool_root_job(), print_task, nullptr);
     if (status != ZX_OK) {
         return tool_failed("ps", "the root job", status);
     }

@@ -6,11 +6,10 @@
 #include <bootsvc/client.h>
 #include <fidl/jacinth.system.h>
 #include <init/services.h>
-#include <io/client.h>
-#include <jacinth/startup.h>
-#include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/time.h>
+
+#include "tool.h"
 
 static const char usage[] = "usage: svc [restart NAME | --graph [--svg] | --help]\n";
 static const char help[] =
@@ -21,31 +20,10 @@ static const char help[] =
     "  --graph        who can reach whom, by /boot/etc/services, for dot\n"
     "  --graph --svg  the same as a picture\n";
 
-static int fail(const char* what, zx_status_t status) {
-    // Whoever has no jacinth.system.Services in its /svc finds its channel closed.
-    fprintf(stderr, "svc: %s: %s%s\n", what, zx_status_get_string(status),
-            status == ZX_ERR_PEER_CLOSED ? " (not given to it; the prompt gives it, sh cannot)"
-                                         : "");
-    return EXIT_FAILURE;
-}
-
 // ---- asking init ----
 
-static zx_handle_t directory_at(const char* prefix) {
-    for (uint32_t i = 0; zx_startup_name(i) != nullptr; i++) {
-        if (strcmp(zx_startup_name(i), prefix) == 0) {
-            return zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
-        }
-    }
-    return ZX_HANDLE_INVALID;
-}
-
 static zx_status_t connect(zx_handle_t* out) {
-    static constexpr char name[] = "jacinth.system.Services";
-    zx_handle_t theirs;
-    zx_status_t status = zx_channel_create(0, out, &theirs);
-    return status == ZX_OK ? io_connect(directory_at("/svc"), name, sizeof(name) - 1, theirs)
-                           : status;
+    return tool_connect("jacinth.system.Services", out);
 }
 
 static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
@@ -84,7 +62,7 @@ static int list(void) {
         status = jacinth_system_services_list_call(services, ZX_TIME_INFINITE, storage, &answer);
     }
     if (status != ZX_OK) {
-        return fail("no list", status);
+        return tool_failed("svc", "no list", status);
     }
     printf("%-16s %-8s %8s %8s %8s %8s\n", "SERVICE", "STATE", "RESTARTS", "CODE", "PROCESS",
            "SECONDS");
@@ -98,7 +76,7 @@ static int restart(char* name) {
     zx_handle_t services;
     size_t len = strlen(name);
     if (len > JACINTH_SYSTEM_MAX_NAME) {
-        return fail(name, ZX_ERR_NOT_FOUND);
+        return tool_failed("svc", name, ZX_ERR_NOT_FOUND);
     }
     struct jacinth_system_services_restart_request request = {.name = {len, name}};
     zx_status_t status = connect(&services);
@@ -106,7 +84,7 @@ static int restart(char* name) {
         status =
             jacinth_system_services_restart_call(services, ZX_TIME_INFINITE, &request, storage);
     }
-    return status == ZX_OK ? EXIT_SUCCESS : fail(name, status);
+    return status == ZX_OK ? EXIT_SUCCESS : tool_failed("svc", name, status);
 }
 
 // ---- the graph ----
@@ -126,7 +104,7 @@ static int graph(bool svg) {
         status = size <= SERVICES_TEXT_MAX ? zx_vmo_read(vmo, text, 0, size) : ZX_ERR_FILE_BIG;
     }
     if (status != ZX_OK) {
-        return fail("/boot/etc/services", status);
+        return tool_failed("svc", "/boot/etc/services", status);
     }
     if (!services_read(&services, text, size, &error)) {
         fprintf(stderr, "/boot/etc/services:%u: %s\n", error.line, error.text);

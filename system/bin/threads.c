@@ -1,17 +1,16 @@
 // The threads of a process: state, time, CPU, and where each stands.
 //
-// A thread is suspended for the time that its registers and stack are read.
+// jacinth.system.Tasks suspends a thread for the time that its registers and stack are read.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <backtrace/backtrace.h>
+#include <fidl/jacinth.system.h>
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/time.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 static const char* state_name(zx_thread_state_t state) {
@@ -51,35 +50,27 @@ static const char* state_name(zx_thread_state_t state) {
 
 // ---- where a thread stands ----
 
-static void print_frame(void*, uint32_t index, uint64_t offset, const char* module) {
-    printf("{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)offset, module);
-}
-
-static zx_status_t print_stack(const struct backtrace_space* space, zx_handle_t thread) {
-    zx_handle_t token;
-    zx_status_t status = zx_task_suspend(thread, &token);
-    if (status != ZX_OK) {
-        return status;
+static zx_status_t print_stack(zx_handle_t tasks, zx_koid_t process, zx_koid_t thread) {
+    static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
+    static const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_tasks_get_stack_request request = {.process = process, .thread = thread};
+    struct jacinth_system_tasks_get_stack_response* answer;
+    zx_status_t status =
+        jacinth_system_tasks_get_stack_call(tasks, ZX_TIME_INFINITE, &request, storage, &answer);
+    for (uint64_t i = 0; status == ZX_OK && i < answer->frames.count; i++) {
+        const struct jacinth_system_frame* f = &answer->frames.data[i];
+        printf("{{{bt:%llu:0x%llx:%.*s}}}\n", (unsigned long long)i, (unsigned long long)f->offset,
+               (int)f->module.count, f->module.data);
     }
-    zx_signals_t seen = 0;
-    zx_x86_64_thread_state_general_regs_t regs;
-    status = zx_object_wait_one(thread, ZX_THREAD_SUSPENDED | ZX_THREAD_TERMINATED,
-                                zx_deadline_after(ZX_SEC(1)), &seen);
-    if (status == ZX_OK) {
-        status = zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs));
-    }
-    if (status == ZX_OK) {
-        backtrace_walk(space, &regs, print_frame, nullptr);
-    }
-    (void)zx_handle_close(token); // goes on
     return status;
 }
 
 // ---- the list ----
 
-static void print_thread(const struct backtrace_space* space, zx_koid_t koid) {
+static void print_thread(zx_handle_t tasks, zx_handle_t process, zx_koid_t process_koid,
+                         zx_koid_t koid) {
     zx_handle_t thread;
-    if (zx_object_get_child(space->process, koid, ZX_RIGHT_SAME_RIGHTS, &thread) != ZX_OK) {
+    if (zx_object_get_child(process, koid, ZX_RIGHT_SAME_RIGHTS, &thread) != ZX_OK) {
         return; // gone meanwhile
     }
     char name[ZX_MAX_NAME_LEN];
@@ -90,7 +81,7 @@ static void print_thread(const struct backtrace_space* space, zx_koid_t koid) {
     (void)zx_object_get_info(thread, ZX_INFO_THREAD_STATS, &stats, sizeof(stats), nullptr, nullptr);
     printf("%llu %s, %s, %lluus, CPU %u\n", (unsigned long long)koid, name, state_name(info.state),
            (unsigned long long)stats.total_runtime / 1000, stats.last_scheduled_cpu);
-    zx_status_t status = print_stack(space, thread);
+    zx_status_t status = print_stack(tasks, process_koid, koid);
     if (status != ZX_OK) {
         (void)tool_failed("threads", name, status);
     }
@@ -107,24 +98,24 @@ int main(int argc, char** argv) {
     if (argc != 2) {
         return tool_bad_usage(usage);
     }
-    struct backtrace_space space = {};
-    zx_handle_t process;
+    zx_handle_t process, tasks;
+    uint64_t koid = 0;
     void* threads = nullptr;
     size_t count = 0;
-    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &process);
+    zx_status_t status = tool_find_process(argv[1], &process);
     if (status == ZX_OK) {
-        status = backtrace_begin(&space, process);
+        (void)tool_parse_u64(argv[1], &koid);
+        status = tasks_list(process, ZX_INFO_PROCESS_THREADS, sizeof(zx_koid_t), &threads, &count);
     }
     if (status == ZX_OK) {
-        status =
-            tool_list(space.process, ZX_INFO_PROCESS_THREADS, sizeof(zx_koid_t), &threads, &count);
+        status = tool_connect("jacinth.system.Tasks", &tasks);
     }
     if (status != ZX_OK) {
         return tool_failed("threads", argv[1], status);
     }
     const zx_koid_t* koids = threads;
     for (size_t i = 0; i < count; i++) {
-        print_thread(&space, koids[i]);
+        print_thread(tasks, process, koid, koids[i]);
     }
     return 0;
 }

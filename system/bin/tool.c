@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fidl/jacinth.system.h>
 #include <jacinth/startup.h>
+#include <system/grants.h>
+#include <tasks/tasks.h>
 #include <zircon/rights.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
-#include <zircon/syscalls/resource.h>
+
+#include "ns.h"
 
 bool tool_wants_help(int argc, char** argv, const char* usage) {
     for (int i = 1; i < argc; i++) {
@@ -28,10 +32,11 @@ int tool_bad_usage(const char* usage) {
 
 int tool_failed(const char* program, const char* what, zx_status_t status) {
     (void)fflush(stdout);
-    // What a tool uses was given to it or made by it, so a bad handle is one that it was not given.
+    // What a tool uses was given to it or made by it, so a bad handle is one that it was not given;
+    // a service that it was not given is a channel that closes.
+    bool not_given = status == ZX_ERR_BAD_HANDLE || status == ZX_ERR_PEER_CLOSED;
     fprintf(stderr, "%s: %s: %s%s\n", program, what, zx_status_get_string(status),
-            status == ZX_ERR_BAD_HANDLE ? " (not given to it; the prompt gives it, sh cannot)"
-                                        : "");
+            not_given ? " (not given to it)" : "");
     return 1;
 }
 
@@ -39,30 +44,6 @@ bool tool_parse_u64(const char* text, uint64_t* out) {
     char* end;
     *out = strtoull(text, &end, 0);
     return end != text && *end == '\0' && *text != '-';
-}
-
-// A list may grow between asking how long it is and asking for it.
-zx_status_t tool_list(zx_handle_t handle, uint32_t topic, size_t record_size, void** out,
-                      size_t* count) {
-    size_t capacity = 16;
-    for (;;) {
-        size_t avail = 0;
-        void* list = calloc(capacity, record_size);
-        if (list == nullptr) {
-            return ZX_ERR_NO_MEMORY;
-        }
-        zx_status_t status =
-            zx_object_get_info(handle, topic, list, capacity * record_size, count, &avail);
-        if (status == ZX_OK && avail <= capacity) {
-            *out = list;
-            return ZX_OK;
-        }
-        free(list);
-        if (status != ZX_OK) {
-            return status;
-        }
-        capacity = avail + avail / 2;
-    }
 }
 
 void tool_name(zx_handle_t handle, char name[ZX_MAX_NAME_LEN]) {
@@ -74,17 +55,55 @@ void tool_name(zx_handle_t handle, char name[ZX_MAX_NAME_LEN]) {
     }
 }
 
-zx_handle_t tool_system_resource(uint64_t base) {
-    zx_handle_t part = zx_take_startup_handle(PA_HND(PA_SYSTEM_RESOURCE, (uint32_t)base));
-    if (part != ZX_HANDLE_INVALID) {
-        return part;
+zx_status_t tool_connect(const char* protocol, zx_handle_t* out) {
+    struct ns_entry entry;
+    zx_handle_t theirs;
+    zx_status_t status = zx_channel_create(0, out, &theirs);
+    for (uint32_t i = 0; status == ZX_OK && ns_entry(i, &entry); i++) {
+        if (strcmp(entry.prefix, "/svc") == 0) {
+            return io_connect(entry.directory, protocol, strlen(protocol), theirs);
+        }
     }
-    zx_handle_t whole = zx_take_startup_handle(PA_HND(PA_SYSTEM_RESOURCE, 0));
-    if (whole != ZX_HANDLE_INVALID) {
-        (void)zx_resource_create(whole, ZX_RSRC_KIND_SYSTEM, base, 1, "part", 4, &part);
-        (void)zx_handle_close(whole);
+    if (status == ZX_OK) {
+        (void)zx_handle_close(theirs); // as of a service that is not there
     }
-    return part;
+    return status;
+}
+
+static zx_handle_t ask_for_root(void) {
+    alignas(8) uint8_t buffer[64];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_tasks_get_root_response* answer;
+    zx_handle_t tasks;
+    zx_handle_t job = ZX_HANDLE_INVALID;
+    if (tool_connect("jacinth.system.Tasks", &tasks) == ZX_OK) {
+        if (jacinth_system_tasks_get_root_call(tasks, ZX_TIME_INFINITE, storage, &answer) ==
+            ZX_OK) {
+            job = answer->job;
+        }
+        (void)zx_handle_close(tasks);
+    }
+    return job;
+}
+
+zx_handle_t tool_root_job(void) {
+    static zx_handle_t root; // one thread asks
+    if (root == ZX_HANDLE_INVALID) {
+        root = zx_take_startup_handle(GRANTED_ROOT_JOB);
+    }
+    if (root == ZX_HANDLE_INVALID) {
+        root = ask_for_root();
+    }
+    if (root == ZX_HANDLE_INVALID) {
+        root = zx_job_default();
+    }
+    return root;
+}
+
+zx_status_t tool_find_process(const char* koid_text, zx_handle_t* out) {
+    uint64_t koid;
+    return tool_parse_u64(koid_text, &koid) ? tasks_find_process(tool_root_job(), koid, out)
+                                            : ZX_ERR_INVALID_ARGS;
 }
 
 const char* tool_type_name(zx_obj_type_t type) {

@@ -1,4 +1,4 @@
-// What the small programs share: usage, lists of the kernel, parts of the system resource.
+// What the small programs share: usage, and reaching what they show.
 #pragma once
 
 #include <stddef.h>
@@ -15,16 +15,16 @@ int tool_failed(const char* program, const char* what, zx_status_t status);
 // A number that is all of `text`, in C's notation.
 bool tool_parse_u64(const char* text, uint64_t* out);
 
-// A topic that is a list, as long as it is now. *out is malloc's, and null if the list is empty.
-zx_status_t tool_list(zx_handle_t handle, uint32_t topic, size_t record_size, void** out,
-                      size_t* count);
-
 // A name that an object was given, with what cannot be printed replaced.
 void tool_name(zx_handle_t handle, char name[ZX_MAX_NAME_LEN]);
 
-// A part of the system resource (ZX_RSRC_SYSTEM_*_BASE): granted as itself, under
-// PA_SYSTEM_RESOURCE and its base, or made from the whole. ZX_HANDLE_INVALID: neither was granted.
-zx_handle_t tool_system_resource(uint64_t base);
+// A connection to a protocol of /svc. Whether there is somebody shows in the first call: without it
+// in /svc, ZX_ERR_PEER_CLOSED.
+zx_status_t tool_connect(const char* protocol, zx_handle_t* out);
+// Where to begin with tasks: a job that was granted, else what jacinth.system.Tasks gives, else the
+// program's own. Borrowed.
+zx_handle_t tool_root_job(void);
+zx_status_t tool_find_process(const char* koid_text, zx_handle_t* out);
 
 // "channel"; "?" for a type that has no name.
 const char* tool_type_name(zx_obj_type_t type);

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/time.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 struct row {
@@ -121,5 +121,5 @@ int main(int argc, char** argv) {
             return tool_bad_usage(usage);
         }
     }
-    return run(tasks_root(), rounds, delay_ms);
+    return run(tool_root_job(), rounds, delay_ms);
 }

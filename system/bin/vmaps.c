@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-#include "tasks.h"
 #include "tool.h"
 
 static const char* kind_of(zx_info_maps_type_t type) {
@@ -53,9 +53,9 @@ int main(int argc, char** argv) {
     zx_handle_t process;
     void* list = nullptr;
     size_t count = 0;
-    zx_status_t status = tasks_find_process(tasks_root(), argv[1], &process);
+    zx_status_t status = tool_find_process(argv[1], &process);
     if (status == ZX_OK) {
-        status = tool_list(process, ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), &list, &count);
+        status = tasks_list(process, ZX_INFO_PROCESS_MAPS, sizeof(zx_info_maps_t), &list, &count);
     }
     if (status != ZX_OK) {
         return tool_failed("vmaps", argv[1], status);

@@ -151,7 +151,7 @@ class ShellServiceTest(SystemTest):
             console.type("echo $((6 * 7))\r")
             console.wait_text("\n42\n")
             console.type("poweroff\r")  # it holds no power
-            console.wait_text("poweroff: the machine: ZX_ERR_BAD_HANDLE")
+            console.wait_text("poweroff: the machine: ZX_ERR_PEER_CLOSED")
             console.wait_text("# ")
             console.type("kill -9 $$\r")
             said = console.wait_text("started again now\n")

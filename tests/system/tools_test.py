@@ -51,13 +51,14 @@ class ToolsTest(SystemTest):
         # Its code is mapped once, and nothing is writable and executable.
         self.assertEqual(len(re.findall(r"(?m)mapping r-x .*  init$", maps)), 1)
         self.assertNotIn("mapping rwx", maps)
-        # The thread is there and waits for requests; the other one for the program that asks.
-        self.assertIn(f"{thread[1]} initial-thread, at a port, ", threads)
+        # The thread is there and waits for requests, or is still busy with the one that led here; the other one
+        # waits for the program that asks.
+        self.assertRegex(threads, rf"(?m)^{thread[1]} initial-thread, (at a port|running), ")
         self.assertIn(" commands, waiting for a handle", threads)
         frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", threads)
-        self.assertEqual(frames[0], ("0", "vdso"))
+        self.assertEqual(frames[0][0], "0")
         self.assertGreaterEqual(len(frames), 4, threads)
-        self.assertEqual({module for _, module in frames[1:]}, {"init", "vdso"})
+        self.assertEqual({module for _, module in frames}, {"init", "vdso"})
         self.assertRegex(jobs, r"(?m)^ *\d+ +1 +\d+K +\d+ms      jobtree$")
 
     def _count(self, text: str) -> int:
@@ -106,10 +107,10 @@ class ToolsTest(SystemTest):
             "launch -n /data=/boot/doc /boot/bin/ls /data": (r"LICENSE\n", 0),
             # Nothing that was not named is there.
             "launch /boot/bin/ls /boot": (r"ls: /boot: No such file or directory\n", 1),
-            "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE \(not given to it; [^\n]*\n", 1),
+            "launch /boot/bin/jobtree": (r"(?s).*the root job: ZX_ERR_BAD_HANDLE \(not given to it\)\n", 1),
             "launch -j /boot/bin/jobtree": (r"[^\n]*\n *\d+ +1 [^\n]*/jobtree\n", 0),
             # Nor can it be given what the giver does not have.
-            "launch -s power /boot/bin/poweroff": (r"launch: power: ZX_ERR_ACCESS_DENIED\n", 2),
+            "launch -n /svc /boot/bin/poweroff": (r"poweroff: the machine: ZX_ERR_PEER_CLOSED \(not given to it\)\n", 1),
             "launch -n /nowhere /boot/bin/ps": (r"launch: /nowhere: ZX_ERR_NOT_FOUND\n", 2),
             "launch /boot/bin/nothing": (r"launch: /boot/bin/nothing: ZX_ERR_NOT_FOUND\n", 126),
         }

@@ -13,6 +13,7 @@
 #include <bootsvc/client.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
+#include <tasks/tasks.h>
 #include <zircon/process.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
@@ -21,7 +22,7 @@
 
 #include "commands.h"
 #include "serial.h"
-#include "tasks.h"
+#include "tool.h"
 
 static const char usage[] = "usage: gdbserver PROGRAM [ARGUMENT...]\n"
                             "       gdbserver --attach KOID|NAME\n";
@@ -181,8 +182,8 @@ static bool has_name(void* ctx, const struct task* task) {
 }
 
 static zx_status_t find_process(const char* who, zx_handle_t* out) {
-    zx_handle_t root = tasks_root();
-    if (tasks_find_process(root, who, out) == ZX_OK) {
+    zx_handle_t root = tool_root_job();
+    if (tool_find_process(who, out) == ZX_OK) {
         return ZX_OK;
     }
     struct search s = {.name = who};

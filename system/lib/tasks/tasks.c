@@ -1,19 +1,34 @@
-#include "tasks.h"
+#include <tasks/tasks.h>
 
 #include <stdlib.h>
 
-#include <jacinth/startup.h>
-#include <system/grants.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
-#include "tool.h"
-
 constexpr uint32_t JOB_DEPTH_MAX = 32; // the kernel's limit
 
-zx_handle_t tasks_root(void) {
-    zx_handle_t root = zx_take_startup_handle(GRANTED_ROOT_JOB);
-    return root != ZX_HANDLE_INVALID ? root : zx_job_default();
+// A list may grow between asking how long it is and asking for it.
+zx_status_t tasks_list(zx_handle_t handle, uint32_t topic, size_t record_size, void** out,
+                       size_t* count) {
+    size_t capacity = 16;
+    for (;;) {
+        size_t avail = 0;
+        void* list = calloc(capacity, record_size);
+        if (list == nullptr) {
+            return ZX_ERR_NO_MEMORY;
+        }
+        zx_status_t status =
+            zx_object_get_info(handle, topic, list, capacity * record_size, count, &avail);
+        if (status == ZX_OK && avail <= capacity) {
+            *out = list;
+            return ZX_OK;
+        }
+        free(list);
+        if (status != ZX_OK) {
+            return status;
+        }
+        capacity = avail + avail / 2;
+    }
 }
 
 struct walk {
@@ -44,8 +59,8 @@ static zx_status_t walk_child(struct walk* w, zx_handle_t job, zx_koid_t koid, b
 static zx_status_t walk_list(struct walk* w, zx_handle_t job, bool jobs, uint32_t depth) {
     void* list = nullptr;
     size_t count = 0;
-    zx_status_t status = tool_list(job, jobs ? ZX_INFO_JOB_CHILDREN : ZX_INFO_JOB_PROCESSES,
-                                   sizeof(zx_koid_t), &list, &count);
+    zx_status_t status = tasks_list(job, jobs ? ZX_INFO_JOB_CHILDREN : ZX_INFO_JOB_PROCESSES,
+                                    sizeof(zx_koid_t), &list, &count);
     const zx_koid_t* koids = list;
     for (size_t i = 0; i < count && status == ZX_OK && !w->stopped; i++) {
         status = walk_child(w, job, koids[i], jobs, depth);
@@ -105,13 +120,9 @@ zx_status_t tasks_find(zx_handle_t job, zx_koid_t koid, bool* is_job, zx_handle_
     return ZX_OK;
 }
 
-zx_status_t tasks_find_process(zx_handle_t job, const char* koid_text, zx_handle_t* out) {
-    uint64_t koid;
+zx_status_t tasks_find_process(zx_handle_t job, zx_koid_t koid, zx_handle_t* out) {
     bool is_job;
     zx_handle_t task;
-    if (!tool_parse_u64(koid_text, &koid)) {
-        return ZX_ERR_INVALID_ARGS;
-    }
     zx_status_t status = tasks_find(job, koid, &is_job, &task);
     if (status == ZX_OK && is_job) {
         (void)zx_handle_close(task);
