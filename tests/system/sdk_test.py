@@ -94,6 +94,25 @@ class SdkTest(SystemTest):
             result = self.run_commands("names", adds=((self.work / "names", "bin/names"),))
             self.assertEqual(result.commands[0].output, b"ZX_ERR_NOT_FOUND\n")
 
+    def test_what_was_relocated_is_read_only(self) -> None:
+        (self.work / "relro.c").write_text(
+            "#include <stdio.h>\n"
+            "static int f(void) { return 1; }\n"
+            "int (*const table[])(void) = {f};\n"
+            "int main(int argc, char** argv) {\n"
+            "    (void)argv;\n"
+            "    puts(table[argc - 1] == f ? \"relocated\" : \"not\");\n"
+            "    fflush(stdout);\n"
+            "    *(int (*volatile*)(void))&table[0] = 0;\n"
+            "    puts(\"written\");\n"
+            "}\n")
+        for name in ("jacinth", "jacinth-static"):
+            _run(["clang-19", f"--config={self.kit / name}.cfg", "relro.c", "-o", "relro"], self.work)
+            result = self.run_commands("relro", adds=((self.work / "relro", "bin/relro"),))
+            self.assertEqual(result.commands[0].code, -1028, name)  # crashed
+            self.assertIn(b"relocated\n", result.commands[0].output)
+            self.assertNotIn(b"written", result.commands[0].output)
+
     @limit(300)
     def test_cmake(self) -> None:
         toolchain = f"-DCMAKE_TOOLCHAIN_FILE={self.kit / 'jacinth.cmake'}"

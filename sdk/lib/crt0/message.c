@@ -60,9 +60,7 @@ const char* crt0_loader_message_read(zx_handle_t bootstrap, struct crt0_loader_m
     }
     out->program = zx_take_startup_handle(PA_HND(PA_VMO_EXECUTABLE, 0));
     out->loader = zx_take_startup_handle(PA_HND(PA_LDSVC_LOADER, 0));
-    for (uint32_t i = 0; i < startup.args.handle_count; i++) {
-        (void)zx_handle_close(startup.handles[i]);
-    }
+    (void)zx_handle_close_many(startup.handles, startup.args.handle_count);
     return out->program != ZX_HANDLE_INVALID ? nullptr : "no program to link";
 }
 
@@ -134,6 +132,9 @@ zx_handle_t zx_thread_self(void) {
 }
 zx_handle_t zx_vmar_root_self(void) {
     return handle_of(PA_VMAR_ROOT);
+}
+zx_handle_t crt0_vmar_loaded(void) {
+    return handle_of(PA_VMAR_LOADED);
 }
 zx_handle_t zx_job_default(void) {
     return handle_of(PA_JOB_DEFAULT);

@@ -1,11 +1,14 @@
 // Programs and libraries that the dynamic linker puts together.
+#include <utest/exceptions.h>
 #include <utest/utest.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <zircon/process.h>
 
@@ -137,4 +140,163 @@ CASE(text_is_not_a_copy) {
     zx_info_vmo_t file = memory_of(text.u.mapping.vmo_koid);
     EXPECT_EQ(file.flags & ZX_INFO_VMO_IS_COW_CLONE, 0);
     EXPECT(file.parent_koid != ZX_KOID_INVALID); // a part of the image
+}
+
+// ---- what may be written ----
+
+constexpr size_t PAGE = 4096;
+
+static uint32_t permissions_at(const void* address) {
+    return mapping_of((uintptr_t)address).u.mapping.mmu_flags;
+}
+
+static void* write_there(void* address) {
+    // Three bytes long, which the case relies on.
+    __asm__ volatile("movb $1, (%0)" ::"D"(address) : "memory");
+    return nullptr;
+}
+
+static void expect_write_faults(void* address) {
+    zx_handle_t channel = utest_listen(zx_process_self(), 0);
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, nullptr, write_there, address), 0);
+    struct utest_exception e = utest_catch(channel, ZX_EXCP_FATAL_PAGE_FAULT);
+    utest_skip_instruction(&e, 3);
+    utest_let_go(&e, ZX_EXCEPTION_STATE_HANDLED);
+    EXPECT_EQ(pthread_join(thread, nullptr), 0);
+    EXPECT_CLOSE(channel);
+}
+
+struct protected {
+    const void* member; // an address in the image that is looked for
+    char* first;        // the first page that is to be read-only
+};
+
+static int find_relro(struct dl_phdr_info* info, size_t, void* ctx) {
+    struct protected* p = ctx;
+    char* relro = nullptr;
+    bool is_it = false;
+    for (uint32_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr)* h = &info->dlpi_phdr[i];
+        uintptr_t at = info->dlpi_addr + h->p_vaddr;
+        is_it |= h->p_type == PT_LOAD && (uintptr_t)p->member - at < h->p_memsz;
+        relro = h->p_type == PT_GNU_RELRO ? (char*)at : relro;
+    }
+    if (is_it) {
+        p->first = relro;
+    }
+    return is_it;
+}
+
+static char* relro_of(const void* member) {
+    struct protected p = {.member = member};
+    EXPECT_EQ(dl_iterate_phdr(find_relro, &p), 1);
+    EXPECT(p.first != nullptr);
+    return p.first;
+}
+
+// Pointers that the linker has filled in: of the program, a library of its, the C library (which is
+// the linker itself) and one that is loaded at run time.
+CASE(what_was_relocated_is_read_only) {
+    void* library = dlopen("libutest_late.so", RTLD_NOW | RTLD_LOCAL);
+    EXPECT(library != nullptr);
+    const void* members[] = {(const void*)find_relro, (const void*)shared_add, (const void*)malloc,
+                             dlsym(library, "shared_add")};
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        char* page = relro_of(members[i]);
+        EXPECT_EQ(permissions_at(page), ZX_VM_PERM_READ);
+        expect_write_faults(page);
+    }
+    EXPECT_EQ(dlclose(library), 0);
+}
+
+alignas(4096) static char own_pages[3 * 4096];
+
+// What mprotect can do to memory of an image, as to any other.
+static void expect_protect_works(char* page) {
+    EXPECT_EQ(mprotect(page, PAGE, PROT_READ), 0);
+    EXPECT_EQ(permissions_at(page), ZX_VM_PERM_READ);
+    expect_write_faults(page);
+    EXPECT_EQ(mprotect(page, PAGE, PROT_NONE), 0);
+    EXPECT_EQ(permissions_at(page), 0);
+    EXPECT_EQ(mprotect(page, PAGE, PROT_READ | PROT_WRITE), 0);
+    EXPECT_EQ(permissions_at(page), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    page[0]++;
+    EXPECT(mprotect(page, PAGE, PROT_READ | PROT_EXEC) == -1 && errno == EACCES);
+}
+
+CASE(any_mapping_can_be_protected) {
+    char* mapped = mmap(nullptr, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(mapped != MAP_FAILED);
+    expect_protect_works(mapped);
+    EXPECT_EQ(munmap(mapped, PAGE), 0);
+    expect_protect_works(own_pages + PAGE);
+    // (What the linker has filled in is read all the time.)
+    const void* members[] = {(const void*)find_relro, (const void*)shared_add, (const void*)malloc};
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        char* page = relro_of(members[i]);
+        EXPECT_EQ(mprotect(page, PAGE, PROT_READ | PROT_WRITE), 0);
+        EXPECT_EQ(permissions_at(page), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+        EXPECT_EQ(mprotect(page, PAGE, PROT_READ), 0);
+        expect_write_faults(page);
+    }
+}
+
+// (A page of it, while this runs: the first of the functions of the library, not those that run.)
+CASE(code_is_executed_or_read) {
+    char* code = (char*)((uintptr_t)shared_add & ~(PAGE - 1));
+    EXPECT_EQ(mprotect(code, PAGE, PROT_READ), 0);
+    EXPECT_EQ(permissions_at(code), ZX_VM_PERM_READ);
+    EXPECT_EQ(mprotect(code, PAGE, PROT_READ | PROT_EXEC), 0);
+    EXPECT_EQ(shared_is_constructed(), 1);
+    EXPECT(mprotect(code, PAGE, PROT_READ | PROT_WRITE) == -1 && errno == EACCES);
+    EXPECT_EQ(shared_is_constructed(), 1);
+}
+
+// Memory of an image can be replaced and taken away like any other.
+CASE(pages_of_an_image_are_replaced) {
+    char* page = own_pages + PAGE;
+    memset(own_pages, 'x', sizeof(own_pages));
+    EXPECT(mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                0) == page);
+    EXPECT(page[0] == 0 && page[-1] == 'x' && page[PAGE] == 'x');
+    EXPECT_EQ(munmap(page, PAGE), 0);
+    EXPECT(mprotect(page, PAGE, PROT_READ) == -1 && errno == ENOMEM);
+    EXPECT_EQ(munmap(page, PAGE), 0); // nothing is there
+    EXPECT(mmap(page, PAGE, PROT_READ | PROT_WRITE,
+                MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page);
+    EXPECT(page[-1] == 'x' && page[PAGE] == 'x');
+}
+
+static int find_ends(struct dl_phdr_info* info, size_t, void* ctx) {
+    uintptr_t* ends = ctx; // of the first image, which is the program
+    ends[0] = UINTPTR_MAX;
+    for (uint32_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr)* h = &info->dlpi_phdr[i];
+        uintptr_t at = (info->dlpi_addr + h->p_vaddr) & ~(PAGE - 1);
+        uintptr_t end = (info->dlpi_addr + h->p_vaddr + h->p_memsz + PAGE - 1) & ~(PAGE - 1);
+        if (h->p_type == PT_LOAD) {
+            ends[0] = at < ends[0] ? at : ends[0];
+            ends[1] = end > ends[1] ? end : ends[1];
+        }
+    }
+    return 1;
+}
+
+// From memory that mmap has made into an image, and out of it.
+CASE(a_range_over_the_end_of_an_image) {
+    uintptr_t ends[2] = {};
+    EXPECT_EQ(dl_iterate_phdr(find_ends, ends), 1);
+    const int flags = MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS;
+    char* before = (char*)ends[0] - PAGE;
+    char* last = (char*)ends[1] - PAGE;
+    EXPECT(mmap(before, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0) == before);
+    EXPECT_EQ(mprotect(before, 2 * PAGE, PROT_READ), 0);
+    EXPECT_EQ(permissions_at(before), ZX_VM_PERM_READ);
+    EXPECT_EQ(munmap(before, PAGE), 0);
+    EXPECT(mmap(last + PAGE, PAGE, PROT_READ, flags, -1, 0) == last + PAGE);
+    EXPECT_EQ(mprotect(last, 2 * PAGE, PROT_READ | PROT_WRITE), 0);
+    EXPECT_EQ(permissions_at(last + PAGE), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    EXPECT_EQ(munmap(last + PAGE, PAGE), 0);
+    EXPECT(mprotect(last, SIZE_MAX - 2 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
 }

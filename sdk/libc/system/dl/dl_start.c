@@ -16,6 +16,7 @@
 #include <elf/plan.h>
 #include <jacinth/startup.h>
 #include <launcher/map.h>
+#include <libc/regions.h>
 #include <libc/start.h>
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
@@ -46,7 +47,7 @@ static const char* map_program(zx_handle_t vmo, struct start_program* out) {
     if (result.error != LAUNCH_OK) {
         return "cannot map the program";
     }
-    (void)zx_handle_close(image.region); // what is mapped stays
+    memory_set_program_region(image.region, image.base, image.base + plan.span_len);
     *out = (struct start_program){.headers = image.bias + plan.headers_vaddr,
                                   .header_count = plan.header_count,
                                   .entry = image.bias + plan.entry,

@@ -1,18 +1,27 @@
 // mmap and its relatives.
 //
 // Each anonymous mapping has a memory object of its own, which the mapping keeps: handles are
-// closed at once. Nothing here has state, so there is no lock: the kernel's own order of maps and
-// unmaps is what a program sees.
+// closed at once.
+//
+// A mapping is changed through the region that it lies in, never through one around that. All that
+// mmap makes lies in the root; images that were mapped as a whole have a region each, whose handle
+// is kept for this: the launcher's (this image), and the dynamic linker's (the program). A range
+// that reaches over several regions is changed piece by piece, as elsewhere in Unix.
+//
+// No lock: what state there is does not change once there is a second thread, and the kernel's own
+// order of maps and unmaps is what a program sees.
 #include <stdckdint.h>
 
 #include <zircon/limits.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
+#include <crt0/message.h>
 #include <jacinth/startup.h>
 #include <libc/error.h>
 #include <libc/fd_memory.h>
 #include <libc/operations.h>
+#include <libc/regions.h>
 
 // Only there if something else in the program uses descriptors. (Weak here, not in the header,
 // where the definition would become weak as well.)
@@ -72,6 +81,63 @@ static uintptr_t root_base(void) {
     return base;
 }
 
+// ---- regions ----
+
+struct region {
+    zx_handle_t handle;
+    uintptr_t base, end;
+};
+
+// The linker's words for where this image begins and ends.
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static struct region program; // empty in a static program, which is this image
+
+void memory_set_program_region(zx_handle_t region, uintptr_t base, uintptr_t end) {
+    program = (struct region){.handle = region, .base = base, .end = end};
+}
+
+// The region that an address lies in, from there to where another one begins.
+static struct region region_at(uintptr_t address) {
+    const struct region images[] = {
+        {.handle = crt0_vmar_loaded(),
+         .base = (uintptr_t)__ehdr_start,
+         .end = ((uintptr_t)_end + PAGE - 1) & ~(PAGE - 1)},
+        program,
+    };
+    uintptr_t limit = UINTPTR_MAX;
+    for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+        if (images[i].base <= address && address < images[i].end) {
+            return images[i];
+        }
+        if (images[i].base > address && images[i].base < limit) {
+            limit = images[i].base;
+        }
+    }
+    return (struct region){.handle = zx_vmar_root_self(), .base = root_base(), .end = limit};
+}
+
+typedef zx_status_t change_fn(zx_handle_t region, zx_vm_option_t options, uintptr_t at, size_t len);
+
+static zx_status_t change_range(change_fn* change, zx_vm_option_t options, uintptr_t address,
+                                size_t len) {
+    uintptr_t end;
+    if (ckd_add(&end, address, len)) {
+        return ZX_ERR_OUT_OF_RANGE;
+    }
+    zx_status_t status = ZX_OK;
+    while (address < end && status == ZX_OK) {
+        struct region region = region_at(address);
+        uintptr_t stop = end < region.end ? end : region.end;
+        status = region.handle != ZX_HANDLE_INVALID
+                     ? change(region.handle, options, address, stop - address)
+                     : ZX_ERR_ACCESS_DENIED; // the program has taken it
+        address = stop;
+    }
+    return status;
+}
+
 // ---- mmap ----
 
 // The object replaces *vmo.
@@ -128,17 +194,19 @@ static long map(zx_handle_t vmo, uint64_t offset, uintptr_t address, size_t len,
         options |= ZX_VM_ALLOW_FAULTS;
     }
     size_t place = 0;
+    zx_handle_t region = zx_vmar_root_self();
     if ((flags & (ABI_MAP_FIXED | ABI_MAP_FIXED_NOREPLACE)) != 0) {
         if (address < root_base()) {
             return -ABI_ENOMEM;
         }
-        place = address - root_base();
+        struct region around = region_at(address);
+        region = around.handle;
+        place = address - around.base;
         options |=
             (flags & ABI_MAP_FIXED_NOREPLACE) != 0 ? ZX_VM_SPECIFIC : ZX_VM_SPECIFIC_OVERWRITE;
     }
     zx_vaddr_t mapped;
-    zx_status_t status =
-        zx_vmar_map(zx_vmar_root_self(), options, place, vmo, offset, len, &mapped);
+    zx_status_t status = zx_vmar_map(region, options, place, vmo, offset, len, &mapped);
     return status == ZX_OK ? (long)mapped : map_error(status);
 }
 
@@ -171,13 +239,18 @@ long sys_mmap(uintptr_t address, size_t len, int prot, int flags, int fd, uint64
 
 // ---- what changes mappings ----
 
+static zx_status_t unmap(zx_handle_t region, zx_vm_option_t, uintptr_t at, size_t len) {
+    zx_status_t status = zx_vmar_unmap(region, at, len);
+    // Nothing is mapped there: that is what was wanted.
+    return status == ZX_ERR_NOT_FOUND ? ZX_OK : status;
+}
+
 long sys_munmap(uintptr_t address, size_t len) {
     if (address % PAGE != 0 || !round_up(len, &len)) {
         return -ABI_EINVAL;
     }
-    zx_status_t status = zx_vmar_unmap(zx_vmar_root_self(), address, len);
-    // Nothing is mapped there: that is what was wanted.
-    return status == ZX_ERR_NOT_FOUND ? 0 : errno_from_status(status);
+    zx_status_t status = change_range(unmap, 0, address, len);
+    return status == ZX_ERR_OUT_OF_RANGE ? -ABI_EINVAL : errno_from_status(status);
 }
 
 long sys_mprotect(uintptr_t address, size_t len, int prot) {
@@ -190,7 +263,7 @@ long sys_mprotect(uintptr_t address, size_t len, int prot) {
     if (!round_up(len, &len)) {
         return -ABI_ENOMEM;
     }
-    return map_error(zx_vmar_protect(zx_vmar_root_self(), permissions(prot), address, len));
+    return map_error(change_range(zx_vmar_protect, permissions(prot), address, len));
 }
 
 // Shrinks; does not grow. No handle of the memory is kept, so what lies at `address` could only be

@@ -19,3 +19,4 @@ typedef struct {
 } Elf64_Phdr;
 static_assert(sizeof(Elf64_Phdr) == 56);
 constexpr uint32_t PT_TLS = 7;
+constexpr uint32_t PT_GNU_RELRO = 0x6474'e552; // to be read-only once it is relocated

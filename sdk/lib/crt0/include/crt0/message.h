@@ -16,3 +16,7 @@ const char* crt0_loader_message_read(zx_handle_t bootstrap, struct crt0_loader_m
 
 // Reads it and closes the channel; the strings stay where they are. Null: *problem says why.
 const struct processargs* crt0_message_read(zx_handle_t bootstrap, const char** problem);
+
+// The region that the launcher mapped this image into. It stays where it is found;
+// ZX_HANDLE_INVALID if the program has taken it.
+zx_handle_t crt0_vmar_loaded(void);
