@@ -228,12 +228,20 @@ status_t port_queue_packet(struct port* p, struct port_packet* packet, struct wa
 
 bool port_unqueue_packet(struct port* p, struct port_packet* packet) {
     spin_acquire(&p->lock);
-    bool queued = list_linked(&packet->node);
+    // What a closing port drops is linked, too, and will be released.
+    bool queued = !port_state(p)->closed && list_linked(&packet->node);
     if (queued) {
         list_remove(&packet->node);
     }
     spin_release(&p->lock);
     return queued;
+}
+
+bool port_closed(struct port* p) {
+    spin_acquire(&p->lock);
+    bool closed = port_state(p)->closed;
+    spin_release(&p->lock);
+    return closed;
 }
 
 static void user_packet_release(struct port_packet* packet) {
@@ -441,7 +449,8 @@ static size_t remove_queued(struct port* p, bool any_source, const void* identit
     struct port_state* s = port_state(p);
     list_for_each_safe(n, &s->packets) {
         struct port_packet* packet = container_of(n, struct port_packet, node);
-        bool matches = any_source || (packet->source != nullptr && packet->source == identity);
+        bool matches = any_source ? packet->packet.type != ZX_PKT_TYPE_PAGE_REQUEST
+                                  : packet->source != nullptr && packet->source == identity;
         if (matches && packet->packet.key == key) {
             list_remove(n);
             uncount_locked(p, packet);

@@ -12,8 +12,9 @@
 #include <vm/vmar.h>
 #include <vm/vmo.h>
 
-// Gives a new VMO (its reference is taken over, whatever happens) to the caller.
-static status_t give_vmo(struct vmo* v, zx_rights_t rights, struct user_out_handle* out) {
+#include "impl_priv.h"
+
+status_t give_vmo(struct vmo* v, zx_rights_t rights, struct user_out_handle* out) {
     struct object* o;
     status_t status = vmo_object_create(v, &o);
     if (status != STATUS_OK) {

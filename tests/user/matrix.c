@@ -146,7 +146,7 @@ static void drop_kit(void) {
 // thread that waits in it.)
 static bool is_made_anew(uint32_t type) {
     return type == ZX_OBJ_TYPE_CHANNEL || type == ZX_OBJ_TYPE_SUSPEND_TOKEN ||
-           type == ZX_OBJ_TYPE_PMT;
+           type == ZX_OBJ_TYPE_PMT || type == ZX_OBJ_TYPE_PAGER;
 }
 
 static bool in_kit(uint32_t type) {
@@ -167,6 +167,12 @@ static zx_handle_t fresh(uint32_t type, zx_rights_t without) {
     }
     if (type == ZX_OBJ_TYPE_PMT) {
         EXPECT_OK(zx_handle_replace(make_pmt(), ZX_DEFAULT_PMT_RIGHTS & ~without, &out));
+        return out;
+    }
+    if (type == ZX_OBJ_TYPE_PAGER) {
+        zx_handle_t pager;
+        EXPECT_OK(zx_pager_create(0, &pager));
+        EXPECT_OK(zx_handle_replace(pager, ZX_DEFAULT_PAGER_RIGHTS & ~without, &out));
         return out;
     }
     struct utest_pair pair = utest_channel();

@@ -154,10 +154,10 @@ static status_t ask_source(struct page_set* root, const struct page_tree* tree, 
     }
     uint64_t count = min(max(request->wanted, (uint64_t)1), limit - index);
     struct page_tree_entry present;
-    if (page_tree_next_page(tree, index, index + count, &present)) {
+    if (page_tree_next(tree, index, index + count, &present)) {
         count = present.index - index;
     }
-    status_t status = page_source_request(root->source, request, index, count);
+    status_t status = page_source_request(root->source, request, PAGE_NEED_READ, index, count);
     return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
 }
 

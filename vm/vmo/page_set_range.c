@@ -157,9 +157,12 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
         TRY(change_range_locked(set, new_pages, old_pages - new_pages, page_tree_remove_range, g));
         st->backing_limit = min(st->backing_limit, new_pages); // PS4
         if (set->source != nullptr) {
-            page_source_complete(set->source, new_pages, old_pages - new_pages,
-                                 STATUS_OUT_OF_RANGE);
+            page_source_answer(set->source, PAGE_NEED_ANY, new_pages, old_pages - new_pages,
+                               STATUS_OUT_OF_RANGE);
         }
+    } else if (set->kind == PAGE_SET_PAGER) {
+        // The provider knows nothing of what is new: it is zero, and need not be asked for.
+        TRY(change_range_locked(set, old_pages, new_pages - old_pages, page_tree_zero_range, g));
     }
     st->size = new_size;
     return STATUS_OK;

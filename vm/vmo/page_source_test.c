@@ -11,7 +11,7 @@
 
 struct test_source {
     struct page_source base;
-    _Atomic(uint32_t) requests;
+    _Atomic(uint32_t) requests, ends;
     _Atomic(uint64_t) last_offset, last_length;
     _Atomic(bool) destroyed;
 };
@@ -20,17 +20,27 @@ static struct test_source* test_source_of(struct page_source* s) {
     return container_of(s, struct test_source, base);
 }
 
-static void source_request(struct page_source* s, uint64_t offset, uint64_t length) {
+static status_t source_tell(struct page_source* s, enum page_need need, uint64_t offset,
+                            uint64_t length, struct wake_list*) {
     struct test_source* source = test_source_of(s);
+    if (need == 0) {
+        atomic_fetch_add(&source->ends, 1);
+        return STATUS_OK;
+    }
     atomic_store(&source->last_offset, offset);
     atomic_store(&source->last_length, length);
     atomic_fetch_add(&source->requests, 1);
+    return STATUS_OK;
+}
+static bool source_untell(struct page_source*) {
+    return false;
 }
 static void source_destroy(struct page_source* s) {
     atomic_store(&test_source_of(s)->destroyed, true);
 }
 static const struct page_source_ops source_ops = {
-    .request = source_request,
+    .tell = source_tell,
+    .untell = source_untell,
     .destroy = source_destroy,
 };
 
@@ -62,6 +72,7 @@ static void paged_end(struct ktest* t, struct paged* p) {
     vmo_unref(p->v);
     vmo_unref(p->aux);
     KEXPECT(t, atomic_load(&p->source.destroyed));
+    KEXPECT_EQ(t, atomic_load(&p->source.ends), 1u);
 }
 
 struct reader {
@@ -126,7 +137,7 @@ static void failure_and_detach(struct ktest* t) {
     struct reader r;
     struct thread* thread = start_reader(t, &p, &r, p.v, 0);
     KASSERT(t, thread != nullptr);
-    page_source_fail(&p.source.base, 0, 1, STATUS_IO_DATA_INTEGRITY);
+    page_source_answer(&p.source.base, PAGE_NEED_ANY, 0, 1, STATUS_IO_DATA_INTEGRITY);
     kthread_join(thread);
     KEXPECT_EQ(t, r.status, STATUS_IO_DATA_INTEGRITY);
     thread = start_reader(t, &p, &r, p.v, TEST_PAGE);

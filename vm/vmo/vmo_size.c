@@ -60,10 +60,21 @@ status_t vmo_zero_bytes_locked(struct page_set* set, uint64_t begin, uint64_t en
 static status_t clear_tail_locked(struct page_set* set, uint64_t size, struct page_request* request)
     TA_REQ(set->lock) {
     uint64_t end = min(page_round_up(size), page_set_state(set)->size);
+    if (set->kind == PAGE_SET_PAGER) {
+        // What lies beyond the content is no part of the file: the page does not become dirty, and
+        // one that is not here is cleared when it is supplied.
+        page_slot_t slot =
+            page_tree_lookup(&page_set_state(set)->tree, size >> PAGE_SHIFT, nullptr);
+        if (size < end && page_slot_is_page(slot)) {
+            memset((uint8_t*)page_to_virt(page_slot_page(slot)) + (size & PAGE_MASK), 0,
+                   end - size);
+        }
+        return STATUS_OK;
+    }
     return size < end ? vmo_zero_bytes_locked(set, size, end, request) : STATUS_OK;
 }
 
-// A missing page of a paged set is fetched, because its tail has to be zero from now on.
+// A missing page of a pager's clone is fetched, because its tail has to be zero from now on.
 static status_t set_stream_size_locked(struct page_set* set, uint64_t size,
                                        struct page_request* request) TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);

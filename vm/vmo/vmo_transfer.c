@@ -47,7 +47,6 @@ static status_t take_page_locked(struct move* m, struct page_set* src, uint64_t 
         }
         memcpy(page_to_virt(copy), page_to_virt(p), PAGE_SIZE);
     }
-    page_set_unmap_range_locked(src, index, 1); // PS1
     struct page* taken = nullptr;
     status_t status = page_tree_set(tree, index, PAGE_SLOT_ABSENT, &m->nodes, &m->garbage, &taken);
     ASSERT(status == STATUS_OK);
@@ -70,10 +69,17 @@ static void put_page_locked(struct move* m, struct page_set* dst, uint64_t index
     } else if (dst->kind == PAGE_SET_PAGER) {
         slot = PAGE_SLOT_ZERO;
     }
-    page_set_unmap_range_locked(dst, index, 1); // PS1
     status_t status =
         page_tree_set(&page_set_state(dst)->tree, index, slot, &m->nodes, &m->garbage, nullptr);
     ASSERT(status == STATUS_OK);
+}
+
+// The rest of the content's last page is zero in memory, whatever the pager's is.
+static void clear_beyond_content(struct page* p, uint64_t index, uint64_t content_size) {
+    size_t used = content_size & PAGE_MASK;
+    if (used != 0 && index == content_size >> PAGE_SHIFT) {
+        memset((uint8_t*)page_to_virt(p) + used, 0, PAGE_SIZE - used);
+    }
 }
 
 static status_t move_page_locked(struct move* m, struct page_set* src, struct page_set* dst)
@@ -89,6 +95,9 @@ static status_t move_page_locked(struct move* m, struct page_set* src, struct pa
     }
     struct page* p;
     TRY(take_page_locked(m, src, m->src_index + at, &p));
+    if (keep && p != nullptr) {
+        clear_beyond_content(p, to, page_set_state(dst)->content_size);
+    }
     if (keep && page_tree_lookup(&page_set_state(dst)->tree, to, nullptr) != PAGE_SLOT_ABSENT) {
         if (p != nullptr) {
             pmm_free_page(p);
@@ -107,7 +116,14 @@ static status_t move_batch_locked(struct move* m, struct page_set* src, struct p
         !range_ok(m->dst_index, m->count, page_set_state(dst)->size >> PAGE_SHIFT)) {
         return STATUS_OUT_OF_RANGE;
     }
-    uint64_t stop = min(m->count, m->done + VMO_BATCH_PAGES);
+    // PS1, for all of the batch at once. What a pager's set lacks is mapped nowhere.
+    uint64_t pages = min(m->count - m->done, VMO_BATCH_PAGES);
+    uint64_t at = m->backwards ? m->count - m->done - pages : m->done;
+    page_set_unmap_range_locked(src, m->src_index + at, pages);
+    if (dst->kind != PAGE_SET_PAGER) {
+        page_set_unmap_range_locked(dst, m->dst_index + at, pages);
+    }
+    uint64_t stop = m->done + pages;
     while (m->done < stop) {
         TRY(move_page_locked(m, src, dst));
     }
@@ -145,7 +161,8 @@ static status_t move_all(struct move* m) {
         status = move_batch_locked(m, src, dst);
         if (dst->source != nullptr && m->done != before) {
             // Under the lock: whoever finds the slot empty now cannot have been told yet.
-            page_source_complete(dst->source, m->dst_index + before, m->done - before, STATUS_OK);
+            page_source_answer(dst->source, PAGE_NEED_READ, m->dst_index + before, m->done - before,
+                               STATUS_OK);
         }
         unlock_both(src, dst);
         page_garbage_dispose(&m->garbage);
@@ -199,8 +216,8 @@ status_t vmo_transfer_data(struct vmo* dst, uint64_t offset, uint64_t len, struc
 
 status_t vmo_supply_pages(struct vmo* v, uint64_t offset, uint64_t len, struct vmo* aux,
                           uint64_t aux_offset) {
-    if (v->set->kind != PAGE_SET_PAGER) {
-        return STATUS_INVALID_ARGS;
+    if (page_source_detached(v->set->source)) {
+        return STATUS_BAD_STATE;
     }
     TRY(check_ranges(v, offset, aux, aux_offset, len));
     if (!is_plain(aux)) {

@@ -35,8 +35,10 @@ status_t port_queue_user(struct port* p, const zx_port_packet_t* packet);
 // Queues the caller's own packet: cannot fail for want of memory. BAD_STATE: the port has no handle
 // any more; the packet stays the caller's.
 status_t port_queue_packet(struct port* p, struct port_packet* packet, struct wake_list* wl);
-// Takes a queued packet back. False: it is not queued (any more).
+// Takes a queued packet back. False: it is not queued (any more), or about to be released.
 bool port_unqueue_packet(struct port* p, struct port_packet* packet);
+// Whether the port has no handle any more.
+bool port_closed(struct port* p);
 
 // The oldest packet; blocks until there is one. TIMED_OUT, INTR_RETRY, INTR_KILLED.
 status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out);
@@ -49,5 +51,6 @@ status_t port_wait_async(struct port* p, struct wait_target* target, uint64_t ke
 // Removes pending waits and queued signal packets made through this handle with this key.
 // NOT_FOUND: none.
 status_t port_cancel(struct port* p, struct object* source, const void* identity, uint64_t key);
-// Removes every pending wait and queued packet with this key. NOT_FOUND: none.
+// Removes every pending wait and queued packet with this key, but for page requests, which somebody
+// waits for. NOT_FOUND: none.
 status_t port_cancel_key(struct port* p, uint64_t key);

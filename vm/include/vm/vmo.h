@@ -141,9 +141,13 @@ uint64_t vmo_discard(struct vmo* v);
 status_t vmo_transfer_data(struct vmo* dst, uint64_t offset, uint64_t len, struct vmo* src,
                            uint64_t src_offset);
 status_t vmo_set_cache_policy(struct vmo* v, uint32_t policy);
-// zx_pager_supply_pages: `aux` loses the pages. BAD_STATE, NOT_SUPPORTED, OUT_OF_RANGE.
+// zx_pager_supply_pages: `aux` loses the pages. BAD_STATE, NOT_SUPPORTED, OUT_OF_RANGE. This and
+// what follows is for VMOs with a source of their own.
 status_t vmo_supply_pages(struct vmo* v, uint64_t offset, uint64_t len, struct vmo* aux,
                           uint64_t aux_offset);
+// zx_pager_op_range, FAIL. INVALID_ARGS, OUT_OF_RANGE.
+status_t vmo_fail_pages(struct vmo* v, uint64_t offset, uint64_t len, status_t failure);
+void vmo_detach_pager(struct vmo* v);
 
 // ---- pinning (DMA) ----
 // Commits, makes private and pins: until vmo_unpin() of the same range vmo_lookup() finds each page

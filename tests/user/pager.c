@@ -1,0 +1,634 @@
+// Pagers: what is asked, how it is answered, who fails with what. The case is the pager; threads of
+// its own are those who need pages.
+#include <utest/exceptions.h>
+
+#include <string.h>
+
+#include <jacinth/startup.h>
+#include <zircon/syscalls/port.h>
+
+GROUP("pager");
+
+constexpr uint64_t PAGE = 4096;
+constexpr uint64_t KEY = 0x7a6e;
+constexpr uint64_t PAGES = 64;
+
+// ---- a pager, one VMO of it, and pages to give ----
+
+struct fixture {
+    zx_handle_t pager, port, vmo;
+};
+
+static struct fixture make(uint64_t size, uint32_t options) {
+    struct fixture f = {.port = utest_port()};
+    EXPECT_OK(zx_pager_create(0, &f.pager));
+    EXPECT_OK(zx_pager_create_vmo(f.pager, options, f.port, KEY, size, &f.vmo));
+    return f;
+}
+
+static void expect_packet(const struct fixture* f, uint16_t command, uint64_t page,
+                          uint64_t count) {
+    zx_port_packet_t p;
+    EXPECT_OK(zx_port_wait(f->port, utest_after_ms(10000), &p));
+    EXPECT_EQ(p.key, KEY);
+    EXPECT_EQ(p.type, ZX_PKT_TYPE_PAGE_REQUEST);
+    EXPECT_EQ(p.page_request.command, command);
+    EXPECT_EQ(p.page_request.offset, page * PAGE);
+    EXPECT_EQ(p.page_request.length, count * PAGE);
+}
+
+static void expect_read(const struct fixture* f, uint64_t page, uint64_t count) {
+    expect_packet(f, ZX_PAGER_VMO_READ, page, count);
+}
+
+static void expect_quiet(const struct fixture* f) {
+    zx_port_packet_t p;
+    EXPECT_STATUS(zx_port_wait(f->port, 0, &p), ZX_ERR_TIMED_OUT);
+}
+
+// What page `i` of the file holds, all over.
+static uint8_t content_of(uint64_t page) {
+    return (uint8_t)(page * 7 + 1);
+}
+
+static void supply(const struct fixture* f, uint64_t page, uint64_t count) {
+    zx_handle_t aux = utest_vmo(count * PAGE);
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t bytes[PAGE];
+        memset(bytes, content_of(page + i), sizeof(bytes));
+        EXPECT_OK(zx_vmo_write(aux, bytes, i * PAGE, PAGE));
+    }
+    EXPECT_OK(zx_pager_supply_pages(f->pager, f->vmo, page * PAGE, count * PAGE, aux, 0));
+    EXPECT_CLOSE(aux);
+}
+
+static void close_fixture(struct fixture* f) {
+    EXPECT_CLOSE(f->vmo);
+    expect_packet(f, ZX_PAGER_VMO_COMPLETE, 0, 0);
+    expect_quiet(f);
+    EXPECT_CLOSE(f->pager);
+    EXPECT_CLOSE(f->port);
+}
+
+// ---- who needs pages ----
+
+struct reader {
+    struct utest_thread thread;
+    zx_handle_t vmo;
+    uint64_t page, count;
+    zx_status_t want;
+};
+
+static void read_pages(void* arg) {
+    struct reader* r = arg;
+    uint8_t bytes[8 * PAGE];
+    zx_status_t status = zx_vmo_read(r->vmo, bytes, r->page * PAGE, r->count * PAGE);
+    EXPECT_STATUS(status, r->want);
+    for (uint64_t at = 0; status == ZX_OK && at < r->count * PAGE; at += PAGE / 2) {
+        EXPECT_EQ(bytes[at], content_of(r->page + at / PAGE));
+    }
+}
+
+// Reads up to eight pages, and has stopped for want of them.
+static void reader_start(struct reader* r, zx_handle_t vmo, uint64_t page, uint64_t count,
+                         zx_status_t want) {
+    *r = (struct reader){.vmo = vmo, .page = page, .count = count, .want = want};
+    utest_thread_start(&r->thread, read_pages, r);
+    utest_thread_reach(r->thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+}
+
+static zx_status_t read_byte(zx_handle_t vmo, uint64_t page) {
+    uint8_t byte;
+    return zx_vmo_read(vmo, &byte, page * PAGE, 1);
+}
+
+static void expect_byte(zx_handle_t vmo, uint64_t offset, uint8_t want) {
+    uint8_t byte;
+    EXPECT_OK(zx_vmo_read(vmo, &byte, offset, 1));
+    EXPECT_EQ(byte, want);
+}
+
+static uint64_t committed(zx_handle_t vmo) {
+    zx_info_vmo_t info;
+    EXPECT_OK(zx_object_get_info(vmo, ZX_INFO_VMO, &info, sizeof(info), nullptr, nullptr));
+    return info.committed_bytes / PAGE;
+}
+
+// ---- making them ----
+
+CASE(create) {
+    zx_handle_t out;
+    EXPECT_STATUS(zx_pager_create(1, &out), ZX_ERR_INVALID_ARGS);
+    FOR_BAD_POINTERS(p, UTEST_WRITE, sizeof(out)) {
+        EXPECT_STATUS(zx_pager_create(0, p), ZX_ERR_INVALID_ARGS);
+    }
+    struct fixture f = make(PAGES * PAGE, 0);
+    EXPECT_EQ(utest_basic(f.pager).rights, ZX_DEFAULT_PAGER_RIGHTS);
+    EXPECT_EQ(utest_basic(f.pager).type, ZX_OBJ_TYPE_PAGER);
+    EXPECT_EQ(utest_basic(f.vmo).rights, ZX_DEFAULT_VMO_RIGHTS);
+    zx_info_vmo_t info;
+    EXPECT_OK(zx_object_get_info(f.vmo, ZX_INFO_VMO, &info, sizeof(info), nullptr, nullptr));
+    EXPECT_EQ(info.flags & (ZX_INFO_VMO_PAGER_BACKED | ZX_INFO_VMO_RESIZABLE),
+              ZX_INFO_VMO_PAGER_BACKED);
+    EXPECT_STATUS(zx_pager_create_vmo(f.pager, 1u << 20, f.port, 0, PAGE, &out),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_create_vmo(f.pager, 0, f.port, 0, UINT64_MAX, &out),
+                  ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(zx_pager_create_vmo(f.port, 0, f.port, 0, PAGE, &out), ZX_ERR_WRONG_TYPE);
+    zx_handle_t weak = utest_without(f.port, ZX_RIGHT_WRITE);
+    EXPECT_STATUS(zx_pager_create_vmo(f.pager, 0, weak, 0, PAGE, &out), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(weak);
+    close_fixture(&f);
+}
+
+CASE(only_its_own) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_handle_t other;
+    zx_handle_t plain = utest_vmo(PAGE);
+    EXPECT_OK(zx_pager_create(0, &other));
+    EXPECT_STATUS(zx_pager_supply_pages(other, f.vmo, 0, PAGE, plain, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, plain, 0, PAGE, plain, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_detach_vmo(other, f.vmo), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_op_range(other, ZX_PAGER_OP_FAIL, f.vmo, 0, PAGE, (uint64_t)ZX_ERR_IO),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_CLOSE(other);
+    EXPECT_CLOSE(plain);
+    close_fixture(&f);
+}
+
+// ---- asking and supplying ----
+
+CASE(one_request_for_neighbours) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct reader r;
+    reader_start(&r, f.vmo, 2, 5, ZX_OK);
+    expect_read(&f, 2, 5);
+    expect_quiet(&f);
+    supply(&f, 0, 10); // more than was asked for
+    utest_thread_join(&r.thread);
+    EXPECT_EQ(committed(f.vmo), 10);
+    expect_byte(f.vmo, 9 * PAGE, content_of(9));
+    close_fixture(&f);
+}
+
+CASE(no_page_is_asked_for_twice) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct reader a;
+    struct reader b;
+    struct reader c;
+    reader_start(&a, f.vmo, 10, 4, ZX_OK);
+    reader_start(&b, f.vmo, 8, 8, ZX_OK); // around it
+    reader_start(&c, f.vmo, 12, 2, ZX_OK);
+    expect_read(&f, 10, 4);
+    expect_read(&f, 8, 2);
+    expect_read(&f, 14, 2);
+    expect_quiet(&f);
+    // Answers in pieces, in another order: what is left is still asked for, once.
+    supply(&f, 12, 1);
+    supply(&f, 8, 1);
+    supply(&f, 13, 3);
+    utest_thread_join(&c.thread);
+    expect_quiet(&f);
+    supply(&f, 9, 3);
+    utest_thread_join(&a.thread);
+    utest_thread_join(&b.thread);
+    expect_quiet(&f);
+    close_fixture(&f);
+}
+
+CASE(supply_moves_pages) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_handle_t aux = utest_vmo(4 * PAGE);
+    uint8_t byte = 9;
+    EXPECT_OK(zx_vmo_write(aux, &byte, 0, 1));
+    EXPECT_OK(zx_vmo_write(aux, &byte, PAGE, 1));
+    EXPECT_OK(zx_pager_supply_pages(f.pager, f.vmo, 0, PAGE, aux, 0));
+    EXPECT_EQ(committed(aux), 1);
+    expect_byte(aux, 0, 0);
+    // What is there stays; a page that is not committed is supplied as zero.
+    byte = 17;
+    EXPECT_OK(zx_vmo_write(aux, &byte, 0, 1));
+    EXPECT_OK(zx_pager_supply_pages(f.pager, f.vmo, 0, 3 * PAGE, aux, 0));
+    expect_byte(f.vmo, 0, 9);
+    expect_byte(f.vmo, PAGE, 9);
+    expect_byte(f.vmo, 2 * PAGE, 0);
+    EXPECT_EQ(committed(aux), 0);
+    expect_quiet(&f);
+
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 1, PAGE, aux, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 0, PAGE, aux, 1), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, PAGES * PAGE, PAGE, aux, 0),
+                  ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 0, 8 * PAGE, aux, 0), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 0, PAGE, f.vmo, 0), ZX_ERR_NOT_SUPPORTED);
+    zx_handle_t weak = utest_without(aux, ZX_RIGHT_WRITE);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 0, PAGE, weak, 0), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(weak);
+    EXPECT_CLOSE(aux);
+    close_fixture(&f);
+}
+
+CASE(last_page_ends_with_content) {
+    struct fixture f = make(2 * PAGE + 100, 0);
+    supply(&f, 0, 3);
+    expect_byte(f.vmo, 2 * PAGE + 99, content_of(2));
+    expect_byte(f.vmo, 2 * PAGE + 100, 0);
+    expect_byte(f.vmo, 3 * PAGE - 1, 0);
+    uint64_t size;
+    EXPECT_OK(zx_vmo_get_size(f.vmo, &size));
+    EXPECT_EQ(size, 3 * PAGE);
+    EXPECT_OK(zx_vmo_get_stream_size(f.vmo, &size));
+    EXPECT_EQ(size, 2 * PAGE + 100);
+    close_fixture(&f);
+}
+
+// ---- mappings, operations, streams ----
+
+struct toucher {
+    struct utest_thread thread;
+    zx_vaddr_t at;
+    uint8_t value;
+};
+
+static void touch(void* arg) {
+    struct toucher* t = arg;
+    t->value = *(volatile uint8_t*)t->at;
+}
+
+static zx_vaddr_t map(zx_handle_t vmo, uint64_t pages) {
+    zx_vaddr_t at;
+    EXPECT_OK(zx_vmar_map(zx_vmar_root_self(),
+                          ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_ALLOW_FAULTS, 0, vmo, 0,
+                          pages * PAGE, &at));
+    return at;
+}
+
+static void unmap(zx_vaddr_t at, uint64_t pages) {
+    EXPECT_OK(zx_vmar_unmap(zx_vmar_root_self(), at, pages * PAGE));
+}
+
+static void toucher_start(struct toucher* t, zx_vaddr_t at) {
+    *t = (struct toucher){.at = at};
+    utest_thread_start(&t->thread, touch, t);
+    utest_thread_reach(t->thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+}
+
+CASE(mapping_faults) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_vaddr_t at;
+    EXPECT_STATUS(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, f.vmo, 0, PAGE, &at),
+                  ZX_ERR_NOT_SUPPORTED); // without ALLOW_FAULTS
+    at = map(f.vmo, PAGES);
+    struct toucher t;
+    toucher_start(&t, at + 3 * PAGE);
+    zx_port_packet_t p;
+    EXPECT_OK(zx_port_wait(f.port, utest_after_ms(10000), &p));
+    EXPECT_EQ(p.page_request.offset, 3 * PAGE);
+    EXPECT(p.page_request.length >= PAGE);
+    supply(&f, 3, p.page_request.length / PAGE);
+    utest_thread_join(&t.thread);
+    EXPECT_EQ(t.value, content_of(3));
+    unmap(at, PAGES);
+    close_fixture(&f);
+}
+
+CASE(failure_is_an_exception) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_vaddr_t at = map(f.vmo, PAGES);
+    zx_handle_t channel = utest_listen(zx_process_self(), 0);
+    struct toucher t;
+    toucher_start(&t, at + 40 * PAGE);
+    EXPECT_OK(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 40 * PAGE, PAGE,
+                                (uint64_t)ZX_ERR_IO_DATA_INTEGRITY));
+    struct utest_exception e = utest_catch(channel, ZX_EXCP_FATAL_PAGE_FAULT);
+    zx_exception_report_t report;
+    zx_handle_t thread = utest_thread_of(&e);
+    EXPECT_OK(zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report),
+                                 nullptr, nullptr));
+    EXPECT_EQ((zx_status_t)report.context.synth_code, ZX_ERR_IO_DATA_INTEGRITY);
+    EXPECT_CLOSE(thread);
+    // Its handler has the page put in place, and lets it try again.
+    supply(&f, 40, 1);
+    utest_let_go(&e, ZX_EXCEPTION_STATE_HANDLED);
+    utest_thread_join(&t.thread);
+    EXPECT_EQ(t.value, content_of(40));
+    EXPECT_CLOSE(channel);
+    unmap(at, PAGES);
+    zx_port_packet_t p;
+    while (zx_port_wait(f.port, 0, &p) == ZX_OK) {
+    }
+    close_fixture(&f);
+}
+
+CASE(failure_of_calls) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct reader r;
+    static const zx_status_t allowed[] = {ZX_ERR_IO, ZX_ERR_IO_DATA_INTEGRITY, ZX_ERR_BAD_STATE,
+                                          ZX_ERR_NO_SPACE};
+    for (size_t i = 0; i < 4; i++) {
+        reader_start(&r, f.vmo, 6, 4, allowed[i]);
+        expect_read(&f, 6, 4);
+        EXPECT_OK(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 6 * PAGE, 4 * PAGE,
+                                    (uint64_t)allowed[i]));
+        utest_thread_join(&r.thread);
+    }
+    EXPECT_STATUS(
+        zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 0, PAGE, (uint64_t)ZX_ERR_NO_MEMORY),
+        ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 1, PAGE, (uint64_t)ZX_ERR_IO),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, PAGES * PAGE, PAGE,
+                                    (uint64_t)ZX_ERR_IO),
+                  ZX_ERR_OUT_OF_RANGE);
+    // The beginning is there, the rest fails: the reader comes to it.
+    reader_start(&r, f.vmo, 6, 4, ZX_ERR_IO);
+    expect_read(&f, 6, 4);
+    EXPECT_OK(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 8 * PAGE, 2 * PAGE,
+                                (uint64_t)ZX_ERR_IO));
+    supply(&f, 6, 2);
+    expect_read(&f, 8, 2);
+    EXPECT_OK(zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 8 * PAGE, 2 * PAGE,
+                                (uint64_t)ZX_ERR_IO));
+    utest_thread_join(&r.thread);
+    close_fixture(&f);
+}
+
+struct operation {
+    struct utest_thread thread;
+    zx_handle_t object;
+    uint32_t op;
+    zx_status_t status;
+};
+
+static void run_operation(void* arg) {
+    struct operation* o = arg;
+    o->status = zx_vmo_op_range(o->object, o->op, PAGE, 6 * PAGE, nullptr, 0);
+}
+
+CASE(commit_and_prefetch) {
+    static const uint32_t ops[] = {ZX_VMO_OP_COMMIT, ZX_VMO_OP_PREFETCH, ZX_VMO_OP_ALWAYS_NEED};
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f = make(PAGES * PAGE, 0);
+        struct operation o = {.object = f.vmo, .op = ops[i]};
+        utest_thread_start(&o.thread, run_operation, &o);
+        expect_read(&f, 1, 6);
+        supply(&f, 1, 6);
+        utest_thread_join(&o.thread);
+        EXPECT_STATUS(o.status, ZX_OK);
+        expect_quiet(&f);
+        close_fixture(&f);
+    }
+}
+
+struct streamer {
+    struct utest_thread thread;
+    zx_handle_t stream;
+    zx_status_t status;
+    size_t actual;
+    uint8_t bytes[2 * PAGE];
+};
+
+static void read_stream(void* arg) {
+    struct streamer* s = arg;
+    zx_iovec_t v = {.buffer = s->bytes, .capacity = sizeof(s->bytes)};
+    s->status = zx_stream_readv(s->stream, 0, &v, 1, &s->actual);
+}
+
+CASE(streams) {
+    struct fixture f = make(3 * PAGE + 10, 0);
+    struct streamer s = {};
+    EXPECT_OK(zx_stream_create(ZX_STREAM_MODE_READ, f.vmo, 0, &s.stream));
+    utest_thread_start(&s.thread, read_stream, &s);
+    expect_read(&f, 0, 2);
+    supply(&f, 0, 2);
+    utest_thread_join(&s.thread);
+    EXPECT_STATUS(s.status, ZX_OK);
+    EXPECT_EQ(s.actual, 2 * PAGE);
+    EXPECT_EQ(s.bytes[PAGE], content_of(1));
+    // Half of it comes, and counts; the other half is a failure of the next call.
+    utest_thread_start(&s.thread, read_stream, &s);
+    expect_read(&f, 2, 2);
+    EXPECT_OK(
+        zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 3 * PAGE, PAGE, (uint64_t)ZX_ERR_IO));
+    supply(&f, 2, 1);
+    expect_read(&f, 3, 1);
+    EXPECT_OK(
+        zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 3 * PAGE, PAGE, (uint64_t)ZX_ERR_IO));
+    utest_thread_join(&s.thread);
+    EXPECT_STATUS(s.status, ZX_OK);
+    EXPECT_EQ(s.actual, PAGE);
+    utest_thread_start(&s.thread, read_stream, &s);
+    expect_read(&f, 3, 1);
+    EXPECT_OK(
+        zx_pager_op_range(f.pager, ZX_PAGER_OP_FAIL, f.vmo, 3 * PAGE, PAGE, (uint64_t)ZX_ERR_IO));
+    utest_thread_join(&s.thread);
+    EXPECT_STATUS(s.status, ZX_ERR_IO);
+    EXPECT_CLOSE(s.stream);
+    close_fixture(&f);
+}
+
+// ---- endings ----
+
+// Reads what a message says of the VMO that it brings.
+CHILD(read) {
+    uint64_t range[2];
+    zx_handle_t vmo;
+    uint32_t bytes;
+    uint32_t handles;
+    static uint8_t buffer[8 * PAGE];
+    (void)zx_object_wait_one(channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr);
+    if (zx_channel_read(channel, 0, range, &vmo, sizeof(range), 1, &bytes, &handles) != ZX_OK) {
+        return 1;
+    }
+    return zx_vmo_read(vmo, buffer, range[0] * PAGE, range[1] * PAGE);
+}
+
+// A process whose only thread waits for pages.
+static void child_start(struct utest_child* c, zx_handle_t vmo, uint64_t page, uint64_t count) {
+    utest_child_start(c, "read", ZX_HANDLE_INVALID);
+    uint64_t range[2] = {page, count};
+    zx_handle_t copy = utest_without(vmo, 0);
+    EXPECT_OK(zx_channel_write(c->channel, 0, range, sizeof(range), &copy, 1));
+    zx_koid_t koid;
+    size_t actual;
+    EXPECT_OK(zx_object_get_info(c->process, ZX_INFO_PROCESS_THREADS, &koid, sizeof(koid), &actual,
+                                 nullptr));
+    EXPECT_EQ(actual, 1);
+    zx_handle_t thread;
+    EXPECT_OK(zx_object_get_child(c->process, koid, ZX_RIGHT_SAME_RIGHTS, &thread));
+    utest_thread_reach(thread, ZX_THREAD_STATE_BLOCKED_PAGER);
+    EXPECT_CLOSE(thread);
+}
+
+static void child_kill(struct utest_child* c) {
+    EXPECT_OK(zx_task_kill(c->process));
+    EXPECT_EQ(utest_child_join(c), ZX_TASK_RETCODE_SYSCALL_KILL);
+}
+
+CASE(kill_takes_the_request_back) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct utest_child a;
+    struct utest_child b;
+    child_start(&a, f.vmo, 2, 2);
+    child_start(&b, f.vmo, 20, 2);
+    // One packet is in the port, the other waits behind it.
+    child_kill(&a);
+    expect_read(&f, 20, 2);
+    expect_quiet(&f);
+    child_kill(&b);
+    // What was delivered is asked for again, by the next who needs it.
+    child_start(&a, f.vmo, 21, 2);
+    struct reader r;
+    reader_start(&r, f.vmo, 22, 1, ZX_OK);
+    expect_read(&f, 21, 2);
+    // Somebody else still waits for a part of it.
+    child_kill(&a);
+    expect_quiet(&f);
+    supply(&f, 21, 2);
+    utest_thread_join(&r.thread);
+    close_fixture(&f);
+}
+
+CASE(detach) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    supply(&f, 0, 2);
+    struct reader r;
+    reader_start(&r, f.vmo, 2, 2, ZX_ERR_BAD_STATE);
+    EXPECT_OK(zx_pager_detach_vmo(f.pager, f.vmo)); // the packet was never taken: it is withdrawn
+    utest_thread_join(&r.thread);
+    expect_packet(&f, ZX_PAGER_VMO_COMPLETE, 0, 0);
+    expect_quiet(&f);
+    EXPECT_STATUS(read_byte(f.vmo, 9), ZX_ERR_BAD_STATE);
+    expect_quiet(&f);
+    zx_handle_t aux = utest_vmo(PAGE);
+    EXPECT_STATUS(zx_pager_supply_pages(f.pager, f.vmo, 0, PAGE, aux, 0), ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(aux);
+    EXPECT_OK(zx_pager_detach_vmo(f.pager, f.vmo));
+    EXPECT_CLOSE(f.vmo);
+    expect_quiet(&f);
+    EXPECT_CLOSE(f.pager);
+    EXPECT_CLOSE(f.port);
+}
+
+CASE(death_of_the_pager) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    supply(&f, 0, 2);
+    struct reader r;
+    reader_start(&r, f.vmo, 1, 4, ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(f.pager);
+    utest_thread_join(&r.thread);
+    expect_byte(f.vmo, 0, content_of(0));
+    EXPECT_STATUS(read_byte(f.vmo, 5), ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(f.vmo);
+    EXPECT_CLOSE(f.port);
+}
+
+CASE(death_of_the_port) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct reader r;
+    reader_start(&r, f.vmo, 1, 4, ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(f.port); // with the packet in it
+    utest_thread_join(&r.thread);
+    EXPECT_STATUS(read_byte(f.vmo, 5), ZX_ERR_BAD_STATE);
+    EXPECT_CLOSE(f.vmo);
+    EXPECT_CLOSE(f.pager);
+}
+
+CASE(cancelling_a_key_spares_requests) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct reader r;
+    reader_start(&r, f.vmo, 1, 4, ZX_OK);
+    EXPECT_STATUS(zx_port_cancel_key(f.port, 0, KEY), ZX_ERR_NOT_FOUND);
+    expect_read(&f, 1, 4);
+    supply(&f, 1, 4);
+    utest_thread_join(&r.thread);
+    close_fixture(&f);
+}
+
+// ---- size ----
+
+CASE(resize) {
+    struct fixture f = make(PAGES * PAGE, ZX_VMO_RESIZABLE);
+    EXPECT_EQ(utest_basic(f.vmo).rights, ZX_DEFAULT_VMO_RIGHTS | ZX_RIGHT_RESIZE);
+    supply(&f, 0, 8);
+    struct reader r;
+    reader_start(&r, f.vmo, 30, 4, ZX_ERR_OUT_OF_RANGE);
+    EXPECT_OK(zx_vmo_set_size(f.vmo, 4 * PAGE + 50));
+    utest_thread_join(&r.thread);
+    expect_quiet(&f); // withdrawn
+    EXPECT_EQ(committed(f.vmo), 5);
+    expect_byte(f.vmo, 4 * PAGE + 49, content_of(4));
+    // What is new is zero, also in the page that was cut, and nobody is asked.
+    EXPECT_OK(zx_vmo_set_size(f.vmo, PAGES * PAGE));
+    expect_byte(f.vmo, 4 * PAGE + 50, 0);
+    expect_byte(f.vmo, 5 * PAGE, 0);
+    expect_byte(f.vmo, (PAGES - 1) * PAGE, 0);
+    expect_quiet(&f);
+    zx_handle_t fixed;
+    EXPECT_OK(zx_pager_create_vmo(f.pager, 0, f.port, KEY, PAGE, &fixed));
+    EXPECT_STATUS(zx_vmo_set_size(fixed, 2 * PAGE), ZX_ERR_UNAVAILABLE);
+    EXPECT_CLOSE(fixed);
+    expect_packet(&f, ZX_PAGER_VMO_COMPLETE, 0, 0);
+    close_fixture(&f);
+}
+
+// ---- children ----
+
+CASE(clones) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_handle_t clone;
+    zx_handle_t second;
+    EXPECT_STATUS(zx_vmo_create_child(f.vmo, ZX_VMO_CHILD_SNAPSHOT, 0, PAGE, &clone),
+                  ZX_ERR_NOT_SUPPORTED);
+    EXPECT_OK(zx_vmo_create_child(f.vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 4 * PAGE,
+                                  16 * PAGE, &clone));
+    EXPECT_OK(
+        zx_vmo_create_child(clone, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 0, 16 * PAGE, &second));
+    zx_vaddr_t at = map(clone, 16);
+    struct toucher t;
+    toucher_start(&t, at + 2 * PAGE);
+    zx_port_packet_t p;
+    EXPECT_OK(zx_port_wait(f.port, utest_after_ms(10000), &p));
+    EXPECT_EQ(p.page_request.offset, 6 * PAGE);
+    supply(&f, 4, 30);
+    utest_thread_join(&t.thread);
+    EXPECT_EQ(t.value, content_of(6));
+    EXPECT_EQ(committed(clone), 0);
+    *(volatile uint8_t*)(at + 2 * PAGE) = 200;
+    EXPECT_EQ(committed(clone), 1);
+    expect_byte(f.vmo, 6 * PAGE, content_of(6));
+    expect_byte(second, 2 * PAGE, content_of(6));
+    expect_byte(clone, 2 * PAGE, 200);
+    expect_quiet(&f);
+    unmap(at, 16);
+    EXPECT_CLOSE(clone);
+    expect_byte(second, 3 * PAGE, content_of(7));
+    // The clone keeps the pages' source alive, and sees what becomes of it.
+    EXPECT_CLOSE(f.vmo);
+    expect_quiet(&f);
+    EXPECT_CLOSE(second);
+    expect_packet(&f, ZX_PAGER_VMO_COMPLETE, 0, 0);
+    EXPECT_CLOSE(f.pager);
+    EXPECT_CLOSE(f.port);
+}
+
+CASE(windows) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    zx_handle_t slice;
+    zx_handle_t reference;
+    EXPECT_OK(zx_vmo_create_child(f.vmo, ZX_VMO_CHILD_SLICE, 4 * PAGE, 4 * PAGE, &slice));
+    EXPECT_OK(zx_vmo_create_child(f.vmo, ZX_VMO_CHILD_REFERENCE, 0, 0, &reference));
+    struct reader r;
+    reader_start(&r, reference, 5, 1, ZX_OK);
+    expect_read(&f, 5, 1);
+    supply(&f, 4, 4);
+    utest_thread_join(&r.thread);
+    expect_byte(slice, PAGE, content_of(5));
+    uint8_t byte = 77;
+    EXPECT_OK(zx_vmo_write(slice, &byte, PAGE, 1));
+    expect_byte(f.vmo, 5 * PAGE, 77);
+    expect_byte(reference, 5 * PAGE, 77);
+    EXPECT_CLOSE(slice);
+    EXPECT_CLOSE(reference);
+    close_fixture(&f);
+}
