@@ -237,6 +237,48 @@ CASE(a_call_beyond_the_end_fails_and_the_next_works) {
     end(&c);
 }
 
+static zx_handle_t open_range(zx_handle_t device, uint64_t first, uint64_t count,
+                              zx_status_t expected) {
+    struct utest_pair pair = utest_channel();
+    struct jacinth_block_block_open_range_request request = {
+        .first = first, .count = count, .block = pair.b};
+    EXPECT_STATUS(jacinth_block_block_open_range_call(device, ZX_TIME_INFINITE, &request, storage),
+                  expected);
+    return pair.a;
+}
+
+CASE(a_range_is_a_device) {
+    struct block_client c, part, part_of_part;
+    begin(&c);
+    EXPECT_OK(block_client_open(&part, open_range(c.device, 1000, 500, ZX_OK)));
+    EXPECT_OK(block_client_open(&part_of_part, open_range(part.device, 100, 50, ZX_OK)));
+    EXPECT_EQ(part.info.block_count, 500);
+    EXPECT_EQ(part_of_part.info.block_count, 50);
+    zx_handle_t vmo = utest_vmo(64 << 10);
+    uint16_t id = attach(&c, vmo), part_id = attach(&part_of_part, vmo);
+    fill(vmo, 0, 50, 3000);
+    EXPECT_OK(block_run(&part_of_part, BLOCK_WRITE, part_id, 0, 0, 50));
+    EXPECT_OK(block_run(&part_of_part, BLOCK_FLUSH, 0, 0, 0, 0));
+    EXPECT_OK(block_run(&c, BLOCK_READ, id, 50, 1099, 52));
+    EXPECT(number_at(vmo, 50) != 2999);
+    EXPECT_EQ(number_at(vmo, 51), 3000);
+    EXPECT_EQ(number_at(vmo, 100), 3049);
+    EXPECT(number_at(vmo, 101) != 3050);
+    EXPECT_STATUS(block_run(&part_of_part, BLOCK_WRITE, part_id, 0, 49, 2), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(block_run(&part_of_part, BLOCK_READ, part_id, 0, UINT64_MAX - 1100, 1),
+                  ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(block_run(&part_of_part, BLOCK_DISCARD, 0, 0, 50, 1), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_CLOSE(open_range(part.device, 400, 101, ZX_ERR_OUT_OF_RANGE));
+    EXPECT_CLOSE(open_range(part.device, UINT64_MAX, 1, ZX_ERR_OUT_OF_RANGE));
+    EXPECT_CLOSE(open_range(part.device, 1, UINT64_MAX, ZX_ERR_OUT_OF_RANGE));
+    EXPECT_CLOSE(vmo);
+    block_client_close(&part);
+    // The part goes on without the whole.
+    EXPECT_OK(block_run(&part_of_part, BLOCK_READ, part_id, 0, 0, 1));
+    block_client_close(&part_of_part);
+    end(&c);
+}
+
 CASE(requests_that_are_none_are_answered) {
     struct block_client c;
     begin(&c);

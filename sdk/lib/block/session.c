@@ -39,6 +39,7 @@ struct block_session {
     struct async_wait wait; // for the fifo
     zx_handle_t fifo;
     struct block_device* device;
+    struct block_range range; // what offsets count from, and end at
     struct list_node node;
     struct list_node ready;     // in the device's list while something is queued
     struct list_node answering; // in the device's list while there are answers
@@ -295,10 +296,12 @@ static void take_request(struct block_session* s, const struct block_request* re
     *op = (struct block_op){.request = *request, .session = s, .start = now};
     zx_status_t status = join_group(op);
     if (status == ZX_OK) {
-        status = block_request_check(&s->device->info, &op->request,
-                                     v != nullptr ? &v->window : nullptr);
+        struct jacinth_block_info info = s->device->info;
+        info.block_count = s->range.count;
+        status = block_request_check(&info, &op->request, v != nullptr ? &v->window : nullptr);
     }
     if (status == ZX_OK) {
+        op->request.device_offset += op->request.opcode != BLOCK_FLUSH ? s->range.first : 0;
         op->vmo = v;
         queue_op(op);
     } else {
@@ -460,7 +463,8 @@ static void on_closed(struct async_channel* channel, zx_status_t) {
     block_session_end(container_of(channel, struct block_session, channel));
 }
 
-static struct block_session* new_session(struct block_device* d, zx_handle_t channel) {
+static struct block_session* new_session(struct block_device* d, struct block_range range,
+                                         zx_handle_t channel) {
     struct block_session* s = d->stats.sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : nullptr;
     if (s == nullptr) {
         return nullptr;
@@ -469,6 +473,7 @@ static struct block_session* new_session(struct block_device* d, zx_handle_t cha
         (struct async_channel){.handle = channel, .message = on_message, .closed = on_closed};
     s->wait.handler = on_fifo;
     s->device = d;
+    s->range = range;
     list_init(&s->free);
     list_init(&s->queued);
     list_init(&s->answers);
@@ -479,8 +484,9 @@ static struct block_session* new_session(struct block_device* d, zx_handle_t cha
     return s;
 }
 
-zx_status_t block_session_begin(struct block_device* d, zx_handle_t channel, zx_handle_t* fifo) {
-    struct block_session* s = new_session(d, channel);
+zx_status_t block_session_begin(struct block_device* d, struct block_range range,
+                                zx_handle_t channel, zx_handle_t* fifo) {
+    struct block_session* s = new_session(d, range, channel);
     if (s == nullptr) {
         (void)zx_handle_close(channel);
         return ZX_ERR_NO_RESOURCES;
