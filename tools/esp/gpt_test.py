@@ -23,7 +23,7 @@ class GptTest(unittest.TestCase):
 
     def _wrap(self, contents: bytes) -> bytes:
         self.volume.write_bytes(contents)
-        gpt.wrap_volume(self.volume, self.disk, "JACINTH")
+        gpt.write_disk(self.disk, [gpt.Volume(self.volume, gpt.EFI_SYSTEM, "JACINTH")])
         return self.disk.read_bytes()
 
     def _check_header(self, disk: bytes, at: int, other: int) -> tuple[int, bytes]:
@@ -54,6 +54,20 @@ class GptTest(unittest.TestCase):
             self.assertEqual(disk[start * 512 : (end + 1) * 512], contents)
             self.assertLess(end, backup)
             self.assertFalse(any(table[128:]))
+
+    def test_two_volumes(self) -> None:
+        other = self.volume.with_name("other")
+        other.write_bytes(b"r" * 4096 + bytes(3 << 20))
+        self.volume.write_bytes(b"s" * ((1 << 20) + 512))
+        gpt.write_disk(self.disk, [gpt.Volume(self.volume, gpt.EFI_SYSTEM, "system"),
+                                   gpt.Volume(other, gpt.FILE_SYSTEM, "root")])  # fmt: skip
+        disk = self.disk.read_bytes()
+        _, table = self._check_header(disk, 1, len(disk) // 512 - 1)
+        places = [struct.unpack_from("<QQ", table, 128 * index + 32) for index in (0, 1)]
+        self.assertEqual(places, [(2048, 2048 + 2048), (3 * 2048, 3 * 2048 + 8 + 6144 - 1)])
+        self.assertEqual(disk[3 << 20 : (3 << 20) + other.stat().st_size], other.read_bytes())
+        self.assertNotEqual(table[16:32], table[144:160])
+        self.assertEqual(table[128:144].hex(), "af3dc60f838472478e793d69d8477de4")
 
     def test_old_tools_see_a_full_disk(self) -> None:
         disk = self._wrap(bytes(512))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from esp.gpt import wrap_volume
+from esp import gpt
 
 from jx import build, machine, packages
 from jx.guest import Ended, Event, Guest, GuestError
@@ -55,7 +55,7 @@ def make(settings: Settings, output: Path) -> None:
         # The console belongs to whoever boots it: no options of the test runner.
         with BootImage(settings, for_runner=False) as files:
             assert files.esp is not None
-            wrap_volume(files.esp, unproven, "JACINTH")
+            gpt.write_disk(unproven, [gpt.Volume(files.esp, gpt.EFI_SYSTEM, "JACINTH")])
         for name in _MACHINES:
             _smoke(settings.with_changes(machine=name), unproven)
         unproven.replace(output)
