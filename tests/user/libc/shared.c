@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int shared_counter = 40;
+#ifndef SHARED_COUNTER
+#define SHARED_COUNTER 40
+#endif
+
+int shared_counter = SHARED_COUNTER;
 static int constructed;
 static thread_local int per_thread = 5;
 

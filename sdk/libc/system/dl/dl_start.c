@@ -7,6 +7,7 @@
 //
 // Compiled without stack protector: %fs is 0 until start_set_thread_pointer().
 #include "dl_start.h"
+#include "loader.h"
 
 #include <zircon/syscalls.h>
 
@@ -68,6 +69,7 @@ static const char* map_program(zx_handle_t vmo, struct start_program* out) {
     if (problem == nullptr) {
         problem = map_program(loader.program, &program);
         (void)zx_handle_close(loader.program);
+        dl_set_loader(loader.loader);
     }
     size_t* words = nullptr;
     if (problem == nullptr) {

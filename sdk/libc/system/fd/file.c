@@ -18,6 +18,7 @@ struct file {
     struct fd_object base;
     zx_handle_t connection; // immutable, as the others
     zx_handle_t stream;
+    zx_handle_t memory; // of a file that no server has; ZX_HANDLE_INVALID: unknown
     uint64_t device;
 };
 
@@ -106,8 +107,9 @@ static long file_stat(struct fd_object* o, struct abi_stat* out) {
     zx_status_t status = zx_object_get_info(file_of(o)->stream, ZX_INFO_STREAM, &info, sizeof(info),
                                             nullptr, nullptr);
     if (status == ZX_OK) {
-        status = zx_object_get_info(file_of(o)->stream, ZX_INFO_HANDLE_BASIC, &basic, sizeof(basic),
-                                    nullptr, nullptr);
+        bool has_memory = file_of(o)->memory != ZX_HANDLE_INVALID;
+        status = zx_object_get_info(has_memory ? file_of(o)->memory : file_of(o)->stream,
+                                    ZX_INFO_HANDLE_BASIC, &basic, sizeof(basic), nullptr, nullptr);
     }
     if (status != ZX_OK) {
         return errno_from_status(status);
@@ -134,11 +136,15 @@ static long file_sync(struct fd_object* o) {
 }
 
 static long file_get_vmo(struct fd_object* o, uint32_t access, zx_handle_t* out) {
-    if (!has_server(o)) {
-        return -ABI_ENODEV;
-    }
     if (!fd_object_readable(o) || ((access & ABI_PROT_WRITE) != 0 && !fd_object_writable(o))) {
         return -ABI_EACCES;
+    }
+    if (file_of(o)->memory != ZX_HANDLE_INVALID) {
+        return errno_from_status(
+            zx_handle_duplicate(file_of(o)->memory, ZX_RIGHT_SAME_RIGHTS, out));
+    }
+    if (!has_server(o)) {
+        return -ABI_ENODEV;
     }
     jacinth_io_flags_t flags = JACINTH_IO_FLAGS_READ;
     flags |= (access & ABI_PROT_WRITE) != 0 ? JACINTH_IO_FLAGS_WRITE : 0;
@@ -166,6 +172,7 @@ static long file_clone(struct fd_object* o, struct fd_handles* out) {
 }
 
 static void file_close(struct fd_object* o) {
+    (void)zx_handle_close(file_of(o)->memory);
     (void)zx_handle_close(file_of(o)->stream);
     (void)zx_handle_close(file_of(o)->connection);
     free(o);
@@ -201,7 +208,23 @@ long fd_file_new(zx_handle_t connection, zx_handle_t stream, uint32_t flags, uin
     fd_object_init(&f->base, &file_ops, flags);
     f->connection = connection;
     f->stream = stream;
+    f->memory = ZX_HANDLE_INVALID;
     f->device = device;
     *out = &f->base;
+    return 0;
+}
+
+long fd_file_of_memory(zx_handle_t vmo, struct fd_object** out) {
+    zx_handle_t stream;
+    zx_status_t status = zx_stream_create(ZX_STREAM_MODE_READ, vmo, 0, &stream);
+    long error = errno_from_status(status);
+    if (error == 0) {
+        error = fd_file_new(ZX_HANDLE_INVALID, stream, ABI_O_RDONLY, 0, out);
+    }
+    if (error != 0) {
+        (void)zx_handle_close(vmo);
+        return error;
+    }
+    ((struct file*)*out)->memory = vmo;
     return 0;
 }
