@@ -12,6 +12,8 @@
 #include <zircon/processargs.h>
 #include <zircon/syscalls/resource.h>
 
+#include <acpi/acpi.h>
+#include <arch/acpi.h>
 #include <arch/cpu.h>
 #include <arch/power.h>
 #include <debug/boot.h>
@@ -200,6 +202,21 @@ static uint32_t add_framebuffer(const struct handoff_framebuffer* f, char* word,
     return count + 1;
 }
 
+// Where PCI configuration space is mapped, if the firmware says so: pci.ecam=BASE,SEGMENT,FIRST,LAST
+// (buses), of the first region. It is no authority: reading there takes a resource.
+static uint32_t add_ecam(const struct acpi_info* acpi, char* word, size_t capacity,
+                         const char* words[ENVIRON_MAX], uint32_t count) {
+    if (acpi == nullptr || acpi->mcfg_count == 0 || count == ENVIRON_MAX) {
+        return count;
+    }
+    const struct acpi_mcfg* m = &acpi->mcfg[0];
+    size_t len = fmt_snprintf(word, capacity, "pci.ecam=0x%llx,%u,%u,%u",
+                              (unsigned long long)m->base, m->segment, m->bus_first, m->bus_last);
+    ASSERT(len < capacity);
+    words[count] = word;
+    return count + 1;
+}
+
 static struct message* make_message(struct startup* s, const struct handoff* handoff) {
     size_t capacity = handoff->cmdline_len + 1024;
     char* command_line = heap_alloc(handoff->cmdline_len + 1);
@@ -207,10 +224,11 @@ static struct message* make_message(struct startup* s, const struct handoff* han
     const char** environ = heap_alloc(ENVIRON_MAX * sizeof(*environ));
     ASSERT(command_line != nullptr && buffer != nullptr && environ != nullptr);
     memcpy(command_line, handoff->cmdline, handoff->cmdline_len + 1);
-    char framebuffer[96];
+    char framebuffer[96], ecam[64];
     uint32_t environ_count = split_command_line(command_line, environ);
     environ_count = add_framebuffer(&handoff->framebuffer, framebuffer, sizeof(framebuffer),
                                     environ, environ_count);
+    environ_count = add_ecam(arch_acpi_info(), ecam, sizeof(ecam), environ, environ_count);
     static const char* const args[] = {"userboot"};
     struct processargs_input in = {.handle_infos = s->infos,
                                    .handle_count = s->count,

@@ -96,7 +96,9 @@ zx_status_t io_offers_begin(struct io_offers* offers, zx_handle_t channel) {
     };
     for (uint32_t i = 0; i < offers->count; i++) {
         io_node_init(&offers->offers[i].node, JACINTH_IO_KIND_SERVICE);
-        offers->offers[i].ctx = offers->ctx;
+        if (offers->offers[i].ctx == nullptr) {
+            offers->offers[i].ctx = offers->ctx;
+        }
     }
     io_node_init(&offers->root, JACINTH_IO_KIND_DIRECTORY);
     offers->server = (struct io_server){

@@ -8,8 +8,8 @@ struct io_offer {
     const char* name;
     // The channel is the callee's.
     void (*connect)(void* ctx, zx_handle_t request);
-    struct io_node node; // the library's, and the next
-    void* ctx;
+    void* ctx;           // null: what io_offers says
+    struct io_node node; // the library's
 };
 
 struct io_offers {

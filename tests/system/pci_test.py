@@ -1,0 +1,45 @@
+"""The PCI bus: what its driver finds in machines of several shapes."""
+
+import re
+
+from jx.testing.lab import SystemTest, depends_on
+
+
+@depends_on("variant")
+class BusTest(SystemTest):
+    """`lspci`, with what QEMU was told to build."""
+
+    def _list(self, machine: str, *devices: str) -> list[tuple[str, str]]:
+        """Address and ids of all functions."""
+        result = self.run_commands(
+            "lspci", machine=machine, uefi=False, qemu_args=tuple(f"-device {one}" for one in devices)
+        )
+        self.assertEqual(result.commands[0].code, 0)
+        text = result.commands[0].output.decode()
+        return re.findall(r"(?m)^(\w\w:\w\w\.\d) (\w{4}:\w{4}) ", text)
+
+    def test_bridges_and_functions(self) -> None:
+        found = self._list(
+            "q35",
+            "pcie-root-port,id=a,chassis=1,addr=5.0,multifunction=on",
+            "pcie-root-port,id=b,chassis=2,addr=5.3",
+            "virtio-rng-pci,bus=b,addr=0.0",
+            "pcie-pci-bridge,id=c,bus=a",
+            "virtio-rng-pci,bus=c,addr=9.0,multifunction=on",
+            "virtio-rng-pci,bus=c,addr=9.6",
+        )
+        self.assertIn(("00:05.0", "1b36:000c"), found)
+        self.assertIn(("00:05.3", "1b36:000c"), found)
+        behind = [(address, ids) for address, ids in found if not address.startswith("00:")]
+        self.assertEqual([ids for _, ids in behind].count("1af4:1005"), 2, found)
+        self.assertEqual([ids for _, ids in behind].count("1af4:1044"), 1, found)
+        buses = {address[:2] for address, _ in behind}
+        self.assertEqual(len(buses), 3, found)
+
+    def test_configuration_through_ports(self) -> None:
+        found = self._list("pc", "pci-bridge,id=a,chassis_nr=1", "virtio-rng-pci,bus=a,addr=3.0")
+        self.assertIn(("00:00.0", "8086:1237"), found)
+        self.assertIn("1af4:1005", [ids for address, ids in found if not address.startswith("00:")])
+
+    def test_a_machine_without_a_bus(self) -> None:
+        self.assertEqual(self._list("microvm"), [])
