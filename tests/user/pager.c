@@ -2,6 +2,7 @@
 // its own are those who need pages.
 #include <utest/exceptions.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include <jacinth/startup.h>
@@ -394,6 +395,12 @@ static void read_stream(void* arg) {
     s->status = zx_stream_readv(s->stream, 0, &v, 1, &s->actual);
 }
 
+static void write_stream(void* arg) {
+    struct streamer* s = arg;
+    zx_iovec_t v = {.buffer = s->bytes, .capacity = sizeof(s->bytes)};
+    s->status = zx_stream_writev(s->stream, 0, &v, 1, &s->actual);
+}
+
 CASE(streams) {
     struct fixture f = make(3 * PAGE + 10, 0);
     struct streamer s = {};
@@ -630,5 +637,307 @@ CASE(windows) {
     expect_byte(reference, 5 * PAGE, 77);
     EXPECT_CLOSE(slice);
     EXPECT_CLOSE(reference);
+    close_fixture(&f);
+}
+
+// ---- dirty pages ----
+
+struct writer {
+    struct utest_thread thread;
+    zx_handle_t vmo;
+    uint64_t page, count;
+    zx_status_t want;
+};
+
+static void write_pages(void* arg) {
+    struct writer* w = arg;
+    uint8_t bytes[8 * PAGE];
+    memset(bytes, 222, sizeof(bytes));
+    EXPECT_STATUS(zx_vmo_write(w->vmo, bytes, w->page * PAGE, w->count * PAGE), w->want);
+}
+
+static void writer_start(struct writer* w, zx_handle_t vmo, uint64_t page, uint64_t count,
+                         zx_status_t want) {
+    *w = (struct writer){.vmo = vmo, .page = page, .count = count, .want = want};
+    utest_thread_start(&w->thread, write_pages, w);
+    utest_thread_reach(w->thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+}
+
+static void expect_dirty(const struct fixture* f, uint64_t page, uint64_t count) {
+    expect_packet(f, ZX_PAGER_VMO_DIRTY, page, count);
+}
+
+static zx_status_t op(const struct fixture* f, uint32_t what, uint64_t page, uint64_t count,
+                      uint64_t data) {
+    return zx_pager_op_range(f->pager, what, f->vmo, page * PAGE, count * PAGE, data);
+}
+
+static void writeback(const struct fixture* f, uint64_t page, uint64_t count, uint64_t data) {
+    EXPECT_OK(op(f, ZX_PAGER_OP_WRITEBACK_BEGIN, page, count, data));
+    EXPECT_OK(op(f, ZX_PAGER_OP_WRITEBACK_END, page, count, 0));
+}
+
+// What is dirty, as "page+count" and "z" for zeros, in the range.
+static void expect_ranges_in(const struct fixture* f, uint64_t page, uint64_t count,
+                             const char* want) {
+    zx_vmo_dirty_range_t ranges[16];
+    size_t actual;
+    size_t avail;
+    EXPECT_OK(zx_pager_query_dirty_ranges(f->pager, f->vmo, page * PAGE, count * PAGE, ranges,
+                                          sizeof(ranges), &actual, &avail));
+    EXPECT_EQ(actual, avail);
+    char text[256] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < actual; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%lu+%lu%s", i != 0 ? " " : "",
+                               ranges[i].offset / PAGE, ranges[i].length / PAGE,
+                               ranges[i].options == ZX_VMO_DIRTY_RANGE_IS_ZERO ? "z" : "");
+    }
+    if (strcmp(text, want) != 0) {
+        FAIL("dirty: %s, not %s", text, want);
+    }
+}
+
+static void expect_ranges(const struct fixture* f, const char* want) {
+    uint64_t size;
+    EXPECT_OK(zx_vmo_get_size(f->vmo, &size));
+    expect_ranges_in(f, 0, size / PAGE, want);
+}
+
+static bool modified(const struct fixture* f, uint32_t options) {
+    zx_pager_vmo_stats_t stats = {.modified = 99};
+    EXPECT_OK(zx_pager_query_vmo_stats(f->pager, f->vmo, options, &stats, sizeof(stats)));
+    EXPECT(stats.modified <= 1);
+    return stats.modified == ZX_PAGER_VMO_STATS_MODIFIED;
+}
+
+CASE(writes_are_asked_for) {
+    struct fixture f = make(PAGES * PAGE, ZX_VMO_TRAP_DIRTY);
+    supply(&f, 0, 16);
+    expect_ranges(&f, "");
+    EXPECT(!modified(&f, 0));
+    struct writer w;
+    writer_start(&w, f.vmo, 2, 5, ZX_OK);
+    expect_dirty(&f, 2, 5); // one request for neighbours
+    expect_quiet(&f);
+    expect_byte(f.vmo, 2 * PAGE, content_of(2));
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 2, 5, 0));
+    utest_thread_join(&w.thread);
+    expect_byte(f.vmo, 6 * PAGE, 222);
+    expect_ranges(&f, "2+5");
+    EXPECT(modified(&f, ZX_PAGER_RESET_VMO_STATS));
+    EXPECT(!modified(&f, 0));
+    // A page that is missing is asked for first; a dirty one not at all.
+    writer_start(&w, f.vmo, 15, 2, ZX_OK);
+    expect_dirty(&f, 15, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 14, 2, 0)); // more than was asked for
+    expect_read(&f, 16, 1);
+    supply(&f, 16, 1);
+    expect_dirty(&f, 16, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 16, 1, 0));
+    utest_thread_join(&w.thread);
+    uint8_t byte = 3;
+    EXPECT_OK(zx_vmo_write(f.vmo, &byte, 14 * PAGE, 1));
+    expect_ranges(&f, "2+5 14+3");
+    expect_ranges_in(&f, 3, 2, "3+2");
+    EXPECT(modified(&f, 0));
+    // No room for it.
+    writer_start(&w, f.vmo, 0, 1, ZX_ERR_NO_SPACE);
+    expect_dirty(&f, 0, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_FAIL, 0, 1, (uint64_t)ZX_ERR_NO_SPACE));
+    utest_thread_join(&w.thread);
+    expect_byte(f.vmo, 0, content_of(0));
+    expect_quiet(&f);
+    close_fixture(&f);
+}
+
+struct storer {
+    struct utest_thread thread;
+    zx_vaddr_t at;
+};
+
+static void store(void* arg) {
+    struct storer* s = arg;
+    *(volatile uint8_t*)s->at = 111;
+}
+
+static void storer_start(struct storer* s, zx_vaddr_t at) {
+    *s = (struct storer){.at = at};
+    utest_thread_start(&s->thread, store, s);
+    utest_thread_reach(s->thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+}
+
+CASE(writeback_of_a_mapping) {
+    struct fixture f = make(PAGES * PAGE, ZX_VMO_TRAP_DIRTY);
+    supply(&f, 0, PAGES);
+    zx_vaddr_t at = map(f.vmo, PAGES);
+    volatile uint8_t* bytes = (volatile uint8_t*)at;
+    EXPECT_EQ(bytes[3 * PAGE], content_of(3));
+    struct storer s;
+    storer_start(&s, at + 3 * PAGE);
+    expect_dirty(&f, 3, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 3, 1, 0));
+    utest_thread_join(&s.thread);
+    bytes[3 * PAGE + 1] = 5; // without a fault, or with one that is not asked about
+    expect_quiet(&f);
+    expect_ranges(&f, "3+1");
+    EXPECT_OK(op(&f, ZX_PAGER_OP_WRITEBACK_BEGIN, 3, 1, 0));
+    expect_ranges(&f, "3+1");
+    EXPECT_EQ(bytes[3 * PAGE], 111);
+    // A write during the writeback makes the page dirty anew, and it stays so.
+    storer_start(&s, at + 3 * PAGE + 2);
+    expect_dirty(&f, 3, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 3, 1, 0));
+    utest_thread_join(&s.thread);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_WRITEBACK_END, 3, 1, 0));
+    expect_ranges(&f, "3+1");
+    writeback(&f, 0, PAGES, 0);
+    expect_ranges(&f, "");
+    // Clean: the next write asks.
+    storer_start(&s, at + 3 * PAGE);
+    expect_dirty(&f, 3, 1);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 3, 1, 0));
+    utest_thread_join(&s.thread);
+    // An end without a beginning cleans nothing.
+    EXPECT_OK(op(&f, ZX_PAGER_OP_WRITEBACK_END, 0, PAGES, 0));
+    expect_ranges(&f, "3+1");
+    unmap(at, PAGES);
+    close_fixture(&f);
+}
+
+CASE(writes_without_trap) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    supply(&f, 0, PAGES);
+    zx_vaddr_t at = map(f.vmo, PAGES);
+    volatile uint8_t* bytes = (volatile uint8_t*)at;
+    EXPECT_EQ(bytes[0], content_of(0));
+    EXPECT(!modified(&f, 0));
+    bytes[PAGE] = 1;
+    uint8_t byte = 2;
+    EXPECT_OK(zx_vmo_write(f.vmo, &byte, 9 * PAGE, 1));
+    expect_quiet(&f);
+    EXPECT(modified(&f, 0));
+    expect_ranges(&f, "1+1 9+1");
+    writeback(&f, 0, PAGES, 0);
+    expect_ranges(&f, "");
+    bytes[PAGE] = 2;
+    expect_ranges(&f, "1+1");
+    EXPECT_STATUS(op(&f, ZX_PAGER_OP_DIRTY, 0, 1, 0), ZX_ERR_NOT_SUPPORTED);
+    unmap(at, PAGES);
+    close_fixture(&f);
+}
+
+CASE(growth_is_dirty_zeros) {
+    struct fixture f = make(4 * PAGE, ZX_VMO_TRAP_DIRTY | ZX_VMO_RESIZABLE);
+    supply(&f, 0, 4);
+    EXPECT_OK(zx_vmo_set_size(f.vmo, 12 * PAGE));
+    expect_ranges(&f, "4+8z");
+    expect_byte(f.vmo, 5 * PAGE, 0);
+    struct writer w;
+    writer_start(&w, f.vmo, 6, 2, ZX_OK);
+    expect_dirty(&f, 6, 2);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 6, 2, 0));
+    utest_thread_join(&w.thread);
+    expect_ranges(&f, "4+2z 6+2 8+4z");
+    // Saving zeros as zeros cleans no page, also one that became dirty after the query.
+    writeback(&f, 4, 4, ZX_VMO_DIRTY_RANGE_IS_ZERO);
+    expect_ranges(&f, "6+2 8+4z");
+    EXPECT_OK(op(&f, ZX_PAGER_OP_WRITEBACK_BEGIN, 0, 12, 0));
+    EXPECT_OK(zx_vmo_set_size(f.vmo, 14 * PAGE));
+    EXPECT_OK(op(&f, ZX_PAGER_OP_WRITEBACK_END, 0, 14, 0));
+    expect_ranges(&f, "12+2z");
+    writeback(&f, 0, 14, 0);
+    expect_ranges(&f, "");
+    EXPECT_OK(zx_vmo_set_size(f.vmo, 7 * PAGE));
+    EXPECT_OK(zx_vmo_set_size(f.vmo, 9 * PAGE));
+    expect_ranges(&f, "7+2z");
+    expect_byte(f.vmo, 7 * PAGE, 0);
+    expect_quiet(&f);
+    // A file of a tebibyte costs as little.
+    EXPECT_OK(zx_vmo_set_size(f.vmo, (uint64_t)1 << 40));
+    EXPECT_OK(zx_vmo_op_range(f.vmo, ZX_VMO_OP_ZERO, 10 * PAGE, (uint64_t)1 << 39, nullptr, 0));
+    expect_byte(f.vmo, (uint64_t)1 << 39, 0);
+    writeback(&f, 0, 20, 0);
+    expect_ranges_in(&f, 0, 100, "20+80z");
+    close_fixture(&f);
+}
+
+CASE(zeroing_is_writing) {
+    struct fixture f = make(8 * PAGE, 0);
+    supply(&f, 0, 8);
+    EXPECT_OK(zx_vmo_op_range(f.vmo, ZX_VMO_OP_ZERO, 2 * PAGE, 2 * PAGE + 10, nullptr, 0));
+    expect_byte(f.vmo, 3 * PAGE, 0);
+    expect_byte(f.vmo, 4 * PAGE + 9, 0);
+    expect_byte(f.vmo, 4 * PAGE + 10, content_of(4));
+    expect_ranges(&f, "2+3");
+    EXPECT_STATUS(zx_vmo_op_range(f.vmo, ZX_VMO_OP_DECOMMIT, 0, PAGE, nullptr, 0),
+                  ZX_ERR_NOT_SUPPORTED);
+    close_fixture(&f);
+}
+
+CASE(stream_grows_the_file) {
+    struct fixture f = make(0, ZX_VMO_TRAP_DIRTY | ZX_VMO_RESIZABLE);
+    zx_handle_t stream;
+    EXPECT_OK(zx_stream_create(ZX_STREAM_MODE_WRITE, f.vmo, 0, &stream));
+    struct streamer s = {.stream = stream};
+    memset(s.bytes, 44, sizeof(s.bytes));
+    utest_thread_start(&s.thread, write_stream, &s);
+    expect_dirty(&f, 0, 2);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 0, 2, 0));
+    utest_thread_join(&s.thread);
+    EXPECT_STATUS(s.status, ZX_OK);
+    EXPECT_EQ(s.actual, sizeof(s.bytes));
+    expect_ranges(&f, "0+2");
+    uint64_t size;
+    EXPECT_OK(zx_vmo_get_stream_size(f.vmo, &size));
+    EXPECT_EQ(size, sizeof(s.bytes));
+    EXPECT_CLOSE(stream);
+    close_fixture(&f);
+}
+
+CASE(dirty_arguments) {
+    struct fixture f = make(8 * PAGE, ZX_VMO_TRAP_DIRTY);
+    supply(&f, 0, 8);
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 1, 1, 0));
+    EXPECT_OK(op(&f, ZX_PAGER_OP_DIRTY, 4, 2, 0));
+    static const uint32_t ops[] = {ZX_PAGER_OP_DIRTY, ZX_PAGER_OP_WRITEBACK_BEGIN,
+                                   ZX_PAGER_OP_WRITEBACK_END};
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT_STATUS(op(&f, ops[i], 0, 1, 2), ZX_ERR_INVALID_ARGS);
+        EXPECT_STATUS(op(&f, ops[i], 8, 1, 0), ZX_ERR_OUT_OF_RANGE);
+        EXPECT_STATUS(zx_pager_op_range(f.pager, ops[i], f.vmo, 1, PAGE, 0), ZX_ERR_INVALID_ARGS);
+    }
+    EXPECT_STATUS(op(&f, 5, 0, 1, 0), ZX_ERR_INVALID_ARGS);
+    // Fewer than there are.
+    zx_vmo_dirty_range_t range[2] = {{}, {.offset = 77}};
+    size_t actual;
+    size_t avail;
+    EXPECT_OK(zx_pager_query_dirty_ranges(f.pager, f.vmo, 0, 8 * PAGE, range, sizeof(range[0]),
+                                          &actual, &avail));
+    EXPECT_EQ(actual, 1);
+    EXPECT_EQ(avail, 2);
+    EXPECT_EQ(range[0].offset, PAGE);
+    EXPECT_EQ(range[1].offset, 77);
+    EXPECT_OK(
+        zx_pager_query_dirty_ranges(f.pager, f.vmo, 0, 8 * PAGE, nullptr, 0, nullptr, nullptr));
+    EXPECT_STATUS(zx_pager_query_dirty_ranges(f.pager, f.vmo, 0, 9 * PAGE, range, sizeof(range),
+                                              &actual, &avail),
+                  ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(
+        zx_pager_query_dirty_ranges(f.pager, f.vmo, 1, PAGE, range, sizeof(range), &actual, &avail),
+        ZX_ERR_INVALID_ARGS);
+    FOR_BAD_POINTERS(p, UTEST_WRITE, sizeof(range)) {
+        EXPECT_STATUS(zx_pager_query_dirty_ranges(f.pager, f.vmo, 0, 8 * PAGE, p, sizeof(range),
+                                                  &actual, &avail),
+                      ZX_ERR_INVALID_ARGS);
+    }
+    zx_pager_vmo_stats_t stats;
+    EXPECT_STATUS(zx_pager_query_vmo_stats(f.pager, f.vmo, 2, &stats, sizeof(stats)),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_pager_query_vmo_stats(f.pager, f.vmo, 0, &stats, 3), ZX_ERR_INVALID_ARGS);
+    FOR_BAD_POINTERS(p, UTEST_WRITE, sizeof(stats)) {
+        EXPECT_STATUS(zx_pager_query_vmo_stats(f.pager, f.vmo, 0, p, sizeof(stats)),
+                      ZX_ERR_INVALID_ARGS);
+    }
     close_fixture(&f);
 }

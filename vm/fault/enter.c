@@ -105,6 +105,16 @@ static uint64_t slots_to_pages(page_slot_t slots[], uint32_t n, uint64_t own, ui
     return present & wanted;
 }
 
+// Of a pager's slots, those that may be mapped writable.
+static uint64_t dirty_slots(const page_slot_t slots[], uint32_t n) {
+    uint64_t dirty = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        dirty |= (uint64_t)(page_slot_is_page(slots[i]) && page_is_dirty(page_slot_page(slots[i])))
+                 << i;
+    }
+    return dirty;
+}
+
 status_t enter_present_locked(const struct mapping* m, struct page_set* set, uint64_t first,
                               uint64_t count, bool writable, struct table_reserve* tables,
                               bool* rest) {
@@ -117,6 +127,9 @@ status_t enter_present_locked(const struct mapping* m, struct page_set* set, uin
         UNINITIALIZED uint64_t own;
         uint32_t n =
             page_tree_lookup_run(tree, first + done, (uint32_t)(count - done), slots, &own);
+        if (set->kind == PAGE_SET_PAGER) {
+            own = dirty_slots(slots, n);
+        }
         uint64_t wanted = !may_write ? UINT64_MAX : writable ? own : ~own;
         UNINITIALIZED uint64_t skipped;
         if (slots_to_pages(slots, n, own, wanted, &skipped) != 0) {

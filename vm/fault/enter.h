@@ -8,12 +8,6 @@
 
 #include "../aspace/vmar_priv.h"
 
-// Whether the set is one physical run, so that translations need no look-up and may be large.
-static inline bool is_run(const struct page_set* set) {
-    return set->kind == PAGE_SET_PHYSICAL || set->kind == PAGE_SET_WIRED ||
-           set->kind == PAGE_SET_CONTIGUOUS;
-}
-
 // The end (set index, exclusive) of what the mapping may show now.
 static inline uint64_t mapping_limit_locked(const struct mapping* m, struct page_set* set)
     TA_REQ(set->lock) {

@@ -79,6 +79,7 @@ static status_t fault_make_locked(const struct mapping* m, struct page_set* set,
     enum page_access access = (flags & FAULT_WRITE) != 0 ? PAGE_WRITE : PAGE_LOOK;
     access |= (flags & FAULT_PRESENT) == 0 ? PAGE_UNMAPPED : 0;
     ctx->request.wanted = FAULT_AROUND_PAGES;
+    ctx->request.writes = 1;
     UNINITIALIZED struct page_view view;
     TRY(page_set_make_locked(set, index, slot, access, &ctx->request, &view));
     if (view.zero) {
@@ -95,6 +96,9 @@ static status_t fault_page_locked(const struct mapping* m, struct page_set* set,
     UNINITIALIZED bool own;
     UNINITIALIZED uint64_t near;
     page_slot_t slot = page_tree_lookup_near(&page_set_state(set)->tree, index, &own, &near);
+    if (unlikely(set->kind == PAGE_SET_PAGER) && page_slot_is_page(slot)) {
+        own = page_is_dirty(page_slot_page(slot));
+    }
     if (!page_slot_is_page(slot) || ((flags & FAULT_WRITE) != 0 && !own)) {
         return fault_make_locked(m, set, va, index, slot, flags, ctx);
     }
@@ -114,8 +118,8 @@ static status_t fault_set_locked(const struct mapping* m, struct page_set* set, 
     if (page_set_state(set)->discard == DISCARD_GONE) {
         return STATUS_NOT_FOUND;
     }
-    return unlikely(is_run(set)) ? fault_run_locked(m, set, index, limit, &ctx->tables)
-                                 : fault_page_locked(m, set, va, index, limit, flags, ctx);
+    return unlikely(page_set_is_run(set)) ? fault_run_locked(m, set, index, limit, &ctx->tables)
+                                          : fault_page_locked(m, set, va, index, limit, flags, ctx);
 }
 
 // One round. SHOULD_WAIT: ctx->request is armed.

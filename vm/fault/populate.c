@@ -18,9 +18,9 @@ static status_t populate_piece_locked(const struct mapping* m, struct page_set* 
         *va = end;
         return STATUS_OK;
     }
-    uint64_t count = min(limit - index, is_run(set) ? RUN_PIECE_PAGES : PAGE_NODE_SLOTS);
+    uint64_t count = min(limit - index, page_set_is_run(set) ? RUN_PIECE_PAGES : PAGE_NODE_SLOTS);
     status_t status;
-    if (is_run(set)) {
+    if (page_set_is_run(set)) {
         status = enter_run_locked(m, set, index, count, tables);
     } else {
         // Own pages with W, shared ones without. What others entered meanwhile may stay.

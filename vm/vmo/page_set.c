@@ -49,6 +49,7 @@ struct page_set* page_set_create(enum page_set_kind kind, uint64_t size, struct 
     struct page_set_state* st = &set->guarded_; // nobody else knows it yet
     st->size = size;
     st->content_size = size;
+    st->zero_dirty = UINT64_MAX;
     interval_tree_init(&st->mappings);
     interval_tree_init(&st->clone_mappings);
     return set;
@@ -147,8 +148,8 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
 }
 
 // Arms `request` for the missing pages from `index` on, up to what the caller wants.
-static status_t ask_source(struct page_set* root, const struct page_tree* tree, uint64_t index,
-                           uint64_t limit, struct page_request* request) {
+static status_t ask_read(struct page_set* root, const struct page_tree* tree, uint64_t index,
+                         uint64_t limit, struct page_request* request) {
     if (request == nullptr) {
         return STATUS_NOT_FOUND;
     }
@@ -159,6 +160,60 @@ static status_t ask_source(struct page_set* root, const struct page_tree* tree, 
     }
     status_t status = page_source_request(root->source, request, PAGE_NEED_READ, index, count);
     return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
+}
+
+// Arms `request` for leave to write to the clean slots from `index` on.
+static status_t ask_dirty_locked(struct page_set* set, uint64_t index, struct page_request* request)
+    TA_REQ(set->lock) {
+    if (request == nullptr) {
+        return STATUS_NOT_FOUND;
+    }
+    const struct page_set_state* st = page_set_state(set);
+    uint64_t most = min(request->writes, (uint64_t)PAGE_NODE_SLOTS);
+    most = min(most, (st->size >> PAGE_SHIFT) - index);
+    uint64_t count = 1;
+    for (; count < most; count++) {
+        page_slot_t slot = page_tree_lookup(&st->tree, index + count, nullptr);
+        if (slot == PAGE_SLOT_ABSENT ||
+            (page_slot_is_page(slot) && page_is_dirty(page_slot_page(slot)))) {
+            break;
+        }
+    }
+    status_t status = page_source_request(set->source, request, PAGE_NEED_DIRTY, index, count);
+    return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
+}
+
+status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                               enum page_access access, struct page_view* out) {
+    struct page_set_state* st = page_set_state(set);
+    if (page_slot_is_page(slot)) {
+        struct page* p = page_slot_page(slot);
+        *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .writable = true};
+    } else {
+        enum shown shown = st->zero_mapped ? shown_for(access) : SHOWN_NEVER;
+        TRY(make_own_locked(set, index, nullptr, shown, out));
+        out->page->u.vmo.set = set;
+        out->page->v.index = index;
+    }
+    out->page->vmo_flags = PAGE_DIRTY;
+    st->modified = true;
+    return STATUS_OK;
+}
+
+// A pager's slot that is no page yet, or not yet one that may be written.
+static status_t make_paged_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                                  enum page_access access, struct page_request* request,
+                                  struct page_view* out) TA_REQ(set->lock) {
+    const struct page_set_state* st = page_set_state(set);
+    if (slot == PAGE_SLOT_ABSENT) {
+        return ask_read(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
+    }
+    if ((access & PAGE_WRITE) == 0) {
+        *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
+        return STATUS_OK;
+    }
+    return set->trap_dirty ? ask_dirty_locked(set, index, request)
+                           : page_set_dirty_locked(set, index, slot, access, out);
 }
 
 // What an absent slot of a clone shows. On OK with a paged backing, its lock is held and named in
@@ -190,7 +245,7 @@ static status_t get_from_backing(struct page_set* set, uint64_t index, struct pa
         *out = (struct page_view){.paddr = globals.zero_page, .zero = true, .backing = backing};
         return STATUS_OK;
     }
-    status_t status = ask_source(backing, &st->tree, there, limit, request);
+    status_t status = ask_read(backing, &st->tree, there, limit, request);
     mutex_release(&backing->lock);
     return status;
 }
@@ -228,6 +283,9 @@ static status_t get_cloned_locked(struct page_set* set, uint64_t index, enum pag
 status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t slot,
                               enum page_access access, struct page_request* request,
                               struct page_view* out) {
+    if (unlikely(set->kind == PAGE_SET_PAGER)) {
+        return make_paged_locked(set, index, slot, access, request, out);
+    }
     struct page_set_state* st = page_set_state(set);
     bool write = (access & PAGE_WRITE) != 0;
     const void* from = nullptr; // zeroes
@@ -236,13 +294,8 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
         DEBUG_ASSERT(write);
         from = page_to_virt(page_slot_page(slot));
     } else {
-        if (slot == PAGE_SLOT_ABSENT) {
-            if (set->kind == PAGE_SET_PAGER) {
-                return ask_source(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
-            }
-            if (set->backing != nullptr && index < st->backing_limit) {
-                return get_cloned_locked(set, index, access, request, out);
-            }
+        if (slot == PAGE_SLOT_ABSENT && set->backing != nullptr && index < st->backing_limit) {
+            return get_cloned_locked(set, index, access, request, out);
         }
         if (!write) {
             *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
@@ -266,6 +319,9 @@ status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_acc
     }
     UNINITIALIZED bool exclusive;
     page_slot_t slot = page_tree_lookup(&page_set_state(set)->tree, index, &exclusive);
+    if (unlikely(set->kind == PAGE_SET_PAGER) && page_slot_is_page(slot)) {
+        exclusive = page_is_dirty(page_slot_page(slot));
+    }
     if (page_slot_is_page(slot) && (exclusive || !write)) {
         struct page* p = page_slot_page(slot);
         *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .writable = exclusive};

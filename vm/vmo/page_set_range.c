@@ -156,6 +156,7 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
     if (new_pages < old_pages) {
         TRY(change_range_locked(set, new_pages, old_pages - new_pages, page_tree_remove_range, g));
         st->backing_limit = min(st->backing_limit, new_pages); // PS4
+        st->zero_cleaning = min(st->zero_cleaning, new_pages);
         if (set->source != nullptr) {
             page_source_answer(set->source, PAGE_NEED_ANY, new_pages, old_pages - new_pages,
                                STATUS_OUT_OF_RANGE);
@@ -163,6 +164,7 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
     } else if (set->kind == PAGE_SET_PAGER) {
         // The provider knows nothing of what is new: it is zero, and need not be asked for.
         TRY(change_range_locked(set, old_pages, new_pages - old_pages, page_tree_zero_range, g));
+        st->zero_dirty = min(st->zero_dirty, old_pages);
     }
     st->size = new_size;
     return STATUS_OK;

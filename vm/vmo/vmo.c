@@ -176,15 +176,13 @@ status_t vmo_create_paged(struct page_source* source, uint64_t size, uint32_t op
     if ((options & ~(ZX_VMO_RESIZABLE | ZX_VMO_TRAP_DIRTY)) != 0) {
         return STATUS_INVALID_ARGS;
     }
-    if ((options & ZX_VMO_TRAP_DIRTY) != 0) {
-        return STATUS_NOT_SUPPORTED; // comes with writeback
-    }
     uint64_t rounded;
     TRY(vmo_round_size(size, &rounded));
     struct page_set* set = page_set_create(PAGE_SET_PAGER, rounded, nullptr);
     enum vmo_flags flags = (options & ZX_VMO_RESIZABLE) != 0 ? VMO_RESIZABLE : 0;
     if (set != nullptr) {
         set->resizable = flags != 0;
+        set->trap_dirty = (options & ZX_VMO_TRAP_DIRTY) != 0;
         set->guarded_.content_size = size;
     }
     struct vmo* v;

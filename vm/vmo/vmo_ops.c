@@ -158,13 +158,32 @@ static status_t zero_bytes(struct vmo* v, uint64_t offset, uint64_t size) {
     }
 }
 
-// Contiguous memory keeps its pages: their bytes are cleared.
+// How many bytes from `offset` on, of `size`, are under one zero marker.
+static uint64_t marked_zero(struct vmo* v, uint64_t offset, uint64_t size) {
+    struct page_set* set = v->set;
+    uint64_t index = v->first_page + (offset >> PAGE_SHIFT);
+    uint64_t end = v->first_page + (page_round_up(offset + size) >> PAGE_SHIFT);
+    struct page_tree_entry entry;
+    MUTEX_GUARD(&set->lock);
+    return page_tree_next(&page_set_state(set)->tree, index, end, &entry) && entry.index == index &&
+                   entry.slot == PAGE_SLOT_ZERO
+               ? min(size, (entry.count << PAGE_SHIFT) - (offset & PAGE_MASK))
+               : 0;
+}
+
+// Contiguous memory keeps its pages, and a pager has to be told of what changes: bytes are cleared.
 static status_t zero_in_place(struct vmo* v, uint64_t offset, uint64_t size) {
     while (size != 0) {
-        uint64_t piece = min(size, PAGE_SIZE - (offset & PAGE_MASK));
-        TRY(zero_bytes(v, offset, piece));
+        uint64_t piece = marked_zero(v, offset, size);
+        if (piece == 0) {
+            piece = min(size, PAGE_SIZE - (offset & PAGE_MASK));
+            TRY(zero_bytes(v, offset, piece));
+        }
         offset += piece;
         size -= piece;
+        if (thread_killed()) {
+            return STATUS_INTR_KILLED;
+        }
     }
     return STATUS_OK;
 }
@@ -177,6 +196,7 @@ static status_t op_zero(struct vmo* v, uint64_t offset, uint64_t size) {
     case PAGE_SET_WIRED:
         return STATUS_ACCESS_DENIED;
     case PAGE_SET_CONTIGUOUS:
+    case PAGE_SET_PAGER:
         return zero_in_place(v, offset, size);
     default:
         break;

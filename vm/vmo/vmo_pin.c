@@ -25,13 +25,16 @@ static void unpin_locked(struct page_set* set, uint64_t index, uint64_t count) T
     }
 }
 
-static status_t pin_page_locked(struct page_set* set, uint64_t index, struct page_request* request)
-    TA_REQ(set->lock) {
+static status_t pin_page_locked(struct page_set* set, uint64_t index, bool write,
+                                struct page_request* request) TA_REQ(set->lock) {
     // A device reads or writes the page for as long as it is pinned, so it has to be this set's
     // own; a pager's page is that by being there.
-    enum page_access access = set->kind == PAGE_SET_PAGER ? PAGE_LOOK : PAGE_WRITE;
+    bool look = set->kind == PAGE_SET_PAGER && !write;
     struct page_view view;
-    TRY(page_set_get_locked(set, index, access, request, &view));
+    TRY(page_set_get_locked(set, index, look ? PAGE_LOOK : PAGE_WRITE, request, &view));
+    if (view.page == nullptr) {
+        TRY(page_set_get_locked(set, index, PAGE_WRITE, request, &view)); // a zero marker
+    }
     uint16_t pins = atomic_load_explicit(&view.page->pins, memory_order_relaxed);
     if (pins < UINT16_MAX) {
         atomic_store_explicit(&view.page->pins, (uint16_t)(pins + 1), memory_order_relaxed);
@@ -44,8 +47,8 @@ static status_t pin_page_locked(struct page_set* set, uint64_t index, struct pag
 // Pins a batch. STOP when all of the range is pinned. What lies in one piece for ever is counted
 // at once: it may be as large as the address space.
 static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t offset,
-                                 uint64_t count, struct page_request* request, uint64_t* done)
-    TA_REQ(set->lock) {
+                                 uint64_t count, bool write, struct page_request* request,
+                                 uint64_t* done) TA_REQ(set->lock) {
     if (!range_ok(offset, count << PAGE_SHIFT, vmo_size_locked(v, set))) {
         return STATUS_OUT_OF_RANGE;
     }
@@ -57,7 +60,8 @@ static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t o
     uint64_t stop = min(count, *done + VMO_BATCH_PAGES);
     while (*done < stop) {
         request->wanted = count - *done;
-        TRY(pin_page_locked(set, first + *done, request));
+        request->writes = request->wanted;
+        TRY(pin_page_locked(set, first + *done, write, request));
         (*done)++;
     }
     return *done == count ? STATUS_STOP : STATUS_OK;
@@ -76,7 +80,7 @@ status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
     uint64_t done = 0;
     for (;;) {
         mutex_acquire(&set->lock);
-        status_t status = pin_batch_locked(v, set, offset, count, &request, &done);
+        status_t status = pin_batch_locked(v, set, offset, count, write, &request, &done);
         mutex_release(&set->lock);
         if (status == STATUS_STOP) {
             (void)vmo_ref(v);

@@ -54,7 +54,7 @@ struct page {
     uint8_t state;          // enum page_state
     union {
         uint8_t order;     // PAGE_FREE: block order, under the PMM lock
-        uint8_t vmo_flags; // PAGE_VMO: the VMO layer's, under the page_set lock; 0 at allocation
+        uint8_t vmo_flags; // PAGE_VMO: enum page_flags, under the page_set lock; 0 at allocation
     };
     _Atomic(uint16_t) pins; // DMA pins; under the page_set lock, read anywhere
 };

@@ -17,7 +17,8 @@
 //   are this set's alone own zero marker                -> zero absent, ANON, no backing or
 //   at/after backing_limit -> zero absent, ANON, below the limit  -> what the backing has at index
 //   + backing_off; never writable in place absent, PAGER                  -> missing: ask the
-//   source
+//   source. A page of kind PAGER may be written once it is dirty; that, or a write to a zero
+//   marker, is asked of the source first if it traps such transitions
 //
 // Locks: `lock` (sleeping). Class PAGE_SET for everything except kinds PAGER and WIRED, which are
 // class PAGE_SET_ROOT, so that a clone's lock may be held when its backing's is taken, never the
@@ -30,9 +31,10 @@
 //   the zero page if it reads as zero. Whoever changes
 //        what a slot shows removes the old translations first (page_set_unmap_range_locked), and
 //        nobody can put them back: faults need the lock.
-//   PS2  A translation is writable only if the slot is an own page, private to this set. Making it
-//   shared write-protects first. PS3  A mapping is in `mappings` (own coordinates), and in the
-//   backing's `clone_mappings` (backing coordinates) if there is a backing, from before
+//   PS2  A translation is writable only if the slot is an own page, private to this set, and dirty
+//   if the set is a pager's. Making it shared, or cleaning it, write-protects first. PS3  A mapping
+//   is in `mappings` (own coordinates), and in the backing's `clone_mappings` (backing coordinates)
+//   if there is a backing, from before
 //        its first translation until after its last. Geometry and permissions change only with the
 //        aspace lock AND this lock held, so holding either is enough to read them.
 //   PS4  backing_limit never grows; slots at or above it read as zero once absent. size shrinking
@@ -61,7 +63,7 @@ struct page_source;
 enum page_set_kind : uint8_t {
     PAGE_SET_ANON,
     PAGE_SET_PAGER,
-    PAGE_SET_CONTIGUOUS,
+    PAGE_SET_CONTIGUOUS, // from here on: one physical run (page_set_is_run)
     PAGE_SET_PHYSICAL,
     PAGE_SET_WIRED,
 };
@@ -88,6 +90,17 @@ struct page_set_state {
     enum discard_state discard;
     bool zero_mapped; // some translation may show the zero page (sticky)
     bool always_need; // hint: not to be reclaimed
+    bool modified;    // kind PAGER: written to since zx_pager_query_vmo_stats() reset it
+    // Kind PAGER: zero markers at or above `zero_dirty` came by growing, and the provider does not
+    // know of them yet; those below `zero_cleaning` it is told of now. Pages, own coordinates.
+    uint64_t zero_dirty, zero_cleaning;
+};
+
+// struct page's vmo_flags, kind PAGER. A page is clean (neither), dirty, or being cleaned: between
+// WRITEBACK_BEGIN and _END, unless it becomes dirty again meanwhile.
+enum page_flags : uint8_t {
+    PAGE_DIRTY = 1u << 0,
+    PAGE_CLEANING = 1u << 1,
 };
 
 struct page_set {
@@ -95,6 +108,7 @@ struct page_set {
     _Atomic(uint32_t) refs;          // VMOs, clones (of a backing), work in flight
     enum page_set_kind kind;         // immutable
     bool resizable;                  // immutable
+    bool trap_dirty;                 // kind PAGER: the source is asked before a write; immutable
     uint64_t backing_off;            // pages: index here + backing_off = index there; immutable
     struct page_set* backing;        // kind PAGER or WIRED, with a reference; immutable
     struct page_source* source;      // kind PAGER, with a reference; immutable
@@ -111,6 +125,10 @@ static inline struct page_set_state* page_set_state(struct page_set* set) TA_REQ
 static inline uint64_t page_set_fixed_size(const struct page_set* set) {
     DEBUG_ASSERT(!set->resizable);
     return set->guarded_.size;
+}
+// Whether the set is one physical run, so that translations need no look-up and may be large.
+static inline bool page_set_is_run(const struct page_set* set) {
+    return set->kind >= PAGE_SET_CONTIGUOUS;
 }
 // Whether absent slots have to be asked of a source, its own or the backing's. Immutable.
 static inline bool page_set_is_paged(const struct page_set* set) {
@@ -164,6 +182,13 @@ static inline void page_set_put(struct page_view* view) {
 // Before a translation to the zero page is entered.
 void page_set_note_zero_locked(struct page_set* set, const struct page_view* view)
     TA_REQ(set->lock);
+// Whether a page of a pager's set may be written: it is dirty. (A pager's set shares no pages.)
+static inline bool page_is_dirty(const struct page* p) {
+    return (p->vmo_flags & PAGE_DIRTY) != 0;
+}
+// Kind PAGER, for a slot that is a page or a marker: makes it a dirty page, without asking.
+status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                               enum page_access access, struct page_view* out) TA_REQ(set->lock);
 // The page that every zero slot shows.
 paddr_t page_set_zero_page(void);
 

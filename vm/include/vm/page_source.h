@@ -78,6 +78,7 @@ struct page_request {
     enum page_need need;        // immutable while linked, as the index
     uint64_t index;
     uint64_t wanted; // a hint: how many pages from there on the caller is going to need
+    uint64_t writes; // likewise: going to write to
     struct waiter waiter;
 };
 

@@ -148,6 +148,17 @@ status_t vmo_supply_pages(struct vmo* v, uint64_t offset, uint64_t len, struct v
 // zx_pager_op_range, FAIL. INVALID_ARGS, OUT_OF_RANGE.
 status_t vmo_fail_pages(struct vmo* v, uint64_t offset, uint64_t len, status_t failure);
 void vmo_detach_pager(struct vmo* v);
+// DIRTY: who waits may write. NOT_SUPPORTED without TRAP_DIRTY.
+status_t vmo_dirty_pages(struct vmo* v, uint64_t offset, uint64_t len);
+// WRITEBACK_BEGIN and _END. `zero_only`: what is dirty because it came by growing, and still zero.
+status_t vmo_writeback_begin(struct vmo* v, uint64_t offset, uint64_t len, bool zero_only);
+status_t vmo_writeback_end(struct vmo* v, uint64_t offset, uint64_t len);
+// Whether the VMO was written to since the last call that reset that.
+bool vmo_modified(struct vmo* v, bool reset);
+// The next range that is not clean, from *at on and below `end`; *at moves behind it. False: there
+// is none. INTR_KILLED. Bytes; locks are let go within long searches.
+status_t vmo_next_dirty(struct vmo* v, uint64_t* at, uint64_t end, zx_vmo_dirty_range_t* out,
+                        bool* found);
 
 // ---- pinning (DMA) ----
 // Commits, makes private and pins: until vmo_unpin() of the same range vmo_lookup() finds each page
