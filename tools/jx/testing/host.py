@@ -18,6 +18,8 @@ from jx.tree import ROOT, out_dir, tree_files
 
 KIND = "host"
 _FUZZ_S, _FUZZ_SOAK_S = 3, 60
+# A program that does more in a soak (JX_SOAK=1) may take so many of its time limits.
+_SOAK_FACTOR = 20
 _RUN = re.compile(r"^\[ RUN      \] (.*)$")
 _ENDED = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (.*)$")
 _OUTCOMES = {"OK": PASSED, "FAILED": FAILED, "SKIPPED": SKIPPED}
@@ -85,10 +87,9 @@ def _run_program(out: Path, program: Program, soak: bool) -> tuple[float, list[R
     started = time.monotonic()
     if program.kind == "fuzzer":
         return started, [_run_fuzzer(out, program, _FUZZ_SOAK_S if soak else _FUZZ_S)]
-    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT")
-    code, output = run_limited(
-        [str(out / program.path), *program.args], program.timeout_s, environment
-    )
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT", JX_SOAK="1" if soak else "0")
+    limit = program.timeout_s * (_SOAK_FACTOR if soak else 1)
+    code, output = run_limited([str(out / program.path), *program.args], limit, environment)
     return started, parse_cmocka(program, code, output, time.monotonic() - started)
 
 

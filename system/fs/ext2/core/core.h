@@ -1,0 +1,241 @@
+// Between the parts of the core: cached blocks (cache.c), mounting (super.c), bitmaps (alloc.c),
+// nodes (node.c), the map of files (map.c), directories (directory.c), operations on names
+// (names.c), the order of writes (sync.c), contents through memory (data.c). One thread; no locks.
+#pragma once
+
+#include <lib/compiler.h>
+#include <lib/list.h>
+
+#include <ext2/ext2.h>
+
+#include "format.h"
+
+// ---- cached blocks ----
+
+// When a dirty block may be written (docs/design/ext2.md).
+enum block_class : uint8_t {
+    CLASS_FRESH,  // nothing on disk points at it: at once
+    CLASS_BITMAP, // what is taken is set, what is given back is not yet cleared: at once
+    CLASS_LINKS,  // of a directory or of pointers: after what it points at
+    CLASS_TABLE,  // of inodes, which are put there when their turn has come: at once
+    CLASS_COUNT,
+    CLASS_CLEAN = CLASS_COUNT,
+};
+
+struct block {
+    struct block* hash_next;
+    struct list_node lru; // of those without pins
+    struct list_node dirty;
+    struct block* sorted; // while they are being written
+    uint32_t number;
+    uint32_t pins;
+    enum block_class class;
+    uint8_t* data;
+};
+
+constexpr uint32_t CACHE_BUCKETS = 4096;
+struct cache {
+    struct block* buckets[CACHE_BUCKETS];
+    struct list lru; // least recently used first
+    struct list dirty[CLASS_COUNT];
+    uint32_t count, max, dirty_count;
+    bool unflushed; // written since the last flush
+    uint8_t* run;   // where neighbours are put together
+};
+constexpr uint32_t WRITE_RUN = 65536;
+
+zx_status_t cache_init(struct ext2* fs, uint32_t blocks);
+void cache_destroy(struct ext2* fs);
+// Pinned until block_put.
+zx_status_t block_get(struct ext2* fs, uint32_t number, struct block** out);
+// All zeros, FRESH.
+zx_status_t block_new(struct ext2* fs, uint32_t number, struct block** out);
+void block_put(struct ext2* fs, struct block* b);
+void block_dirty(struct ext2* fs, struct block* b, enum block_class class);
+// It is no metadata any more.
+void block_forget(struct ext2* fs, uint32_t number);
+zx_status_t cache_write(struct ext2* fs, enum block_class class);
+zx_status_t cache_flush(struct ext2* fs); // if anything was written since
+
+// ---- names ----
+
+enum name_state : uint8_t {
+    NAME_LIVE,
+    NAME_GHOST,    // removed, still in its block
+    NAME_REPLACED, // its block still has the inode it had before
+};
+
+struct dname {
+    struct dname* next; // of its bucket
+    struct list_node pending;
+    struct node* directory; // with a reference, while pending
+    uint64_t batch;         // in which it was added; 0: it was there
+    uint32_t hash, ino;
+    uint32_t position; // in the directory
+    uint8_t type, len;
+    enum name_state state;
+    bool is_needed; // a ghost that is the only name of something on disk for a while
+    char text[];
+};
+
+struct names {
+    struct dname** buckets; // null: not loaded
+    uint32_t bucket_count;
+    uint32_t count; // all
+    uint32_t live;
+    uint32_t needed; // ghosts
+    uint16_t* gaps;  // the largest free place of each block
+    uint32_t block_count, gap_capacity;
+    uint32_t first_gap; // blocks before this one have no room worth a look
+};
+
+// ---- nodes ----
+
+struct node {
+    struct ext2_node base;
+    struct node* hash_next;
+    struct list_node lru;   // without references and clean
+    struct list_node dirty; // changed in this batch
+    struct node* parent;    // of a directory in use, with a reference
+    uint32_t parent_ino;    // of a directory, also when it is not
+    uint32_t refs;
+    uint32_t ghosts;   // names that the disk still has
+    uint32_t replaced; // names that the disk does not have yet, though somebody has lost them
+    uint32_t level;    // for sync
+    bool is_dirty;
+    bool is_fresh;    // not alive on disk yet
+    bool is_dead;     // dead on disk
+    bool is_released; // its blocks and number were given back
+    bool dotdot;      // ".." on disk is not parent_ino yet
+    struct inode_raw raw;
+    struct names names;
+};
+static_assert(offsetof(struct node, base) == 0);
+
+static inline struct node* node_of(struct ext2_node* n) {
+    return (struct node*)n;
+}
+static inline const struct node* node_of_const(const struct ext2_node* n) {
+    return (const struct node*)n;
+}
+static inline bool is_directory(const struct node* n) {
+    return n->base.kind == EXT2_DIRECTORY;
+}
+
+// NOT_FOUND: it is dead.
+zx_status_t node_get(struct ext2* fs, uint32_t ino, struct node** out);
+zx_status_t node_new(struct ext2* fs, uint32_t ino, uint16_t mode, struct node** out);
+static inline struct node* node_ref(struct node* n) {
+    n->refs++;
+    return n;
+}
+void node_unref(struct ext2* fs, struct node* n);
+void node_dirty(struct ext2* fs, struct node* n);
+// Takes a node that is clean again off the list of the batch.
+void node_clean(struct ext2* fs, struct node* n);
+void node_set_parent(struct ext2* fs, struct node* n, struct node* parent);
+uint64_t node_size(const struct node* n);
+void node_set_size(struct ext2* fs, struct node* n, uint64_t size);
+// An inode that is dead already, or should have been cut: what another system left on its list of
+// orphans. *next: the one after it.
+zx_status_t node_orphan(struct ext2* fs, uint32_t ino, uint32_t* next);
+// Pinned; *at: the inode in its block.
+zx_status_t node_table(struct ext2* fs, uint32_t ino, struct block** out, struct inode_raw** at);
+void nodes_destroy(struct ext2* fs);
+void node_stamp(struct ext2* fs, struct node* n, bool modified);
+
+// ---- the file system ----
+
+struct run {
+    uint32_t first, count;
+};
+struct runs {
+    struct run* items;
+    size_t count, capacity;
+    uint64_t total;
+};
+zx_status_t runs_add(struct runs* runs, size_t mark, uint32_t first, uint32_t count);
+
+constexpr uint32_t NODE_BUCKETS = 4096;
+
+struct ext2 {
+    struct ext2_device device;
+    bool read_only;
+    bool was_clean;
+    uint64_t batch; // from 1
+    struct superblock_raw super;
+    struct group_raw* groups;
+    struct group_raw* groups_on_disk;
+    uint32_t group_count, group_blocks; // and blocks that they take
+    uint32_t block_size, block_shift, sectors_per_block;
+    uint32_t pointers, pointer_shift; // of a block
+    uint32_t inode_size, first_ino;
+    bool has_filetype;
+    bool counts_dirty; // groups and superblock
+    struct cache cache;
+    struct node* nodes[NODE_BUCKETS];
+    struct list node_lru, dirty_nodes;
+    uint32_t node_count, lru_count, dirty_node_count;
+    struct node* root;
+    struct list pending; // names that the next sync takes out or replaces
+    // Given back by the next sync. Blocks of attributes may have other owners.
+    struct runs freed_blocks, freed_inodes, freed_attributes;
+    uint32_t next_generation;
+    uint32_t last_group; // of the last directory
+};
+
+zx_status_t fs_writable(const struct ext2* fs);
+uint32_t fs_now(const struct ext2* fs);
+// Before an operation that takes blocks: syncs if too much is dirty, or if room can be had by it.
+zx_status_t fs_prepare(struct ext2* fs, uint64_t blocks);
+// Whether a file or directory may own the block.
+bool fs_block_valid(const struct ext2* fs, uint32_t block);
+zx_status_t write_super(struct ext2* fs);
+zx_status_t write_groups(struct ext2* fs);
+zx_status_t sync_batch(struct ext2* fs);
+
+// ---- bitmaps ----
+
+// A run of up to `want` blocks, near `goal`.
+zx_status_t alloc_blocks(struct ext2* fs, uint32_t goal, uint32_t want, uint32_t* first,
+                         uint32_t* count);
+zx_status_t alloc_inode(struct ext2* fs, uint32_t parent, bool directory, uint32_t* out);
+uint32_t alloc_goal(const struct ext2* fs, uint32_t ino);
+zx_status_t free_pending(struct ext2* fs);
+// Counts what is free anew.
+zx_status_t alloc_recount(struct ext2* fs);
+
+// ---- the map of a file ----
+
+zx_status_t map_find(struct ext2* fs, struct node* n, uint64_t block, uint32_t max, uint32_t* first,
+                     uint32_t* count);
+zx_status_t map_make(struct ext2* fs, struct node* n, uint64_t block, uint32_t max, uint32_t* first,
+                     uint32_t* count, bool* is_new);
+// Gives back what lies behind the first `keep` blocks.
+zx_status_t map_cut(struct ext2* fs, struct node* n, uint64_t keep);
+// Gives back all that the dead node has.
+void node_release(struct ext2* fs, struct node* n);
+
+// ---- directories ----
+
+zx_status_t directory_load(struct ext2* fs, struct node* d);
+void directory_unload(struct node* d);
+struct dname* directory_find(struct node* d, struct ext2_name name); // ghosts too
+// Another name; loaded, and the name is not there.
+zx_status_t directory_add(struct ext2* fs, struct node* d, struct ext2_name name, uint32_t ino,
+                          uint8_t type, struct dname** out);
+// Takes the entry out of its block, and the name out of the table. (When it was removed for
+// everybody else, directory_touch was called.)
+zx_status_t directory_erase(struct ext2* fs, struct node* d, struct dname* e);
+// Takes it out of the table alone.
+void directory_forget(struct node* d, struct dname* e);
+// Writes the name's inode into its entry.
+zx_status_t directory_store(struct ext2* fs, struct node* d, const struct dname* e);
+zx_status_t directory_set_dotdot(struct ext2* fs, struct node* d, uint32_t ino);
+// The first block of a new directory.
+zx_status_t directory_init(struct ext2* fs, struct node* d, uint32_t parent);
+// Before the first change: no index any more.
+void directory_touch(struct ext2* fs, struct node* d);
+// Changes a name within its block. False: there is no room.
+zx_status_t directory_rename_in_place(struct ext2* fs, struct node* d, struct dname* e,
+                                      struct ext2_name name, bool* done);
