@@ -107,6 +107,7 @@ struct node {
     bool is_dead;     // dead on disk
     bool is_released; // its blocks and number were given back
     bool dotdot;      // ".." on disk is not parent_ino yet
+    bool is_trimmed;  // after a cut of power: nothing lies behind its end any more
     struct inode_raw raw;
     struct names names;
 };
@@ -194,6 +195,9 @@ zx_status_t write_super(struct ext2* fs);
 zx_status_t write_groups(struct ext2* fs);
 zx_status_t sync_batch(struct ext2* fs);
 
+// After a cut of power.
+zx_status_t recover(struct ext2* fs);
+
 // ---- bitmaps ----
 
 // A run of up to `want` blocks, near `goal`.
@@ -211,6 +215,8 @@ zx_status_t map_find(struct ext2* fs, struct node* n, uint64_t block, uint32_t m
                      uint32_t* count);
 zx_status_t map_make(struct ext2* fs, struct node* n, uint64_t block, uint32_t max, uint32_t* first,
                      uint32_t* count, bool* is_new);
+// After a cut of power pointers may lie behind the end of the file: before it grows, they go.
+zx_status_t map_trim(struct ext2* fs, struct node* n);
 // Gives back what lies behind the first `keep` blocks.
 zx_status_t map_cut(struct ext2* fs, struct node* n, uint64_t keep);
 // Gives back all that the dead node has.

@@ -40,6 +40,9 @@ zx_status_t ext2_map_for_write(struct ext2* fs, struct ext2_node* file, uint64_t
     }
     zx_status_t status = fs_prepare(fs, (uint64_t)max + 4);
     if (status == ZX_OK) {
+        status = map_trim(fs, n);
+    }
+    if (status == ZX_OK) {
         status = map_make(fs, n, block, max, &first, &count, &is_new);
     }
     if (status != ZX_OK) {
@@ -104,7 +107,10 @@ zx_status_t ext2_resize(struct ext2* fs, struct ext2_node* file, uint64_t size) 
         return status;
     }
     if (size > node_size(n)) {
-        status = clear_tail(fs, n);
+        status = map_trim(fs, n);
+        if (status == ZX_OK) {
+            status = clear_tail(fs, n);
+        }
     } else {
         status = map_cut(fs, n, (size + fs->block_size - 1) >> fs->block_shift);
     }

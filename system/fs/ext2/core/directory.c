@@ -170,6 +170,31 @@ static zx_status_t load_block(struct ext2* fs, struct node* d, uint32_t index) {
     return status;
 }
 
+// After a cut of power a name may be there whose inode was still to live, or is dead already.
+static zx_status_t drop_the_dead(struct ext2* fs, struct node* d) {
+    struct names* t = &d->names;
+    for (uint32_t i = 0; i < t->bucket_count; i++) {
+        struct dname* next;
+        for (struct dname* e = t->buckets[i]; e != nullptr; e = next) {
+            next = e->next;
+            struct node* n;
+            zx_status_t status = node_get(fs, e->ino, &n);
+            if (status == ZX_OK) {
+                node_unref(fs, n);
+            } else if (status == ZX_ERR_NOT_FOUND && fs->read_only) {
+                directory_forget(d, e);
+            } else if (status == ZX_ERR_NOT_FOUND) {
+                directory_touch(fs, d);
+                status = directory_erase(fs, d, e);
+                if (status != ZX_OK) {
+                    return status;
+                }
+            }
+        }
+    }
+    return ZX_OK;
+}
+
 zx_status_t directory_load(struct ext2* fs, struct node* d) {
     struct names* t = &d->names;
     if (t->buckets != nullptr) {
@@ -187,6 +212,9 @@ zx_status_t directory_load(struct ext2* fs, struct node* d) {
     zx_status_t status = t->buckets != nullptr && t->gaps != nullptr ? ZX_OK : ZX_ERR_NO_MEMORY;
     for (uint32_t i = 0; status == ZX_OK && i < t->block_count; i++) {
         status = load_block(fs, d, i);
+    }
+    if (status == ZX_OK && !fs->was_clean) {
+        status = drop_the_dead(fs, d);
     }
     if (status != ZX_OK) {
         directory_unload(d);

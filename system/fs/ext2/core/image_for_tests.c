@@ -225,10 +225,20 @@ struct adoption {
     struct mnode* directory;
 };
 
-static bool adopt_entry(void* ctx, struct ext2_name name, uint32_t, enum ext2_kind kind, uint64_t) {
+static bool adopt_entry(void* ctx, struct ext2_name name, uint32_t ino, enum ext2_kind kind,
+                        uint64_t) {
     struct adoption* a = ctx;
     struct mnode* d = a->directory;
-    struct mnode* n = mnode_new(a->model, kind);
+    struct mnode* n = nullptr;
+    for (size_t i = 0; i < a->model->all_count && kind != EXT2_DIRECTORY; i++) {
+        n = a->model->all[i]->ino == ino ? a->model->all[i] : n;
+    }
+    if (n == nullptr) {
+        n = mnode_new(a->model, kind);
+        n->ino = ino;
+        MUST(a->model->all_count < sizeof(a->model->all) / sizeof(a->model->all[0]));
+        a->model->all[a->model->all_count++] = n;
+    }
     d->entries = realloc(d->entries, (d->count + 1) * sizeof(*d->entries));
     struct mentry* e = &d->entries[d->count++];
     memcpy(e->name, name.text, name.len);
@@ -249,7 +259,10 @@ static void adopt(struct model* m, struct mnode* d, struct ext2_node* node) {
         ext2_get_attributes(child, &attributes);
         e->node->mode = attributes.mode;
         e->node->links = attributes.links;
-        m->all[m->all_count++] = e->node;
+        if (e->node->data != nullptr) {
+            ext2_unref(m->fs, child); // another name of what was read
+            continue;
+        }
         if (child->kind == EXT2_DIRECTORY) {
             e->node->parent = d;
             adopt(m, e->node, child);

@@ -52,6 +52,7 @@ int image_repair(uint8_t* bytes, size_t len);
 struct mnode {
     enum ext2_kind kind;
     uint32_t id, links, mode;
+    uint32_t ino;  // of what was adopted
     uint8_t* data; // contents, or target
     size_t size;
     struct mnode* parent; // of a directory

@@ -353,6 +353,14 @@ zx_status_t map_cut(struct ext2* fs, struct node* n, uint64_t keep) {
     return status;
 }
 
+zx_status_t map_trim(struct ext2* fs, struct node* n) {
+    if (fs->was_clean || n->is_trimmed || n->base.kind != EXT2_FILE) {
+        return ZX_OK;
+    }
+    n->is_trimmed = true;
+    return map_cut(fs, n, (node_size(n) + fs->block_size - 1) >> fs->block_shift);
+}
+
 static void release_attributes(struct ext2* fs, struct node* n) {
     if (n->raw.file_acl != 0 && fs_block_valid(fs, n->raw.file_acl)) {
         (void)runs_add(&fs->freed_attributes, fs->freed_attributes.count, n->raw.file_acl, 1);

@@ -234,10 +234,7 @@ static zx_status_t release_orphans(struct ext2* fs) {
 }
 
 static zx_status_t begin_writing(struct ext2* fs) {
-    zx_status_t status = ZX_OK;
-    if (!fs->was_clean) {
-        status = alloc_recount(fs);
-    }
+    zx_status_t status = fs->was_clean ? ZX_OK : alloc_recount(fs);
     if (status == ZX_OK) {
         fs->super.state = (uint16_t)(fs->super.state & ~STATE_VALID);
         fs->super.mnt_count++;
@@ -247,7 +244,10 @@ static zx_status_t begin_writing(struct ext2* fs) {
     if (status == ZX_OK) {
         status = cache_flush(fs);
     }
-    return status == ZX_OK ? release_orphans(fs) : status;
+    if (status == ZX_OK) {
+        status = release_orphans(fs);
+    }
+    return status == ZX_OK && !fs->was_clean ? recover(fs) : status;
 }
 
 static zx_status_t mount(struct ext2* fs, const struct ext2_options* options,

@@ -1,0 +1,450 @@
+// Cuts of power. A disk records what is written and when it is flushed; then for every flush the
+// image is made that it guarantees, with some of the writes since: none, all, and random subsets,
+// block by block. Each must satisfy e2fsck -fp, hold by content what was synced and not changed
+// since, and bear being mounted and changed without any check.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image_for_tests.h"
+
+static bool is_soak(void) {
+    const char* soak = getenv("JX_SOAK");
+    return soak != nullptr && *soak == '1';
+}
+
+// ---- what was synced, and what was changed since ----
+
+struct kept {
+    char* path;
+    enum ext2_kind kind;
+    uint32_t id;
+    uint8_t* data;
+    size_t size;
+};
+
+struct snapshot {
+    size_t flush; // its last one, in the log
+    struct kept* items;
+    size_t count;
+};
+
+struct change {
+    size_t at;   // in the log, when the operation began
+    char* path;  // a name, with all below it, or
+    uint32_t id; // contents
+};
+
+static struct {
+    struct disk disk;
+    struct model model;
+    struct snapshot* snapshots;
+    size_t snapshot_count;
+    struct change* changes;
+    size_t change_count;
+    size_t step_began;
+    uint32_t block_size;
+    unsigned images, repaired, by_hand;
+} t;
+
+static void note(const char* path, uint32_t id) {
+    t.changes = realloc(t.changes, (t.change_count + 1) * sizeof(*t.changes));
+    t.changes[t.change_count++] =
+        (struct change){t.step_began, path != nullptr ? strdup(path) : nullptr, id};
+}
+
+static void on_change(struct model*, const char* path) {
+    note(path, 0);
+}
+
+static void on_contents(struct model*, struct mnode* n) {
+    note(nullptr, n->id);
+}
+
+static void keep_all(struct snapshot* s, const struct mnode* d) {
+    for (size_t i = 0; i < d->count; i++) {
+        const struct mentry* e = &d->entries[i];
+        char path[4096];
+        model_path(d, e->name, path, sizeof(path));
+        s->items = realloc(s->items, (s->count + 1) * sizeof(*s->items));
+        struct kept* k = &s->items[s->count++];
+        *k = (struct kept){strdup(path), e->node->kind, e->node->id, nullptr, e->node->size};
+        if (e->node->kind == EXT2_DIRECTORY) {
+            k->size = 0;
+            keep_all(s, e->node);
+        } else {
+            k->data = malloc(k->size + 1);
+            memcpy(k->data, e->node->data != nullptr ? e->node->data : k->data, k->size);
+        }
+    }
+}
+
+static void take_snapshot(void) {
+    t.snapshots = realloc(t.snapshots, (t.snapshot_count + 1) * sizeof(*t.snapshots));
+    struct snapshot* s = &t.snapshots[t.snapshot_count++];
+    *s = (struct snapshot){.flush = t.disk.log_count};
+    while (s->flush != 0 && t.disk.log[s->flush - 1].count != 0) {
+        s->flush--; // what was written after its last flush is promised by nobody
+    }
+    keep_all(s, t.model.root);
+}
+
+static bool is_changed(const struct kept* k, size_t from, size_t to) {
+    for (size_t i = 0; i < t.change_count; i++) {
+        const struct change* c = &t.changes[i];
+        if (c->at < from || c->at >= to) {
+            continue;
+        }
+        size_t len = c->path != nullptr ? strlen(c->path) : 0;
+        if (c->id == k->id || (len != 0 && strncmp(c->path, k->path, len) == 0 &&
+                               (k->path[len] == 0 || k->path[len] == '/'))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// ---- images ----
+
+static uint64_t dice = 88172645463325252;
+
+static uint32_t roll(uint32_t below) {
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return (uint32_t)(dice >> 20) % below;
+}
+
+static void apply(uint8_t* image, const struct disk_write* w, uint32_t chance) {
+    uint32_t sectors = t.block_size / EXT2_SECTOR;
+    for (uint32_t at = 0; at < w->count; at += sectors) {
+        uint32_t n = w->count - at < sectors ? w->count - at : sectors;
+        if (roll(100) < chance) {
+            memcpy(image + (w->first + at) * EXT2_SECTOR, w->data + (size_t)at * EXT2_SECTOR,
+                   (size_t)n * EXT2_SECTOR);
+        }
+    }
+}
+
+static struct ext2* mount_image(struct disk* d, bool read_only) {
+    struct ext2* fs;
+    char why[EXT2_WHY_MAX];
+    struct ext2_options options = {.read_only = read_only};
+    zx_status_t status = ext2_mount(&d->device, &options, &fs, why);
+    if (status != ZX_OK) {
+        FAIL("mount answers %d: %s", status, why);
+    }
+    return fs;
+}
+
+static struct ext2_node* open_path(struct ext2* fs, const char* path) {
+    struct ext2_node* at;
+    MUST_OK(ext2_root(fs, &at));
+    while (*path == '/') {
+        size_t len = strcspn(path + 1, "/");
+        struct ext2_node* next;
+        zx_status_t status = ext2_lookup(fs, at, (struct ext2_name){path + 1, len}, &next);
+        ext2_unref(fs, at);
+        if (status != ZX_OK) {
+            return nullptr;
+        }
+        at = next;
+        path += len + 1;
+    }
+    return at;
+}
+
+static bool is_there(struct ext2* fs, const struct kept* k) {
+    struct ext2_node* n = open_path(fs, k->path);
+    if (n == nullptr || n->kind != k->kind) {
+        return false;
+    }
+    struct ext2_attributes attributes;
+    size_t len = 0;
+    uint8_t* data = malloc(k->size + 4096);
+    ext2_get_attributes(n, &attributes);
+    bool same = true;
+    if (k->kind == EXT2_FILE) {
+        same = attributes.size == k->size && ext2_read(fs, n, 0, data, k->size, &len) == ZX_OK &&
+               len == k->size;
+    } else if (k->kind == EXT2_SYMLINK) {
+        same = ext2_read_link(fs, n, (char*)data, &len) == ZX_OK && len == k->size;
+    }
+    same = same && (len == 0 || memcmp(data, k->data, len) == 0);
+    free(data);
+    ext2_unref(fs, n);
+    return same;
+}
+
+static void check_kept(struct ext2* fs, size_t flush, size_t end) {
+    const struct snapshot* s = nullptr;
+    for (size_t i = 0; i < t.snapshot_count && t.snapshots[i].flush <= flush; i++) {
+        s = &t.snapshots[i];
+    }
+    for (size_t i = 0; s != nullptr && i < s->count; i++) {
+        if (!is_changed(&s->items[i], s->flush, end) && !is_there(fs, &s->items[i])) {
+            FAIL("cut between %zu and %zu: %s was synced at %zu and is not there", flush, end,
+                 s->items[i].path, s->flush);
+        }
+    }
+}
+
+// Goes on with it as it is, without a check.
+static void use_without_check(uint8_t* image, size_t flush, size_t end) {
+    static struct model m;
+    struct disk d;
+    uint8_t* copy = malloc(t.disk.len);
+    memcpy(copy, image, t.disk.len);
+    disk_init(&d, copy, t.disk.len);
+    struct ext2* fs = mount_image(&d, false);
+    check_kept(fs, flush, end);
+    model_init(&m, fs, roll(1000000) + 1);
+    m.size_max = 20000;
+    for (unsigned i = 0; i < 60; i++) {
+        model_step(&m);
+    }
+    model_must_be_in(&m, fs);
+    model_let_go(&m);
+    MUST_OK(ext2_unmount(fs));
+    int code = image_repair(copy, d.len);
+    if (code != 0 && code != 1) {
+        (void)image_run("cat %s/log 1>&2", image_folder());
+        FAIL("used without a check after a cut between %zu and %zu: e2fsck -fp answers %d", flush,
+             end, code);
+    }
+    fs = mount_image(&d, true);
+    model_must_be_in(&m, fs);
+    ext2_abandon(fs);
+    model_destroy(&m);
+    disk_destroy(&d);
+}
+
+// The image that the flush guarantees, with some of what was written up to `end`.
+static void check_cut(const uint8_t* durable, size_t flush, size_t end, uint32_t chance) {
+    uint8_t* image = malloc(t.disk.len);
+    struct disk d;
+    memcpy(image, durable, t.disk.len);
+    for (size_t i = flush; i < end; i++) {
+        apply(image, &t.disk.log[i], chance);
+    }
+    t.images++;
+    if (t.images % 4 == 0) {
+        use_without_check(image, flush, end);
+    }
+    int code = image_repair(image, t.disk.len);
+    if (code == 4 && t.model.moves_directories) {
+        t.by_hand++; // see the design: a directory was on its way between two others
+        code = image_run("e2fsck -fy %s >%s/log 2>&1", image_path(), image_folder());
+        free(image);
+        image = image_load(t.disk.len);
+    }
+    if (code != 0 && code != 1) {
+        (void)image_run("cat %s/log 1>&2", image_folder());
+        FAIL("cut between %zu and %zu: e2fsck answers %d", flush, end, code);
+    }
+    t.repaired += code;
+    disk_init(&d, image, t.disk.len);
+    struct ext2* fs = mount_image(&d, true);
+    check_kept(fs, flush, end);
+    ext2_abandon(fs);
+    disk_destroy(&d);
+}
+
+static void check_cuts(const uint8_t* before, unsigned every) {
+    uint8_t* durable = malloc(t.disk.len);
+    memcpy(durable, before, t.disk.len);
+    size_t flush = 0;
+    unsigned window = 0;
+    for (size_t end = 0; end <= t.disk.log_count; end++) {
+        if (end < t.disk.log_count && t.disk.log[end].count != 0) {
+            continue;
+        }
+        // Up to `end` nothing was flushed since `flush`.
+        if (end > flush && window++ % every == 0) {
+            static const uint32_t chances[] = {0, 20, 50, 80, 100};
+            unsigned which = window / every;
+            check_cut(durable, flush, end, chances[which % 5]);
+            check_cut(durable, flush, end, 50);
+            if (is_soak()) {
+                for (unsigned i = 0; i < 5; i++) {
+                    check_cut(durable, flush, end, chances[i]);
+                }
+            }
+        }
+        for (; flush < end; flush++) {
+            apply(durable, &t.disk.log[flush], 100);
+        }
+        flush = end + 1;
+    }
+    free(durable);
+}
+
+static void forget(void) {
+    for (size_t i = 0; i < t.snapshot_count; i++) {
+        for (size_t k = 0; k < t.snapshots[i].count; k++) {
+            free(t.snapshots[i].items[k].path);
+            free(t.snapshots[i].items[k].data);
+        }
+        free(t.snapshots[i].items);
+    }
+    for (size_t i = 0; i < t.change_count; i++) {
+        free(t.changes[i].path);
+    }
+    free(t.snapshots);
+    free(t.changes);
+    t.snapshots = nullptr;
+    t.changes = nullptr;
+    t.snapshot_count = t.change_count = 0;
+}
+
+static void cut_random_operations(const char* arguments, uint64_t kib, uint32_t block_size,
+                                  unsigned operations, unsigned every, bool moves, uint64_t seed) {
+    uint8_t* bytes = image_make(arguments, kib);
+    uint8_t* before = malloc(kib * 1024);
+    disk_init(&t.disk, bytes, kib * 1024);
+    t.block_size = block_size;
+    struct ext2* fs = mount_image(&t.disk, false);
+    memcpy(before, bytes, kib * 1024);
+    t.disk.records = true;
+    model_init(&t.model, fs, seed);
+    t.model.size_max = 20000;
+    t.model.moves_directories = moves;
+    t.model.changed = on_change;
+    t.model.changed_contents = on_contents;
+    for (unsigned i = 0; i < operations; i++) {
+        t.step_began = t.disk.log_count;
+        if (model_random(&t.model, 12) == 0) {
+            MUST_OK(ext2_sync(fs));
+            take_snapshot();
+        } else {
+            model_step(&t.model);
+        }
+    }
+    model_let_go(&t.model);
+    ext2_abandon(fs);
+    check_cuts(before, every);
+    print_message("%zu requests, %u images, %u repaired, %u by hand\n", t.disk.log_count, t.images,
+                  t.repaired, t.by_hand);
+    model_destroy(&t.model);
+    forget();
+    disk_destroy(&t.disk);
+    free(before);
+    t.images = t.repaired = t.by_hand = 0;
+}
+
+static void test_cuts_1k(void**) {
+    cut_random_operations("-b 1024 -N 512", 2048, 1024, is_soak() ? 4000 : 400, is_soak() ? 1 : 8,
+                          false, 11);
+}
+static void test_cuts_4k(void**) {
+    cut_random_operations("-b 4096 -N 512", 4096, 4096, is_soak() ? 4000 : 250, is_soak() ? 1 : 8,
+                          false, 12);
+}
+static void test_cuts_while_directories_move(void**) {
+    cut_random_operations("-b 1024 -N 512", 2048, 1024, is_soak() ? 4000 : 250, is_soak() ? 1 : 8,
+                          true, 13);
+}
+
+// ---- the new file or the old one ----
+
+static void write_version(struct ext2* fs, struct ext2_node* root, const char* name,
+                          unsigned version) {
+    struct ext2_node* n;
+    char text[3000];
+    memset(text, 'a' + (int)version % 26, sizeof(text));
+    MUST_OK(ext2_create(fs, root, (struct ext2_name){name, strlen(name)}, EXT2_FILE, 0644,
+                        (struct ext2_name){}, &n));
+    MUST_OK(ext2_write(fs, n, 0, text, sizeof(text)));
+    ext2_unref(fs, n);
+}
+
+static void check_version(uint8_t* image, size_t len, int from, int to) {
+    struct disk d;
+    int code = image_repair(image, len);
+    if (code != 0 && code != 1) {
+        (void)image_run("cat %s/log 1>&2", image_folder());
+        FAIL("e2fsck -fp answers %d", code);
+    }
+    disk_init(&d, image, len);
+    struct ext2* fs = mount_image(&d, true);
+    struct ext2_node* n = open_path(fs, "/config");
+    char text[3001];
+    size_t actual;
+    MUST(n != nullptr);
+    MUST_OK(ext2_read(fs, n, 0, text, sizeof(text), &actual));
+    MUST(actual == 3000 && text[0] == text[2999] && text[0] - 'a' >= from && text[0] - 'a' <= to);
+    ext2_unref(fs, n);
+    ext2_abandon(fs);
+    disk_destroy(&d);
+}
+
+static void test_a_file_is_replaced_at_once(void**) {
+    constexpr size_t LEN = 1024 * 1024;
+    constexpr int VERSIONS = 6;
+    disk_init(&t.disk, image_make("-b 1024", LEN / 1024), LEN);
+    t.block_size = 1024;
+    struct ext2* fs = mount_image(&t.disk, false);
+    struct ext2_node* root;
+    size_t synced[VERSIONS];
+    MUST_OK(ext2_root(fs, &root));
+    write_version(fs, root, "config", 0);
+    MUST_OK(ext2_sync(fs));
+    uint8_t* durable = malloc(LEN);
+    memcpy(durable, t.disk.bytes, LEN);
+    t.disk.records = true;
+    for (int v = 1; v < VERSIONS; v++) {
+        write_version(fs, root, "next", (unsigned)v);
+        if (v % 2 == 0) {
+            MUST_OK(ext2_sync(fs));
+        }
+        MUST_OK(ext2_rename(fs, root, (struct ext2_name){"next", 4}, root,
+                            (struct ext2_name){"config", 6}));
+        MUST_OK(ext2_sync(fs));
+        synced[v] = t.disk.log_count;
+    }
+    ext2_abandon(fs);
+    size_t flush = 0;
+    for (size_t end = 0; end < t.disk.log_count; end++) {
+        if (t.disk.log[end].count != 0) {
+            continue;
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            int to = 1;
+            int from = 0;
+            while (to < VERSIONS && synced[to] <= end) {
+                from = to++;
+            }
+            // A sync's last flush is its promise, not what it wrote later.
+            from = from != 0 && flush < synced[from] ? from - 1 : from;
+            uint8_t* image = malloc(LEN);
+            memcpy(image, durable, LEN);
+            for (size_t k = flush; k < end; k++) {
+                apply(image, &t.disk.log[k], 30 + 20 * i);
+            }
+            check_version(image, LEN, from, to);
+        }
+        for (; flush < end; flush++) {
+            apply(durable, &t.disk.log[flush], 100);
+        }
+        flush = end + 1;
+    }
+    free(durable);
+    disk_destroy(&t.disk);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cuts_1k),
+        cmocka_unit_test(test_cuts_4k),
+        cmocka_unit_test(test_cuts_while_directories_move),
+        cmocka_unit_test(test_a_file_is_replaced_at_once),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
