@@ -1,75 +1,130 @@
 // Interrupt vectors. See the header.
 //
-// The slot of a vector is claimed by compare-and-swap of its `fn`, so allocation needs no lock. A
-// slot is cleared before the cross-call that waits for handlers under way: interrupt handlers are
-// not preempted, so a CPU that answers the call has left them.
+// A vector is claimed by compare-and-swap of its slot, so allocation needs no lock. A slot is
+// cleared before the cross-call that waits for handlers under way: interrupt handlers are not
+// preempted, so a CPU that answers the call has left them.
 #include <platform/irq.h>
 
 #include <stdatomic.h>
 
 #include <arch/cpu.h>
+#include <arch/percpu.h>
 #include <arch/upcalls.h>
+#include <lib/align.h>
 #include <lib/assert.h>
+#include <lib/bits.h>
 
 constexpr uint32_t VECTOR_COUNT = IRQ_VECTOR_LAST - IRQ_VECTOR_FIRST + 1;
-
-struct irq_slot {
-    _Atomic(irq_handler_fn) fn; // null: free
-    _Atomic(void*) arg;         // written by the owner before the device may interrupt
-};
+constexpr uint32_t WORD_BITS = 64;
 
 static struct {
-    struct irq_slot slots[VECTOR_COUNT];
+    _Atomic(struct irq_action*) slots[IRQ_CPUS][VECTOR_COUNT]; // null: free
+    _Atomic(uint64_t) lines[IRQ_LINES / WORD_BITS];            // a bit for each that is attached
+    _Atomic(uint32_t) turn;                                    // the CPU that is next
     _Atomic(uint64_t) strays;
 } irqs;
 
-// Holds a slot while its argument is not set yet.
-static void irq_reserved(void* arg) {
-    (void)arg;
+static _Atomic(struct irq_action*)* slot_of(uint32_t cpu, uint32_t number) {
+    ASSERT(cpu < IRQ_CPUS && number >= IRQ_VECTOR_FIRST && number <= IRQ_VECTOR_LAST);
+    return &irqs.slots[cpu][number - IRQ_VECTOR_FIRST];
 }
 
-status_t irq_vector_alloc(irq_handler_fn fn, void* arg, uint32_t* out_vector) {
-    for (uint32_t i = 0; i < VECTOR_COUNT; i++) {
-        struct irq_slot* s = &irqs.slots[i];
-        irq_handler_fn expected = nullptr;
-        if (atomic_compare_exchange_strong(&s->fn, &expected, irq_reserved)) {
-            atomic_store_explicit(&s->arg, arg, memory_order_relaxed);
-            atomic_store_explicit(&s->fn, fn, memory_order_release);
-            *out_vector = IRQ_VECTOR_FIRST + i;
+static void stray(struct irq_action*) {
+    atomic_fetch_add_explicit(&irqs.strays, 1, memory_order_relaxed);
+}
+
+// What a slot has while its vector is somebody's, and has no handler.
+static struct irq_action reserved = {.fn = stray};
+
+void irq_vectors_free(struct irq_vector first, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        atomic_store(slot_of(first.cpu, first.number + i), nullptr);
+    }
+}
+
+// All or none of the run.
+static bool claim_run(struct irq_vector first, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        struct irq_action* expected = nullptr;
+        if (!atomic_compare_exchange_strong(slot_of(first.cpu, first.number + i), &expected,
+                                            &reserved)) {
+            irq_vectors_free(first, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool alloc_on(uint32_t cpu, uint32_t count, struct irq_vector* out) {
+    for (uint32_t n = (uint32_t)align_up(IRQ_VECTOR_FIRST, count); n + count - 1 <= IRQ_VECTOR_LAST;
+         n += count) {
+        *out = (struct irq_vector){.cpu = cpu, .number = n};
+        if (claim_run(*out, count)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+status_t irq_vectors_alloc(uint32_t count, struct irq_vector* out_first) {
+    const cpu_mask_t online = arch_cpus_online();
+    for (uint32_t i = 0; i < IRQ_CPUS; i++) {
+        uint32_t cpu = atomic_fetch_add_explicit(&irqs.turn, 1, memory_order_relaxed) % IRQ_CPUS;
+        if ((online & bit(cpu)) != 0 && alloc_on(cpu, count, out_first)) {
             return STATUS_OK;
         }
     }
     return STATUS_NO_RESOURCES;
 }
 
-static void nothing(void* arg) {
-    (void)arg;
+void irq_vector_set(struct irq_vector v, struct irq_action* a) {
+    atomic_store_explicit(slot_of(v.cpu, v.number), a, memory_order_release);
 }
 
-void irq_vector_free(uint32_t vector) {
-    ASSERT(vector >= IRQ_VECTOR_FIRST && vector <= IRQ_VECTOR_LAST);
-    struct irq_slot* s = &irqs.slots[vector - IRQ_VECTOR_FIRST];
-    atomic_store(&s->fn, irq_reserved);
-    arch_call_on(arch_cpus_online(), nothing, nullptr);
-    atomic_store(&s->fn, nullptr);
+static void nothing(void*) {}
+
+void irq_vector_clear(struct irq_vector v) {
+    atomic_store(slot_of(v.cpu, v.number), &reserved);
+    arch_call_on(bit(v.cpu), nothing, nullptr);
 }
 
-status_t irq_line_attach(uint32_t line, enum irq_mode mode, uint32_t cpu, irq_handler_fn fn,
-                         void* arg, uint32_t* out_vector) {
-    uint32_t vector;
-    TRY(irq_vector_alloc(fn, arg, &vector));
-    const status_t status = arch_irq_route(line, vector, cpu, mode);
-    if (status != STATUS_OK) {
-        irq_vector_free(vector);
-        return status;
+// ---- lines ----
+
+static _Atomic(uint64_t)* line_word(uint32_t line) {
+    return &irqs.lines[line / WORD_BITS];
+}
+
+static void line_release(uint32_t line) {
+    atomic_fetch_and(line_word(line), ~bit(line % WORD_BITS));
+}
+
+status_t irq_line_attach(uint32_t line, enum irq_mode mode, struct irq_action* a,
+                         struct irq_vector* out) {
+    if (line >= IRQ_LINES) {
+        return STATUS_NOT_FOUND;
     }
-    *out_vector = vector;
-    return STATUS_OK;
+    if ((atomic_fetch_or(line_word(line), bit(line % WORD_BITS)) >> line % WORD_BITS & 1) != 0) {
+        return STATUS_ALREADY_BOUND;
+    }
+    status_t status = irq_vectors_alloc(1, out);
+    if (status == STATUS_OK) {
+        irq_vector_set(*out, a);
+        status = arch_irq_route(line, out->number, out->cpu, mode);
+        if (status != STATUS_OK) {
+            irq_vectors_free(*out, 1); // nothing was routed there
+        }
+    }
+    if (status != STATUS_OK) {
+        line_release(line);
+    }
+    return status;
 }
 
-void irq_line_detach(uint32_t line, uint32_t vector) {
+void irq_line_detach(uint32_t line, struct irq_vector v) {
     (void)arch_irq_mask(line); // it was attached, so it exists
-    irq_vector_free(vector);
+    irq_vector_clear(v);
+    irq_vectors_free(v, 1);
+    line_release(line);
 }
 
 uint64_t irq_stray_count(void) {
@@ -77,14 +132,11 @@ uint64_t irq_stray_count(void) {
 }
 
 void arch_upcall_irq(uint32_t vector) {
-    irq_handler_fn fn = nullptr;
-    if (vector >= IRQ_VECTOR_FIRST && vector <= IRQ_VECTOR_LAST) {
-        struct irq_slot* s = &irqs.slots[vector - IRQ_VECTOR_FIRST];
-        fn = atomic_load_explicit(&s->fn, memory_order_acquire);
-        if (fn != nullptr) {
-            fn(atomic_load_explicit(&s->arg, memory_order_relaxed));
-            return;
-        }
+    struct irq_action* a = nullptr;
+    const uint32_t cpu = arch_cpu_index();
+    if (cpu < IRQ_CPUS && vector >= IRQ_VECTOR_FIRST && vector <= IRQ_VECTOR_LAST) {
+        a = atomic_load_explicit(slot_of(cpu, vector), memory_order_acquire);
     }
-    atomic_fetch_add_explicit(&irqs.strays, 1, memory_order_relaxed);
+    a = a != nullptr ? a : &reserved;
+    a->fn(a);
 }

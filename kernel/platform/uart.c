@@ -100,8 +100,7 @@ static bool receive(void) {
     return any;
 }
 
-static void uart_interrupt(void* arg) {
-    (void)arg;
+static void uart_interrupt(struct irq_action*) {
     if (receive()) {
         void (*hook)(void) = atomic_load_explicit(&uart.receive_hook, memory_order_acquire);
         if (hook != nullptr) {
@@ -129,8 +128,9 @@ void uart_init(const struct handoff_uart* where) {
     port_out8(uart.port + UART_FIFO_CONTROL, FIFO_ON_TRIGGER_8);
     enum irq_mode mode;
     const uint32_t line = arch_irq_from_isa(where->irq, &mode);
-    uint32_t vector;
-    if (irq_line_attach(line, mode, 0, uart_interrupt, nullptr, &vector) != STATUS_OK) {
+    static struct irq_action action = {.fn = uart_interrupt};
+    struct irq_vector vector;
+    if (irq_line_attach(line, mode, &action, &vector) != STATUS_OK) {
         klog(LOG_WARN, "console: no interrupt, no input");
         return;
     }

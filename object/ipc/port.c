@@ -21,6 +21,7 @@
 
 // What the port's lock protects.
 struct port_state {
+    struct list urgent;  // struct port_packet of interrupts, oldest first: taken before the others
     struct list packets; // struct port_packet, oldest first
     struct list waiters; // struct port_waiter
     struct list pending; // struct async_wait, by port_node
@@ -118,6 +119,7 @@ static void port_on_zero_handles(struct object* o) {
     spin_acquire(&p->lock);
     struct port_state* s = port_state(p);
     s->closed = true;
+    list_splice_back(&dropped, &s->urgent);
     list_splice_back(&dropped, &s->packets);
     struct list_node* n;
     while ((n = list_pop_front(&s->waiters)) != nullptr) {
@@ -159,6 +161,7 @@ status_t port_create(uint32_t options, struct port** out) {
     object_init(&p->base, &port_ops, &p->lock, 0);
     p->options = options;
     struct port_state* s = &p->guarded_;
+    list_init(&s->urgent);
     list_init(&s->packets);
     list_init(&s->waiters);
     list_init(&s->pending);
@@ -213,7 +216,8 @@ static void queue_locked(struct port* p, struct port_packet* packet, struct wake
         }
     }
     s->user_packets += is_user(packet);
-    list_push_back(&s->packets, &packet->node);
+    list_push_back(packet->packet.type == ZX_PKT_TYPE_INTERRUPT ? &s->urgent : &s->packets,
+                   &packet->node);
 }
 
 status_t port_queue_packet(struct port* p, struct port_packet* packet, struct wake_list* wl) {
@@ -282,7 +286,10 @@ status_t port_wait(struct port* p, int64_t deadline_ns, zx_port_packet_t* out) {
     spin_acquire(&p->lock);
     struct port_state* s = port_state(p);
     bool closed = s->closed;
-    struct list_node* n = list_pop_front(&s->packets);
+    struct list_node* n = list_pop_front(&s->urgent);
+    if (likely(n == nullptr)) {
+        n = list_pop_front(&s->packets);
+    }
     if (n != nullptr) {
         packet = container_of(n, struct port_packet, node);
         uncount_locked(p, packet);

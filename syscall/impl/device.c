@@ -1,4 +1,4 @@
-// What drivers need: memory for devices.
+// What drivers need: memory for devices, and their interrupts.
 
 #include <syscall/impl.h>
 #include <syscall/runtime.h>
@@ -7,6 +7,9 @@
 
 #include <lib/align.h>
 #include <object/bti.h>
+#include <object/interrupt.h>
+#include <object/port.h>
+#include <object/resource.h>
 #include <object/vmo_object.h>
 #include <vm/page_set.h>
 #include <vm/vmo.h>
@@ -110,5 +113,73 @@ status_t sys_bti_release_quarantine(struct bti* b) {
 
 status_t sys_pmt_unpin(struct handle* handle) {
     pmt_set_unpinned(pmt_from_object(handle->object));
+    return STATUS_OK;
+}
+
+// ---- interrupts ----
+
+// Gives a new interrupt to the caller.
+static void give_interrupt(struct interrupt* i, struct user_out_handle* out) {
+    out->handle = handle_make(interrupt_object(i), ZX_DEFAULT_INTERRUPT_RIGHTS);
+}
+
+status_t sys_interrupt_create(struct resource* src, uint32_t src_num, uint32_t options,
+                              struct user_out_handle* out) {
+    if ((options & ZX_INTERRUPT_VIRTUAL) == 0) {
+        if (src == nullptr) {
+            return STATUS_BAD_HANDLE;
+        }
+        TRY(resource_check(src, ZX_RSRC_KIND_IRQ, src_num, 1));
+    }
+    struct interrupt* i;
+    TRY(interrupt_create(src_num, options, &i));
+    give_interrupt(i, out);
+    return STATUS_OK;
+}
+
+status_t sys_interrupt_bind(struct interrupt* i, struct port* port, uint64_t key,
+                            uint32_t options) {
+    if ((port_options(port) & ZX_PORT_BIND_TO_INTERRUPT) == 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    return options == ZX_INTERRUPT_BIND     ? interrupt_bind(i, port, key)
+           : options == ZX_INTERRUPT_UNBIND ? interrupt_unbind(i, port)
+                                            : STATUS_INVALID_ARGS;
+}
+
+status_t sys_interrupt_wait(struct interrupt* i, zx_time_t* out_timestamp) {
+    return interrupt_wait(i, out_timestamp);
+}
+
+status_t sys_interrupt_ack(struct interrupt* i) {
+    return interrupt_ack(i);
+}
+
+status_t sys_interrupt_trigger(struct interrupt* i, uint32_t options, zx_time_t timestamp) {
+    return options == 0 ? interrupt_trigger(i, timestamp) : STATUS_INVALID_ARGS;
+}
+
+status_t sys_interrupt_destroy(struct interrupt* i) {
+    return interrupt_destroy(i);
+}
+
+status_t sys_msi_allocate(struct resource*, uint32_t count, struct user_out_handle* out) {
+    if (count == 0 || count > MSI_MAX || (count & (count - 1)) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct msi* m;
+    TRY(msi_create(count, &m));
+    out->handle = handle_make(msi_object(m), ZX_DEFAULT_MSI_RIGHTS);
+    return STATUS_OK;
+}
+
+status_t sys_msi_create(struct msi* m, uint32_t options, uint32_t msi_id, struct vmo* v,
+                        size_t vmo_offset, struct user_out_handle* out) {
+    if ((options & ~ZX_MSI_MODE_MSI_X) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct interrupt* i;
+    TRY(msi_interrupt_create(m, msi_id, options != 0, v, vmo_offset, &i));
+    give_interrupt(i, out);
     return STATUS_OK;
 }

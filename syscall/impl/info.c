@@ -14,6 +14,7 @@
 #include <lib/string.h>
 #include <object/bti.h>
 #include <object/handle_table.h>
+#include <object/interrupt.h>
 #include <object/job.h>
 #include <object/process.h>
 #include <object/resource.h>
@@ -44,6 +45,8 @@ union record {
     zx_info_timer_t timer;
     zx_info_resource_t resource;
     zx_info_bti_t bti;
+    zx_info_msi_t msi;
+    zx_info_interrupt_t interrupt;
     zx_info_kmem_stats_t kmem;
     zx_info_process_handle_stats_t handle_stats;
     zx_info_socket_t socket;
@@ -158,6 +161,16 @@ static status_t fill_resource(struct object* o, zx_rights_t, union record* r) {
 
 static status_t fill_bti(struct object* o, zx_rights_t, union record* r) {
     bti_get_info(bti_from_object(o), &r->bti);
+    return STATUS_OK;
+}
+
+static status_t fill_msi(struct object* o, zx_rights_t, union record* r) {
+    msi_get_info(msi_from_object(o), &r->msi);
+    return STATUS_OK;
+}
+
+static status_t fill_interrupt(struct object* o, zx_rights_t, union record* r) {
+    interrupt_get_info(interrupt_from_object(o), &r->interrupt);
     return STATUS_OK;
 }
 
@@ -388,6 +401,8 @@ static const struct topic topics[] = {
     {ZX_INFO_KMEM_STATS, sizeof(zx_info_kmem_stats_t), fill_kmem, nullptr},
     {ZX_INFO_RESOURCE, sizeof(zx_info_resource_t), fill_resource, nullptr},
     {ZX_INFO_BTI, sizeof(zx_info_bti_t), fill_bti, nullptr},
+    {ZX_INFO_MSI, sizeof(zx_info_msi_t), fill_msi, nullptr},
+    {ZX_INFO_INTERRUPT, sizeof(zx_info_interrupt_t), fill_interrupt, nullptr},
     {ZX_INFO_HANDLE_COUNT, sizeof(zx_info_handle_count_t), fill_handle_count, nullptr},
     {ZX_INFO_PROCESS_HANDLE_STATS, sizeof(zx_info_process_handle_stats_t), fill_handle_stats,
      nullptr},

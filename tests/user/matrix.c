@@ -101,6 +101,11 @@ static void make_device(void) {
                               &kit[ZX_OBJ_TYPE_IOMMU]));
     EXPECT_OK(zx_bti_create(kit[ZX_OBJ_TYPE_IOMMU], 0, UINT64_MAX, &kit[ZX_OBJ_TYPE_BTI]));
     EXPECT_CLOSE(resource);
+    EXPECT_OK(zx_interrupt_create(ZX_HANDLE_INVALID, 0, ZX_INTERRUPT_VIRTUAL,
+                                  &kit[ZX_OBJ_TYPE_INTERRUPT]));
+    resource = make_resource(ZX_RSRC_SYSTEM_MSI_BASE);
+    EXPECT_OK(zx_msi_allocate(resource, 1, &kit[ZX_OBJ_TYPE_MSI]));
+    EXPECT_CLOSE(resource);
 }
 
 static zx_handle_t make_pmt(void) {

@@ -23,6 +23,9 @@
 
 constexpr uint64_t IOAPIC_CUSTOMARY_BASE = 0xfec0'0000;
 constexpr uint64_t LAPIC_CUSTOMARY_BASE = 0xfee0'0000;
+// Behind the local controller's page lies what devices write to interrupt each CPU: a write there
+// can be an INIT.
+constexpr uint64_t MESSAGE_BYTES = 0x10'0000;
 constexpr uint64_t REGISTER_PAGE = 4096;
 constexpr size_t VIEW_BYTES = 64 * 1024;
 
@@ -191,7 +194,7 @@ static bool is_ram(uint64_t base, uint64_t size) {
 bool arch_memory_claimed(uint64_t base, uint64_t size) {
     const struct x86_platform* p = &platform.info;
     const uint64_t lapic = p->lapic_base != 0 ? p->lapic_base : LAPIC_CUSTOMARY_BASE;
-    bool found = is_ram(base, size) || ranges_overlap(lapic, REGISTER_PAGE, base, size) ||
+    bool found = is_ram(base, size) || ranges_overlap(lapic, MESSAGE_BYTES, base, size) ||
                  (p->timers.hpet_base != 0 &&
                   ranges_overlap(p->timers.hpet_base, REGISTER_PAGE, base, size));
     for (uint32_t i = 0; i < p->ioapic_count; i++) {

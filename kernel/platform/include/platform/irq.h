@@ -1,8 +1,9 @@
 // Interrupt vectors and who handles them.
 //
-// A vector is the same on every CPU. Handlers run with interrupts off on whatever the interrupt
-// met, so they acknowledge their device, mark work and leave. After irq_vector_free() or
-// irq_line_detach() returned, the handler is not running anywhere and will not run.
+// Vectors are per CPU: one is a pair of CPU and number. Devices interrupt the first IRQ_CPUS CPUs;
+// which one is chosen in turn. Handlers run with interrupts off on whatever the interrupt met, so
+// they acknowledge their device, mark work and leave. After irq_vector_clear() or irq_line_detach()
+// returned, the handler is not running anywhere and will not run.
 #pragma once
 
 #include <stdint.h>
@@ -10,15 +11,30 @@
 #include <arch/irq.h>
 #include <lib/status.h>
 
-typedef void (*irq_handler_fn)(void* arg);
+constexpr uint32_t IRQ_CPUS = 16;
+constexpr uint32_t IRQ_LINES = 256; // lines beyond are nobody's
 
-// NO_RESOURCES: all vectors are taken. For message-signalled interrupts; lines use the calls below.
-status_t irq_vector_alloc(irq_handler_fn fn, void* arg, uint32_t* out_vector);
-void irq_vector_free(uint32_t vector); // may wait for other CPUs: interrupts on, no spinlock
+// Who handles a vector; embedded in the owner's structure.
+struct irq_action {
+    void (*fn)(struct irq_action* a);
+};
 
-// Gives the line a vector on `cpu`; it starts masked (arch_irq_unmask()).
-status_t irq_line_attach(uint32_t line, enum irq_mode mode, uint32_t cpu, irq_handler_fn fn,
-                         void* arg, uint32_t* out_vector);
-void irq_line_detach(uint32_t line, uint32_t vector);
+struct irq_vector {
+    uint32_t cpu;
+    uint32_t number;
+};
+
+// `count` (a power of two) neighbours of one CPU, the first number a multiple of `count`, without
+// handlers. NO_RESOURCES: there are none.
+status_t irq_vectors_alloc(uint32_t count, struct irq_vector* out_first);
+void irq_vectors_free(struct irq_vector first, uint32_t count); // all cleared
+void irq_vector_set(struct irq_vector v, struct irq_action* a);
+void irq_vector_clear(struct irq_vector v); // may wait for its CPU: interrupts on, no spinlock
+
+// Gives the line a vector; it starts masked (arch_irq_unmask()). ALREADY_BOUND; NOT_FOUND: no such
+// line.
+status_t irq_line_attach(uint32_t line, enum irq_mode mode, struct irq_action* a,
+                         struct irq_vector* out);
+void irq_line_detach(uint32_t line, struct irq_vector v); // as irq_vector_clear()
 
 uint64_t irq_stray_count(void); // interrupts on vectors that nobody had
