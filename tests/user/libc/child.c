@@ -95,6 +95,56 @@ static void fault(int signal) {
     }
 }
 
+static void return_at_once(int) {}
+
+static void fault_again(int) {
+    fault(SIGSEGV);
+}
+
+// A fault with a handler that ends the program all the same.
+static int fatal(const char* how) {
+    struct sigaction action = {.sa_handler = return_at_once};
+    sigset_t all;
+    sigfillset(&all);
+    if (strcmp(how, "blocked") == 0) {
+        sigaction(SIGSEGV, &action, nullptr);
+        sigprocmask(SIG_BLOCK, &all, nullptr);
+    } else if (strcmp(how, "ignored") == 0) {
+        signal(SIGSEGV, SIG_IGN);
+    } else if (strcmp(how, "once") == 0) {
+        action.sa_flags = (int)SA_RESETHAND;
+        sigaction(SIGFPE, &action, nullptr);
+        fault(SIGFPE);
+    } else if (strcmp(how, "nested") == 0) {
+        action.sa_handler = fault_again;
+        sigaction(SIGSEGV, &action, nullptr);
+    } else if (strcmp(how, "stack") == 0) {
+        sigaction(SIGSEGV, &action, nullptr);
+        __asm__ volatile("mov $64, %%rsp\n\tpush %%rax" : : : "memory");
+    } else if (strcmp(how, "layer") == 0) {
+        sigaction(SIGSEGV, &action, nullptr);
+        char* path = (char*)16;
+        return open(path, O_RDONLY);
+    } else if (strcmp(how, "abort") == 0) {
+        sigaction(SIGABRT, &action, nullptr);
+        sigaction(SIGSEGV, &action, nullptr);
+        abort();
+    }
+    fault(SIGSEGV);
+    return 76;
+}
+
+// As handle(), without a call in which the signal could be noticed.
+static int spin_handle(int signal) {
+    struct sigaction action = {.sa_handler = note};
+    if (sigaction(signal, &action, nullptr) != 0 || say(getpid()) != 0) {
+        return 1;
+    }
+    while (got == 0) {
+    }
+    return 100 + got;
+}
+
 // A child of its own that sleeps; says both pids.
 static int with_child(char* self) {
     pid_t pid = vfork();
@@ -177,6 +227,10 @@ int main(int argc, char** argv) {
         abort();
     } else if (strcmp(what, "fault") == 0) {
         fault(number);
+    } else if (strcmp(what, "fatal") == 0) {
+        return fatal(word);
+    } else if (strcmp(what, "spin_handle") == 0) {
+        return spin_handle(number);
     } else if (strcmp(what, "ids") == 0) {
         dprintf(1, "%d %d %d %d\n", getpid(), getppid(), getpgrp(), getsid(0));
         return 0;

@@ -121,6 +121,16 @@ SAME(stack_t, ss_sp, abi_sigaltstack, sp);
 SAME(stack_t, ss_flags, abi_sigaltstack, flags);
 SAME(stack_t, ss_size, abi_sigaltstack, size);
 
+SIZE(ucontext_t, abi_ucontext);
+SAME(ucontext_t, uc_stack, abi_ucontext, stack);
+SAME(ucontext_t, uc_mcontext.gregs, abi_ucontext, registers);
+SAME(ucontext_t, uc_mcontext.fpregs, abi_ucontext, fp);
+static_assert(offsetof(ucontext_t, uc_sigmask) == offsetof(struct abi_ucontext, mask));
+static_assert((int)REG_R15 == (int)ABI_REG_R15 && (int)REG_RDI == (int)ABI_REG_RDI &&
+              (int)REG_RAX == (int)ABI_REG_RAX && (int)REG_RSP == (int)ABI_REG_RSP &&
+              (int)REG_RIP == (int)ABI_REG_RIP && (int)REG_EFL == (int)ABI_REG_EFL &&
+              (int)REG_CR2 == (int)ABI_REG_CR2);
+
 static_assert(sizeof(struct termios) >= sizeof(struct abi_termios));
 SAME(struct termios, c_iflag, abi_termios, iflag);
 SAME(struct termios, c_oflag, abi_termios, oflag);

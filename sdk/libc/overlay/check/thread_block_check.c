@@ -14,3 +14,4 @@ SAME(unsafe_stack);
 SAME(view);
 SAME(canary_copy);
 SAME(record);
+static_assert(offsetof(struct pthread, record) == 0x30); // arch/x86_64/syscall_arch.h

@@ -12,7 +12,9 @@ constexpr int UNCONTESTED = 1;
 
 // Not analysed: the capability is made here, of a word.
 [[clang::no_thread_safety_analysis]] void libc_lock_acquire(struct libc_lock* lock) {
-    int self = (int)thread_block_self()->record->handle;
+    struct thread_record* record = thread_block_self()->record;
+    thread_record_go_inside(record);
+    int self = (int)record->handle;
     int seen = 0;
     if (atomic_compare_exchange_strong_explicit(&lock->word, &seen, self, memory_order_acquire,
                                                 memory_order_relaxed)) {
@@ -48,4 +50,5 @@ constexpr int UNCONTESTED = 1;
     if ((old & UNCONTESTED) == 0) {
         (void)zx_futex_wake(&lock->word, 1);
     }
+    thread_record_go_outside(thread_block_self()->record);
 }

@@ -4,11 +4,18 @@
 #include <errno.h>
 
 #include <fd/table.h>
+#include <libc/thread_block.h>
 #include <zircon/syscalls.h>
 
 #include "names_priv.h"
 
+// These are called by programs, not by musl, which counts otherwise (<libc/thread_record.h>).
+static void begin(void) {
+    thread_record_go_inside(thread_block_self()->record);
+}
+
 static int answer(long result) {
+    thread_record_go_outside(thread_block_self()->record);
     if (result < 0) {
         errno = (int)-result;
         return -1;
@@ -17,6 +24,7 @@ static int answer(long result) {
 }
 
 int jacinth_open_executable(const char* path, zx_handle_t* vmo, uint64_t* size) {
+    begin();
     return answer(names_get_program(ABI_AT_FDCWD, path, vmo, size));
 }
 
@@ -42,12 +50,14 @@ static long nobody_there(struct names_request*, const struct names_target*) {
 int jacinth_connect(const char* path, zx_handle_t request) {
     struct connect_request r = {.base = {.ask = ask_connect, .here = nobody_there},
                                 .channel = request};
+    begin();
     long result = names_request(ABI_AT_FDCWD, path, &r.base);
     (void)zx_handle_close(r.channel); // not used up: the path led nowhere
     return answer(result);
 }
 
 int jacinth_fd_get_vmo(int fd, int protection, zx_handle_t* vmo) {
+    begin();
     NAMES_REF o = nullptr;
     long result = fd_table_get_ref(fd_table(), fd, &o);
     if (result == 0) {

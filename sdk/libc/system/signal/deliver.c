@@ -60,8 +60,15 @@ void signal_post(int signal, const struct signal_info* info) {
         signal_process.infos[signal - 1] = *info;
     }
     libc_lock_release(&signal_lock);
-    if (pends && tell_threads(bit) && ends) {
+    if (!pends || !tell_threads(bit)) {
+        return;
+    }
+    if (ends) {
         signal_end_process(signal);
+    }
+    // A thread that posts delivers by itself what it does not block.
+    if (herald_is_self() || (signal_blocked_by(signal_thread_self()) & bit) != 0) {
+        herald_chase();
     }
 }
 
@@ -76,19 +83,18 @@ bool signal_post_thread(int tid, int signal, const struct signal_info* info) {
     libc_lock_release(&signal_lock);
     if (thread != signal_thread_self()) {
         thread_interrupt(tid);
+        herald_chase();
     }
     return true;
 }
 
 // ---- delivering ----
 
-int signal_take_locked(abi_sigset_t set, struct signal_info* info) {
-    struct thread_record* self = signal_thread_self();
-    // What is the process's is not for a child that is about to be another process.
-    bool of_process = signal_is_own();
-    int signal = signal_first(self->signals_pending & set);
+int signal_take_locked(struct thread_record* thread, bool of_process, abi_sigset_t set,
+                       struct signal_info* info) {
+    int signal = signal_first(thread->signals_pending & set);
     if (signal != 0) {
-        self->signals_pending &= ~signal_bit(signal);
+        thread->signals_pending &= ~signal_bit(signal);
     } else if (of_process) {
         signal = signal_first(signal_process.pending & set);
         signal_process.pending &= signal != 0 ? ~signal_bit(signal) : UINT64_MAX;
@@ -99,53 +105,66 @@ int signal_take_locked(abi_sigset_t set, struct signal_info* info) {
     return signal;
 }
 
-struct delivery {
-    int signal;
-    struct abi_sigaction action;
-    struct signal_info info;
-};
+void signal_take_action_locked(struct signal_state* state, struct delivery* d) {
+    struct abi_sigaction* action = &state->actions[d->signal - 1];
+    d->action = *action;
+    if ((action->flags & ABI_SA_RESETHAND) != 0) {
+        action->handler = (void (*)(int))SIGNAL_DFL;
+    }
+}
+
+void signal_take_delivery_locked(struct thread_record* thread, struct signal_state* state,
+                                 struct delivery* d) {
+    // What is the process's is not for a child that is about to be another process.
+    bool of_process = state == signal_own_view->signals;
+    d->signal = signal_take_locked(thread, of_process, ~signal_blocked_by(thread), &d->info);
+    if (d->signal != 0) {
+        signal_take_action_locked(state, d);
+    }
+}
 
 // The next one that acts in this thread.
 static bool take(struct delivery* d) {
-    struct thread_record* self = signal_thread_self();
     libc_lock_acquire(&signal_lock);
-    d->signal = signal_take_locked(~signal_blocked_by(self), &d->info);
-    if (d->signal != 0) {
-        struct abi_sigaction* action = &signal_state_self()->actions[d->signal - 1];
-        d->action = *action;
-        if ((action->flags & ABI_SA_RESETHAND) != 0) {
-            action->handler = (void (*)(int))SIGNAL_DFL;
-        }
-    }
+    signal_take_delivery_locked(signal_thread_self(), signal_state_self(), d);
     libc_lock_release(&signal_lock);
     return d->signal != 0;
 }
 
-// A handler cannot see or change what it interrupted: it is called, like any function.
-static char no_context[1024];
-
-static void call_handler(const struct delivery* d) {
-    if ((d->action.flags & ABI_SA_SIGINFO) == 0) {
-        d->action.handler(d->signal);
-        return;
-    }
+struct abi_siginfo signal_siginfo(const struct delivery* d) {
     struct abi_siginfo info = {.signo = d->signal, .code = d->info.code, .pid = d->info.pid};
     if (d->signal == ABI_SIGCHLD) {
         info.status = d->info.status;
     } else {
         info.value = d->info.value;
     }
-    d->action.handler3(d->signal, &info, no_context);
+    return info;
+}
+
+[[gnu::noinline]] static void call_handler(const struct delivery* d, abi_sigset_t before) {
+    if ((d->action.flags & ABI_SA_SIGINFO) == 0) {
+        d->action.handler(d->signal);
+        return;
+    }
+    // What a handler interrupts here is a call: it is called itself, like any function. It may see
+    // where that was, but what it changes has no effect.
+    struct abi_siginfo info = signal_siginfo(d);
+    struct abi_ucontext context = {.mask = before};
+    context.registers[ABI_REG_RIP] = (uintptr_t)__builtin_return_address(0);
+    context.registers[ABI_REG_RSP] = (uintptr_t)__builtin_frame_address(0);
+    context.registers[ABI_REG_RBP] = *(uintptr_t*)__builtin_frame_address(0);
+    d->action.handler3(d->signal, &info, &context);
 }
 
 static void run_handler(const struct delivery* d) {
-    abi_sigset_t before = signal_thread_self()->signals_blocked;
-    abi_sigset_t during = before | d->action.mask;
-    if ((d->action.flags & ABI_SA_NODEFER) == 0) {
-        during |= signal_bit(d->signal);
-    }
-    signal_set_mask(during);
-    call_handler(d);
+    struct thread_record* self = signal_thread_self();
+    abi_sigset_t before = self->signals_blocked;
+    signal_set_mask(signal_mask_during(before, d));
+    // The program's code is not the layer's: it may be interrupted, and may never come back.
+    uint32_t inside = self->inside;
+    self->inside = 0;
+    call_handler(d, before);
+    self->inside = inside;
     signal_set_mask(before);
 }
 

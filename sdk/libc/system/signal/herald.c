@@ -10,9 +10,15 @@
 #include <zircon/syscalls/port.h>
 
 #include "foreground.h"
+#include "inject.h"
 #include "signal_priv.h"
 
-constexpr uint64_t KEY_CHANNEL = 1, KEY_CONTROLLER = 2, KEY_POKE = 3; // pids are larger
+constexpr uint64_t KEY_CHANNEL = 1, KEY_CONTROLLER = 2, KEY_POKE = 3, KEY_FAULTS = 4;
+constexpr uint64_t KEY_THREADS = (uint64_t)1 << 32; // and above, by index; pids lie between
+
+// How long a thread has to notice by itself, as it does in any operation, until it is looked at;
+// and at most from one look to the next.
+constexpr zx_duration_t LOOK_FIRST = 500'000, LOOK_LAST = 100'000'000; // ns
 
 // ZX_HANDLE_INVALID: there is no herald yet. Written under signal_lock, before the herald runs.
 static zx_handle_t port;
@@ -22,7 +28,12 @@ static struct {
     zx_signals_t announced; // what is raised on the channel's other end
     zx_handle_t controller;
     struct herald_alarm alarm;
-} herald __attribute__((guarded_by(signal_lock))) = {.alarm = {.at = ZX_TIME_INFINITE}};
+    zx_handle_t faults; // the process's exceptions
+    // When to look for threads that have signals to act on, and how long to wait after that.
+    zx_time_t look_at;
+    zx_duration_t look_after;
+} herald __attribute__((guarded_by(signal_lock))) = {.alarm = {.at = ZX_TIME_INFINITE},
+                                                     .look_at = ZX_TIME_INFINITE};
 
 // ---- what it hears ----
 
@@ -44,7 +55,7 @@ static void hear_channel(zx_handle_t channel) {
 
 static zx_time_t next_deadline(void) {
     libc_lock_acquire(&signal_lock);
-    zx_time_t at = herald.alarm.at;
+    zx_time_t at = herald.alarm.at < herald.look_at ? herald.alarm.at : herald.look_at;
     libc_lock_release(&signal_lock);
     return at;
 }
@@ -71,6 +82,18 @@ static void hear_child(int pid) {
     }
 }
 
+static void look_after_threads(void) {
+    libc_lock_acquire(&signal_lock);
+    bool due = herald.look_at <= zx_clock_get_monotonic();
+    if (due) {
+        bool more = inject_look_locked(port, KEY_THREADS);
+        herald.look_at = more ? zx_deadline_after(herald.look_after) : ZX_TIME_INFINITE;
+        herald.look_after *= 2;
+        herald.look_after = herald.look_after < LOOK_LAST ? herald.look_after : LOOK_LAST;
+    }
+    libc_lock_release(&signal_lock);
+}
+
 // ---- its life ----
 
 static void listen_to(zx_handle_t handle, uint64_t key, zx_signals_t signals) {
@@ -82,7 +105,12 @@ static void hear(const zx_port_packet_t* packet) {
     libc_lock_acquire(&signal_lock);
     zx_handle_t channel = herald.channel;
     zx_handle_t controller = herald.controller;
+    zx_handle_t faults = herald.faults;
     libc_lock_release(&signal_lock);
+    if (packet->key >= KEY_THREADS) {
+        inject_halted((uint32_t)(packet->key - KEY_THREADS));
+        return;
+    }
     switch (packet->key) {
     case KEY_CHANNEL:
         hear_channel(channel);
@@ -94,6 +122,11 @@ static void hear(const zx_port_packet_t* packet) {
         // (An earlier controller's packet finds nothing there.)
         if (foreground_hear != nullptr && foreground_hear(controller)) {
             listen_to(controller, KEY_CONTROLLER, foreground_events);
+        }
+        break;
+    case KEY_FAULTS:
+        if (inject_faults(faults)) {
+            listen_to(faults, KEY_FAULTS, ZX_CHANNEL_READABLE);
         }
         break;
     case KEY_POKE:
@@ -111,6 +144,7 @@ static void hear(const zx_port_packet_t* packet) {
             hear(&packet);
         }
         hear_alarm();
+        look_after_threads();
     }
 }
 
@@ -165,6 +199,8 @@ static zx_status_t start_thread_locked(void)
     block.self = &block;
     block.view = signal_own_view;
     herald_record.handle = thread;
+    herald_record.block = &block;
+    herald_record.signals_blocked = UINT64_MAX;
     block.record = &herald_record;
     // As after a call.
     return zx_thread_start_regs(thread, (uintptr_t)run, top - 8, 0, 0, (uintptr_t)&block, 0);
@@ -292,4 +328,40 @@ zx_handle_t herald_channel(void) {
     zx_handle_t channel = herald.channel;
     libc_lock_release(&signal_lock);
     return channel;
+}
+
+bool herald_is_self(void) {
+    return thread_block_self() == &block;
+}
+
+void herald_chase(void) {
+    libc_lock_acquire(&signal_lock);
+    if (start_locked() == ZX_OK) {
+        zx_time_t at = zx_deadline_after(LOOK_FIRST);
+        herald.look_at = at < herald.look_at ? at : herald.look_at;
+        herald.look_after = LOOK_FIRST;
+        if (!herald_is_self()) {
+            poke_locked();
+        }
+    }
+    libc_lock_release(&signal_lock);
+}
+
+static zx_status_t hear_faults_locked(void) __attribute__((exclusive_locks_required(signal_lock))) {
+    zx_status_t status = start_locked();
+    if (status == ZX_OK && herald.faults == ZX_HANDLE_INVALID) {
+        status = zx_task_create_exception_channel(zx_process_self(), 0, &herald.faults);
+        if (status == ZX_OK) {
+            listen_to(herald.faults, KEY_FAULTS, ZX_CHANNEL_READABLE);
+        }
+    }
+    return status;
+}
+
+long herald_hear_faults(void) {
+    libc_lock_acquire(&signal_lock);
+    zx_status_t status = hear_faults_locked();
+    libc_lock_release(&signal_lock);
+    // (Somebody else handles them already: who starts programs, or this one by itself.)
+    return status == ZX_ERR_ALREADY_BOUND ? -ABI_EBUSY : errno_from_status(status);
 }

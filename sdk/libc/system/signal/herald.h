@@ -25,6 +25,16 @@ struct herald_alarm {
 long herald_set_alarm(const struct herald_alarm* alarm, struct herald_alarm* old);
 struct herald_alarm herald_alarm(void);
 
+// A signal with a handler is pending for a thread that may compute without asking: it is stopped
+// and made to run it. (A program that cannot have a herald goes on as if it had none: the thread
+// notices in its next operation.)
+void herald_chase(void);
+// Exceptions of the process are heard from now on: those that have a handler run it. 0, or an errno
+// negated.
+long herald_hear_faults(void);
+// Whether the calling thread is the herald.
+bool herald_is_self(void);
+
 // The terminal's events arrive here (Terminal.SetController); takes the handle.
 long herald_set_controller(zx_handle_t pair);
 // The terminal's other end is there.

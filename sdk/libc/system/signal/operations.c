@@ -32,7 +32,7 @@ long sys_rt_sigsuspend(const abi_sigset_t* mask, size_t mask_len) {
 
 static int take_awaited(abi_sigset_t set, struct signal_info* info) {
     libc_lock_acquire(&signal_lock);
-    int signal = signal_take_locked(set, info);
+    int signal = signal_take_locked(signal_thread_self(), signal_is_own(), set, info);
     libc_lock_release(&signal_lock);
     return signal;
 }

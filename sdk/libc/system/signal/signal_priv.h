@@ -53,6 +53,9 @@ static inline abi_sigset_t signal_blocked_by(const struct thread_record* thread)
 static inline uintptr_t signal_handler(const struct abi_sigaction* action) {
     return (uintptr_t)action->handler;
 }
+static inline bool signal_has_handler(const struct abi_sigaction* action) {
+    return signal_handler(action) != SIGNAL_DFL && signal_handler(action) != SIGNAL_IGN;
+}
 // Whether the signal has no effect at all.
 static inline bool signal_is_ignored(int signal, const struct abi_sigaction* action) {
     return signal_handler(action) == SIGNAL_IGN ||
@@ -65,9 +68,32 @@ bool signal_post_thread(int tid, int signal, const struct signal_info* info);
 // All signals go to somebody else (signal_divert).
 bool signal_is_diverted(void);
 
-// Takes one out of those pending for the calling thread, of `set`; 0: there is none.
-int signal_take_locked(abi_sigset_t set, struct signal_info* info)
+// Takes one out of those pending for a thread, of `set`; 0: there is none. `of_process`: those
+// pending for the process, too.
+int signal_take_locked(struct thread_record* thread, bool of_process, abi_sigset_t set,
+                       struct signal_info* info)
     __attribute__((exclusive_locks_required(signal_lock)));
+
+// What is to act in a thread.
+struct delivery {
+    int signal;
+    struct abi_sigaction action;
+    struct signal_info info;
+};
+// The next one that a thread does not block, whose view has these actions; signal 0: there is none.
+// An action that is for once is gone with it.
+void signal_take_delivery_locked(struct thread_record* thread, struct signal_state* state,
+                                 struct delivery* d)
+    __attribute__((exclusive_locks_required(signal_lock)));
+// The action of one that is to act now: as above.
+void signal_take_action_locked(struct signal_state* state, struct delivery* d)
+    __attribute__((exclusive_locks_required(signal_lock)));
+struct abi_siginfo signal_siginfo(const struct delivery* d);
+// What a thread blocks while its handler runs.
+static inline abi_sigset_t signal_mask_during(abi_sigset_t before, const struct delivery* d) {
+    bool defers = (d->action.flags & ABI_SA_NODEFER) == 0;
+    return before | d->action.mask | (defers ? signal_bit(d->signal) : 0);
+}
 
 // Sets the calling thread's mask; what is no longer blocked is still to be delivered.
 void signal_set_mask(abi_sigset_t mask);

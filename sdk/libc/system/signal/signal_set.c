@@ -6,6 +6,11 @@
 const abi_sigset_t signal_immutable =
     (abi_sigset_t)1 << (ABI_SIGKILL - 1) | (abi_sigset_t)1 << (ABI_SIGSTOP - 1);
 
+const abi_sigset_t signal_faults =
+    (abi_sigset_t)1 << (ABI_SIGSEGV - 1) | (abi_sigset_t)1 << (ABI_SIGBUS - 1) |
+    (abi_sigset_t)1 << (ABI_SIGFPE - 1) | (abi_sigset_t)1 << (ABI_SIGILL - 1) |
+    (abi_sigset_t)1 << (ABI_SIGTRAP - 1) | (abi_sigset_t)1 << (ABI_SIGSYS - 1);
+
 signal_default_t signal_default(int signal) {
     switch (signal) {
     case ABI_SIGCHLD:

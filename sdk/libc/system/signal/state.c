@@ -61,18 +61,26 @@ long sys_rt_sigaction(int signal, const struct abi_sigaction* action, struct abi
         (action != nullptr && (signal_immutable & signal_bit(signal)) != 0)) {
         return -ABI_EINVAL;
     }
+    // A bad pointer is noticed here, not under the lock, which the herald wants, too.
+    struct abi_sigaction next = action != nullptr ? *action : (struct abi_sigaction){};
+    bool catches =
+        action != nullptr && signal_has_handler(&next) && (signal_faults & signal_bit(signal)) != 0;
+    long error = catches ? herald_hear_faults() : 0;
+    if (error != 0) {
+        return error;
+    }
     struct signal_state* state = signal_state_self();
     libc_lock_acquire(&signal_lock);
     struct abi_sigaction before = state->actions[signal - 1];
     bool own = signal_is_own();
     if (action != nullptr) {
-        state->actions[signal - 1] = *action;
-        if (own && signal_is_ignored(signal, action)) {
+        state->actions[signal - 1] = next;
+        if (own && signal_is_ignored(signal, &next)) {
             signal_process.pending &= ~signal_bit(signal);
         }
     }
     libc_lock_release(&signal_lock);
-    bool changed = action != nullptr && signal_handler(action) != signal_handler(&before);
+    bool changed = action != nullptr && signal_handler(&next) != signal_handler(&before);
     if (old != nullptr) {
         *old = before;
     }
@@ -147,20 +155,36 @@ long sys_rt_sigpending(abi_sigset_t* out, size_t mask_len) {
     return 0;
 }
 
-// Handlers run in calls, on the stack that called: there is no other that they could need. What was
-// said last, by whichever thread, is remembered for those who ask.
+static bool is_on(const struct thread_record* self) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here - (uintptr_t)self->alternate_stack < self->alternate_size;
+}
+
+// The thread's own; only what the herald enters (inject.c) runs there. A handler that is called is
+// on the stack that called.
 long sys_sigaltstack(const struct abi_sigaltstack* stack, struct abi_sigaltstack* old) {
-    constexpr int32_t disabled = 2; // SS_DISABLE
-    static struct abi_sigaltstack set
-        __attribute__((guarded_by(signal_lock))) = {.flags = disabled};
-    if (stack != nullptr && (stack->flags & ~disabled) != 0) {
-        return -ABI_EINVAL;
-    }
+    struct thread_record* self = signal_thread_self();
     struct abi_sigaltstack next = stack != nullptr ? *stack : (struct abi_sigaltstack){};
-    libc_lock_acquire(&signal_lock);
-    struct abi_sigaltstack before = set;
-    set = stack != nullptr ? next : set;
-    libc_lock_release(&signal_lock);
+    bool on = is_on(self);
+    struct abi_sigaltstack before = {.sp = self->alternate_stack,
+                                     .flags = on                          ? ABI_SS_ONSTACK
+                                              : self->alternate_size == 0 ? ABI_SS_DISABLE
+                                                                          : 0,
+                                     .size = self->alternate_size};
+    if (stack != nullptr) {
+        bool off = next.flags == ABI_SS_DISABLE;
+        if (on) {
+            return -ABI_EPERM;
+        }
+        if (!off && (next.flags & ~ABI_SS_ONSTACK) != 0) {
+            return -ABI_EINVAL;
+        }
+        if (!off && next.size < ABI_MINSIGSTKSZ) {
+            return -ABI_ENOMEM;
+        }
+        self->alternate_stack = off ? nullptr : next.sp;
+        self->alternate_size = off ? 0 : next.size;
+    }
     if (old != nullptr) {
         *old = before;
     }

@@ -13,7 +13,7 @@
 long vfork_enter(const struct vfork_context* context);
 [[noreturn]] void vfork_return(const struct vfork_context* context, long result);
 
-long vfork_enter(const struct vfork_context* context) {
+static long enter(const struct vfork_context* context) {
     struct vfork_frame* frame = malloc(sizeof(*frame));
     struct process_view* copy = frame != nullptr ? process_view_copy(process_view()) : nullptr;
     if (copy == nullptr) {
@@ -28,6 +28,13 @@ long vfork_enter(const struct vfork_context* context) {
     return 0;
 }
 
+long vfork_enter(const struct vfork_context* context) {
+    thread_record_go_inside(thread_block_self()->record);
+    long result = enter(context);
+    thread_record_go_outside(thread_block_self()->record);
+    return result;
+}
+
 bool vfork_is_child(void) {
     return spawn_identity()->frame != nullptr;
 }
@@ -39,11 +46,13 @@ void vfork_finish(long result) {
     if (context.rsp <= (uintptr_t)__builtin_frame_address(0)) {
         __builtin_trap();
     }
+    thread_record_go_inside(thread_block_self()->record); // posix_spawn() comes from outside
     process_view_unref(process_view_exchange(frame->view));
     thread_block_self()->record->signals_blocked = frame->mask;
     free(frame);
     // What came for the process meanwhile was not for the child.
     (void)signal_deliver();
+    thread_block_self()->record->inside = 0; // exec() and _exit() do not end otherwise
     vfork_return(&context, result);
 }
 

@@ -140,6 +140,7 @@ int thread_block_adopt(struct thread_block* next) {
     next->canary_copy = old->canary_copy;
     next->view = old->view;
     next->record = old->record;
+    next->record->block = next;
     return set_fs(old->record->handle, next) == ZX_OK ? 0 : -(int)ABI_EIO;
 }
 

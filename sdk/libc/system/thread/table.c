@@ -10,6 +10,7 @@
 #include <libc/lock.h>
 #include <libc/operations.h>
 #include <libc/thread.h>
+#include <libc/thread_block.h>
 #include <libc/thread_main.h>
 
 constexpr uint32_t INDEX_BITS = 14;
@@ -74,6 +75,8 @@ struct thread_record* thread_table_take(void) {
         record = fresh_record();
     }
     if (record != nullptr) {
+        record->inside = 0;
+        record->alternate_size = 0;
         record->clear_at_exit = nullptr;
         record->blocked_on = nullptr;
         record->is_interrupted = false;
@@ -93,7 +96,12 @@ void thread_table_give(struct thread_record* record) {
     if (wake != ZX_HANDLE_INVALID) {
         (void)zx_handle_close(wake);
     }
-    // The lock is released in the caller's name: the handle must be open until then, and is.
+    // The lock is released in the caller's name: the handle must be open until then, and is. But
+    // what is counted from now on is no longer the record's, which may be another thread's at once.
+    if (thread_block_self()->record == record) {
+        static struct thread_record nobody;
+        thread_block_self()->record = &nobody;
+    }
     if (record != &table.main) {
         record->generation++;
         record->next_free = table.free;
@@ -117,6 +125,18 @@ struct thread_record* thread_table_find(int tid) {
 
 struct thread_record* thread_with(int tid) {
     return tid > 0 ? thread_table_find(tid) : nullptr;
+}
+
+zx_handle_t thread_duplicate_handle(struct thread_record* record) {
+    zx_handle_t copy = ZX_HANDLE_INVALID;
+    // A thread that ends gives up its tid under this lock, and closes its handle then.
+    libc_lock_acquire(&table.lock);
+    if (record->tid == 0 ||
+        zx_handle_duplicate(record->handle, ZX_RIGHT_SAME_RIGHTS, &copy) != ZX_OK) {
+        copy = ZX_HANDLE_INVALID;
+    }
+    libc_lock_release(&table.lock);
+    return copy;
 }
 
 bool thread_table_wake(struct thread_record* record, int tid) {

@@ -47,6 +47,7 @@ int thread_start(int (*entry)(void*), void* stack, void* arg, struct thread_bloc
     block->canary_copy = self->canary_copy;
     block->view = process_view_ref(self->view);
     block->record = record;
+    record->block = block;
     // The thread may be gone when start() returns.
     int its_tid = record->tid;
     *tid = its_tid;

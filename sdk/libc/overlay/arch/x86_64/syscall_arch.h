@@ -40,17 +40,37 @@
 #include <libc/operations.def>
 #undef OPERATION
 
+// The thread is inside of the system layer from here to there: nothing interrupts it by changing
+// its registers (signal/inject.c). The count is the first word of the thread's record, whose
+// address is at %fs:0x30 (<libc/thread_block.h>).
+JX_INLINE void jx_go_inside(void) {
+    long record;
+    __asm__ volatile("mov %%fs:0x30, %0\n\tincl (%0)" : "=&r"(record) : : "memory", "cc");
+}
+
+JX_INLINE void jx_go_outside(void) {
+    long record;
+    __asm__ volatile("mov %%fs:0x30, %0\n\tdecl (%0)" : "=&r"(record) : : "memory", "cc");
+}
+
 // The same by a table, for numbers that only syscall() knows.
 JX_HIDDEN long __jx_syscall(long number, long a, long b, long c, long d, long e, long f);
 
 JX_INLINE long __syscall6(long number, long a, long b, long c, long d, long e, long f) {
+    long result;
     if (!__builtin_constant_p(number)) {
-        return __jx_syscall(number, a, b, c, d, e, f);
+        jx_go_inside();
+        result = __jx_syscall(number, a, b, c, d, e, f);
+        jx_go_outside();
+        return result;
     }
     switch (number) {
-#define OPERATION(name, words, ...) \
-    case SYS_##name:                \
-        return sys_##name(JX_WORDS##words);
+#define OPERATION(name, words, ...)           \
+    case SYS_##name:                          \
+        jx_go_inside();                       \
+        result = sys_##name(JX_WORDS##words); \
+        jx_go_outside();                      \
+        return result;
 #include <libc/operations.def>
 #undef OPERATION
     default:

@@ -137,6 +137,45 @@ struct abi_sigaltstack {
     size_t size;
 };
 
+// A handler's third argument: what was interrupted. General registers are in musl's order.
+enum abi_register : uint32_t {
+    ABI_REG_R8,
+    ABI_REG_R9,
+    ABI_REG_R10,
+    ABI_REG_R11,
+    ABI_REG_R12,
+    ABI_REG_R13,
+    ABI_REG_R14,
+    ABI_REG_R15,
+    ABI_REG_RDI,
+    ABI_REG_RSI,
+    ABI_REG_RBP,
+    ABI_REG_RBX,
+    ABI_REG_RDX,
+    ABI_REG_RAX,
+    ABI_REG_RCX,
+    ABI_REG_RSP,
+    ABI_REG_RIP,
+    ABI_REG_EFL,
+    ABI_REG_CSGSFS,
+    ABI_REG_ERR,
+    ABI_REG_TRAPNO,
+    ABI_REG_OLDMASK,
+    ABI_REG_CR2,
+    ABI_REGISTERS,
+};
+
+struct abi_ucontext {
+    uint64_t flags;
+    struct abi_ucontext* link;
+    struct abi_sigaltstack stack;
+    uint64_t registers[ABI_REGISTERS];
+    void* fp; // as FXSAVE stores it
+    uint64_t reserved1[8];
+    abi_sigset_t mask;
+    uint64_t reserved2[15 + 64]; // the rest of the mask; room for FPU registers
+};
+
 // What TCGETS and TCSETS pass: the first four words, the line discipline and 19 of musl's 32
 // characters; musl's structure is longer.
 struct abi_termios {

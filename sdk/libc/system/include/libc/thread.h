@@ -28,6 +28,9 @@ void thread_interrupt(int tid);
 // soon as the thread ends, so it serves as an owner of futexes only.
 zx_handle_t thread_handle_of(int tid);
 
+// A duplicate of the handle, all rights; ZX_HANDLE_INVALID: the thread has ended.
+zx_handle_t thread_duplicate_handle(struct thread_record* record);
+
 // All records that are in use or were, from index 0 on; null: there are no more. Its tid is 0 if it
 // is no thread's.
 struct thread_record* thread_at(uint32_t index);

@@ -4,6 +4,9 @@
 // signal is posted, to the process or to a thread, and acts when a thread that does not block it
 // notices: where it enters or leaves certain operations, and where it waits. So:
 //
+// A thread that calls nothing does not notice: the herald makes it (inject.h), but never inside the
+// system layer.
+//
 //  - Whoever blocks on handles does it by wait_many(), which asks signal_interrupted() when the
 //    thread is interrupted, and goes on waiting, or returns.
 //  - Whoever blocks otherwise does the same.
@@ -28,7 +31,7 @@ signal_outcome_t signal_deliver(void);
 struct signal_info {
     int32_t code; // ABI_SI_*, ABI_CLD_*
     int32_t pid, status;
-    void* value;
+    void* value; // of a fault: its address
 };
 // To the process: a thread that does not block it is interrupted. Any thread may call it, also one
 // that is not the library's (it allocates nothing).

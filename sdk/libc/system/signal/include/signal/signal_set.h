@@ -34,6 +34,9 @@ extern const abi_sigset_t signal_immutable;
 
 // ---- exceptions as signals ----
 
+// Those that stand for exceptions.
+extern const abi_sigset_t signal_faults;
+
 // The signal that stands for an exception, its si_code in *code (may be null).
 int signal_of_exception(const zx_exception_report_t* report, int* code);
 
