@@ -202,8 +202,9 @@ static uint32_t add_framebuffer(const struct handoff_framebuffer* f, char* word,
     return count + 1;
 }
 
-// Where PCI configuration space is mapped, if the firmware says so: pci.ecam=BASE,SEGMENT,FIRST,LAST
-// (buses), of the first region. It is no authority: reading there takes a resource.
+// Where PCI configuration space is mapped, if the firmware says so:
+// pci.ecam=BASE,SEGMENT,FIRST,LAST (buses), of the first region. It is no authority: reading there
+// takes a resource.
 static uint32_t add_ecam(const struct acpi_info* acpi, char* word, size_t capacity,
                          const char* words[ENVIRON_MAX], uint32_t count) {
     if (acpi == nullptr || acpi->mcfg_count == 0 || count == ENVIRON_MAX) {

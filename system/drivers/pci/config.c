@@ -13,8 +13,8 @@ static uint32_t read(const struct pci_access* a, pci_address_t address, uint16_t
     return a->read(a->ctx, address, offset, width);
 }
 
-static void write(const struct pci_access* a, pci_address_t address, uint16_t offset,
-                  uint8_t width, uint32_t value) {
+static void write(const struct pci_access* a, pci_address_t address, uint16_t offset, uint8_t width,
+                  uint32_t value) {
     a->write(a->ctx, address, offset, width, value);
 }
 
@@ -161,8 +161,7 @@ bool pci_read_msix(const struct pci_access* a, pci_address_t address,
             .table_offset = table & ~7u,
             .pending_offset = pending & ~7u,
             .count = (uint16_t)((read(a, address, (uint16_t)(c->offset + 2), 2) & 0x7ff) + 1)};
-        if (is_inside(bars, m.table_bar, m.table_offset,
-                      (uint64_t)m.count * PCI_MSIX_ENTRY_SIZE) &&
+        if (is_inside(bars, m.table_bar, m.table_offset, (uint64_t)m.count * PCI_MSIX_ENTRY_SIZE) &&
             is_inside(bars, m.pending_bar, m.pending_offset, (m.count + 63ull) / 64 * 8)) {
             *out = m;
             return true;

@@ -144,10 +144,10 @@ static void test_bridges(void**) {
 
 static void test_bridges_that_lead_nowhere(void**) {
     struct pci_function out[40];
-    add_bridge(0, 1, 0);   // to itself
-    add_bridge(0, 2, 3);   // two to one bus
+    add_bridge(0, 1, 0); // to itself
+    add_bridge(0, 2, 3); // two to one bus
     add_bridge(0, 3, 3);
-    add_bridge(3, 0, 0);   // back
+    add_bridge(3, 0, 0); // back
     add_bridge(3, 1, 3);
     add_bridge(0, 4, 255); // beyond the range
     assert_int_equal(enumerate(0, 100, out), 6);
@@ -181,8 +181,8 @@ static void test_bars(void**) {
     struct fake_function* f = add(0, 1, 0);
     struct pci_bar bars[PCI_BARS];
     f->space[PCI_COMMAND] = 7;
-    set_bar(f, 0, 0xc001, 0xffffff80);            // I/O, 128
-    set_bar(f, 1, 0xfebd1000, 0xfffff000);        // memory, 4 KiB
+    set_bar(f, 0, 0xc001, 0xffffff80);              // I/O, 128
+    set_bar(f, 1, 0xfebd1000, 0xfffff000);          // memory, 4 KiB
     set_bar(f, 4, 0x0000000c | 0x4000, 0xffffc000); // 64 bits, prefetchable, 16 KiB
     set_bar(f, 5, 0x00000038, 0xffffffff);
     read_bars(f, bars);
@@ -296,7 +296,7 @@ static void test_msix(void**) {
     struct pci_msix m = {};
     struct fake_function* f = with_capabilities();
     set_bar(f, 1, 0xfebd1000, 0xfffff000);
-    f->space[0x9a] = 3;                       // 4 vectors
+    f->space[0x9a] = 3;                             // 4 vectors
     memcpy(f->space + 0x9c, "\x01\x00\x00\x00", 4); // BAR 1, 0
     memcpy(f->space + 0xa0, "\x01\x08\x00\x00", 4); // BAR 1, 0x800
     assert_true(read_msix(f, &m));

@@ -1,0 +1,123 @@
+"""Disks: what a program reads and writes is what is in the image, whatever the device is like."""
+
+import random
+import re
+import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jx.script import ScriptResult
+from jx.testing.lab import SystemTest, depends_on
+
+_SECTOR = 512
+
+
+def _pattern(count: int, seed: int) -> bytes:
+    """What `disk fill` writes."""
+    out = bytearray()
+    for _ in range(count):
+        seed = (seed * 6364136223846793005 + 1442695040888963407) % 2**64
+        out.append(seed >> 33 & 0xFF)
+    return bytes(out)
+
+
+@depends_on("variant", "machine", "smp")
+class DiskTest(SystemTest):
+    """measure/disk on virtio-blk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if self.settings.machine == "microvm":
+            self.skipTest("the machine has no PCI bus")
+        folder = TemporaryDirectory(prefix="jx-disk-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def _image(self, name: str, size: int) -> Path:
+        path = self.folder / name
+        path.write_bytes(random.Random(name).randbytes(size))
+        return path
+
+    def _text(self, result: ScriptResult, index: int) -> str:
+        return result.commands[index].output.decode()
+
+    def _expect_sum(self, result: ScriptResult, index: int, data: bytes) -> None:
+        self.assertEqual(result.commands[index].code, 0, self._text(result, index))
+        self.assertIn(f"crc={zlib.crc32(data):08x}", self._text(result, index))
+
+    def test_what_is_in_the_image_is_read(self) -> None:
+        first, second = self._image("a", 5 << 20), self._image("b", 1 << 20)
+        result = self.run_commands(
+            f"measure/disk sum disk0 0 {(5 << 20) // _SECTOR}",
+            "measure/disk sum disk1 100 1001",
+            "iostat",
+            "measure/disk info disk2",
+            disks=(first, second),
+        )
+        self._expect_sum(result, 0, first.read_bytes())
+        self._expect_sum(result, 1, second.read_bytes()[100 * _SECTOR : 1101 * _SECTOR])
+        self.assertRegex(self._text(result, 2), r"(?m)^disk0 +read +\d+ +0 +5120 ")
+        self.assertRegex(self._text(result, 2), r"(?m)^disk1 +read +\d+ +0 +500 ")
+        self.assertEqual(result.commands[3].code, 1)  # there is no third
+
+    def test_what_was_written_is_in_the_image(self) -> None:
+        image = self._image("a", 4 << 20)
+        before = image.read_bytes()
+        result = self.run_commands(
+            "measure/disk fill disk0 1000 3001 7",
+            "measure/disk sum disk0 999 3003",
+            disks=(image,),
+        )
+        written = _pattern(2048 * _SECTOR, 7)  # a buffer full; the generator goes on
+        after = image.read_bytes()
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertEqual(after[1000 * _SECTOR : 3048 * _SECTOR], written)
+        self.assertEqual(after[: 1000 * _SECTOR], before[: 1000 * _SECTOR])
+        self.assertEqual(after[4001 * _SECTOR :], before[4001 * _SECTOR :])
+        self._expect_sum(result, 1, after[999 * _SECTOR : 4002 * _SECTOR])
+
+    def test_devices_of_all_kinds(self) -> None:
+        kinds = ("indirect_desc=off,queue-size=16", "logical_block_size=4096,physical_block_size=4096",
+                 "queue-size=4", "disable-legacy=on")  # fmt: skip
+        arguments = []
+        images = [self._image(str(i), 1 << 20) for i in range(len(kinds))]
+        for i, (kind, image) in enumerate(zip(kinds, images)):
+            read_only = ",readonly=on" if i == 3 else ""
+            arguments.append(f"-drive if=none,id=d{i},format=raw,file={image}{read_only}")
+            arguments.append(f"-device virtio-blk-pci,drive=d{i},{kind}")
+        result = self.run_commands(
+            "measure/disk sum disk0 0 2048",
+            "measure/disk fill disk0 8 1000 1",
+            "measure/disk sum disk1 0 256",
+            "measure/disk sum disk2 0 2048",
+            "measure/disk sum disk3 0 2048",
+            "measure/disk fill disk3 0 1 1",
+            "measure/disk info disk1",
+            "measure/disk discard disk2 0 100",
+            qemu_args=tuple(arguments),
+        )
+        was = random.Random("0").randbytes(1 << 20)
+        self._expect_sum(result, 0, was)
+        self.assertEqual(result.commands[1].code, 0)
+        self.assertEqual(images[0].read_bytes()[8 * 512 : 1008 * 512], _pattern(1000 * 512, 1))
+        for disk, index in ((1, 2), (3, 4)):
+            self._expect_sum(result, index, images[disk].read_bytes())
+        self._expect_sum(result, 3, random.Random("2").randbytes(1 << 20))
+        self.assertIn("ZX_ERR_ACCESS_DENIED", self._text(result, 5))
+        self.assertRegex(self._text(result, 6), r"block_size=4096 block_count=256 ")
+        self.assertEqual(result.commands[7].code, 0, self._text(result, 7))
+
+    def test_drivers_that_die_under_reads(self) -> None:
+        image = self._image("a", 2 << 20)
+        result = self.run_commands(
+            "measure/disk survive disk0 virtio_blk 4096",
+            "measure/disk survive disk0 pci 4096",
+            "measure/disk survive disk0 virtio_blk 4096",
+            "svc",
+            disks=(image,),
+        )
+        for index in range(3):
+            self._expect_sum(result, index, image.read_bytes())
+        restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 3)))
+        self.assertEqual(restarts["pci"], "1")
+        self.assertGreaterEqual(int(restarts["virtio_blk"]), 3)
