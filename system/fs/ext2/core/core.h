@@ -8,7 +8,7 @@
 
 #include <ext2/ext2.h>
 
-#include "format.h"
+#include "layout.h"
 
 // ---- cached blocks ----
 

@@ -74,11 +74,44 @@ static void test_random_small_inodes(void**) {
     random_operations("-I 128 -b 1024 -g 1024", 6 * 1024, is_soak() ? 50000 : 1500, 5);
 }
 
+// ---- what mke2fs does not do ----
+
+static void format_and_use(uint32_t block_size, uint64_t kib) {
+    static struct model m;
+    struct disk d;
+    struct ext2_format options = {.block_size = block_size, .uuid = {1, 2, 3}};
+    disk_init(&d, calloc(kib, 1024), kib * 1024);
+    memset(d.bytes, 0xa5, d.len);
+    MUST_OK(ext2_format(&d.device, &options));
+    image_must_be_sound(&d);
+    model_init(&m, mount_disk(&d), block_size);
+    for (unsigned i = 0; i < 300; i++) {
+        model_step(&m);
+    }
+    model_let_go(&m);
+    MUST_OK(ext2_unmount(m.fs));
+    image_must_be_sound(&d);
+    model_destroy(&m);
+    disk_destroy(&d);
+}
+
+static void test_format(void**) {
+    format_and_use(1024, 20000);
+    format_and_use(1024, 8193 + 40); // the second group is too small
+    format_and_use(2048, 9000);
+    format_and_use(4096, 20000);
+    struct disk d;
+    struct ext2_format options = {};
+    disk_init(&d, calloc(16, 1024), 16 * 1024);
+    assert_int_equal(ext2_format(&d.device, &options), ZX_ERR_NO_SPACE);
+    disk_destroy(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_1k),           cmocka_unit_test(test_random_2k),
         cmocka_unit_test(test_random_4k),           cmocka_unit_test(test_random_revision_0),
-        cmocka_unit_test(test_random_small_inodes),
+        cmocka_unit_test(test_random_small_inodes), cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -80,6 +80,13 @@ struct ext2_usage {
 };
 void ext2_query_usage(const struct ext2* fs, struct ext2_usage* out);
 
+// A new one, empty; what was on the device is gone.
+struct ext2_format {
+    uint32_t block_size; // 0: what fits its size
+    uint8_t uuid[16];
+};
+zx_status_t ext2_format(const struct ext2_device* device, const struct ext2_format* options);
+
 // ---- nodes ----
 
 zx_status_t ext2_root(struct ext2* fs, struct ext2_node** out);

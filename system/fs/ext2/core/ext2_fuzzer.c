@@ -1,0 +1,207 @@
+// Images that lie. The input says which bytes of a sound image are changed, and what is done with
+// it then: mounting, looking at everything, changing names and contents, recovery if it says so. No
+// request may leave the image, nothing may crash or go on for ever; what the operations answer is
+// free.
+#include <stdlib.h>
+#include <string.h>
+
+#include <ext2/ext2.h>
+
+constexpr size_t LEN = 192 * 1024;
+constexpr unsigned VISITS_MAX = 300;
+constexpr unsigned DEPTH_MAX = 12;
+
+[[noreturn]] void assert_failed(const char*, const char*, int) {
+    abort();
+}
+
+static uint8_t base[LEN], image[LEN];
+static unsigned requests;
+
+static zx_status_t check(uint64_t first, uint32_t count) {
+    if (count == 0 || first > LEN / EXT2_SECTOR || count > LEN / EXT2_SECTOR - first) {
+        abort();
+    }
+    return ++requests < 200000 ? ZX_OK : ZX_ERR_IO;
+}
+
+static zx_status_t read_blocks(void*, uint64_t first, uint32_t count, void* buffer) {
+    zx_status_t status = check(first, count);
+    memcpy(buffer, image + first * EXT2_SECTOR, (size_t)count * EXT2_SECTOR);
+    return status;
+}
+
+static zx_status_t write_blocks(void*, uint64_t first, uint32_t count, const void* buffer) {
+    zx_status_t status = check(first, count);
+    memcpy(image + first * EXT2_SECTOR, buffer, (size_t)count * EXT2_SECTOR);
+    return status;
+}
+
+static zx_status_t flush(void*) {
+    return ZX_OK;
+}
+
+static int64_t now(void*) {
+    return 1700000000000000000;
+}
+
+static const struct ext2_device device = {.sector_count = LEN / EXT2_SECTOR,
+                                          .read_blocks = read_blocks,
+                                          .write_blocks = write_blocks,
+                                          .flush = flush,
+                                          .now = now};
+
+static void must(bool condition) {
+    if (!condition) {
+        abort();
+    }
+}
+
+static struct ext2_name name_of(const char* text) {
+    return (struct ext2_name){text, strlen(text)};
+}
+
+// ---- the sound image ----
+
+static struct ext2_node* make(struct ext2* fs, struct ext2_node* d, const char* name,
+                              enum ext2_kind kind) {
+    static char target[200];
+    struct ext2_node* n;
+    memset(target, 'x', sizeof(target));
+    must(ext2_create(fs, d, name_of(name), kind, 0755,
+                     (struct ext2_name){target, name[0] == 's' ? sizeof(target) : 5}, &n) == ZX_OK);
+    return n;
+}
+
+static void make_base(void) {
+    struct ext2* fs;
+    struct ext2_node *root, *d, *f;
+    struct ext2_format format = {.block_size = 1024};
+    struct ext2_options options = {};
+    static uint8_t data[20000];
+    must(ext2_format(&device, &format) == ZX_OK);
+    must(ext2_mount(&device, &options, &fs, nullptr) == ZX_OK);
+    must(ext2_root(fs, &root) == ZX_OK);
+    d = make(fs, root, "d", EXT2_DIRECTORY);
+    f = make(fs, d, "f", EXT2_FILE);
+    must(ext2_write(fs, f, 0, data, sizeof(data)) == ZX_OK);
+    must(ext2_write(fs, f, 400000, data, 3000) == ZX_OK);   // double indirect
+    must(ext2_write(fs, f, 80000000, data, 2000) == ZX_OK); // triple indirect
+    must(ext2_link(fs, root, name_of("g"), f) == ZX_OK);
+    ext2_unref(fs, f);
+    for (char name[] = "e0"; name[1] <= '5'; name[1]++) {
+        ext2_unref(fs, make(fs, d, name, EXT2_FILE));
+    }
+    ext2_unref(fs, make(fs, root, "l", EXT2_SYMLINK));
+    ext2_unref(fs, make(fs, root, "s", EXT2_SYMLINK));
+    ext2_unref(fs, make(fs, d, "c", EXT2_DIRECTORY));
+    ext2_unref(fs, d);
+    ext2_unref(fs, root);
+    must(ext2_unmount(fs) == ZX_OK);
+    memcpy(base, image, LEN);
+}
+
+// ---- using what is there ----
+
+struct names {
+    char text[64][256];
+    size_t len[64];
+    unsigned count;
+};
+
+static bool collect(void* ctx, struct ext2_name name, uint32_t, enum ext2_kind, uint64_t) {
+    struct names* n = ctx;
+    memcpy(n->text[n->count], name.text, name.len);
+    n->len[n->count++] = name.len;
+    return n->count < 64;
+}
+
+static unsigned visits;
+
+static void look(struct ext2* fs, struct ext2_node* d, unsigned depth, uint8_t what) {
+    struct names* names = calloc(1, sizeof(*names));
+    static uint8_t buffer[16384];
+    size_t len;
+    (void)ext2_list(fs, d, 0, collect, names);
+    for (unsigned i = 0; i < names->count && visits < VISITS_MAX; i++) {
+        struct ext2_node* n;
+        struct ext2_name name = {names->text[i], names->len[i]};
+        struct ext2_attributes attributes;
+        visits++;
+        if (ext2_lookup(fs, d, name, &n) != ZX_OK) {
+            continue;
+        }
+        ext2_get_attributes(n, &attributes);
+        if (n->kind == EXT2_DIRECTORY && depth < DEPTH_MAX) {
+            look(fs, n, depth + 1, what);
+        } else if (n->kind == EXT2_SYMLINK) {
+            (void)ext2_read_link(fs, n, (char*)buffer, &len);
+        } else {
+            static const uint64_t places[] = {0, 12000, 300000, 80000000};
+            for (unsigned k = 0; k < 4; k++) {
+                (void)ext2_read(fs, n, places[k], buffer, sizeof(buffer), &len);
+                if ((what & 1) != 0) {
+                    (void)ext2_write(fs, n, places[(what >> 1) & 3], buffer, 3000);
+                }
+            }
+            if ((what & 8) != 0) {
+                (void)ext2_resize(fs, n, (what & 16) != 0 ? 0 : 13000);
+            }
+        }
+        if ((what & 32) != 0) {
+            (void)ext2_unlink(fs, d, name);
+        } else if ((what & 64) != 0) {
+            (void)ext2_rename(fs, d, name, d, (struct ext2_name){"renamed", 4 + i % 4});
+        }
+        ext2_unref(fs, n);
+    }
+    if ((what & 128) != 0) {
+        struct ext2_node* n;
+        if (ext2_create(fs, d, (struct ext2_name){"fresh", 5},
+                        (what & 1) != 0 ? EXT2_DIRECTORY : EXT2_FILE, 0644, (struct ext2_name){},
+                        &n) == ZX_OK) {
+            ext2_unref(fs, n);
+        }
+    }
+    free(names);
+}
+
+static void use(const uint8_t* program, size_t len) {
+    struct ext2* fs;
+    struct ext2_node* root;
+    char why[EXT2_WHY_MAX];
+    struct ext2_options options = {.read_only = len != 0 && program[0] == 1, .cache_blocks = 32};
+    if (ext2_mount(&device, &options, &fs, why) != ZX_OK) {
+        return;
+    }
+    must(ext2_root(fs, &root) == ZX_OK);
+    for (size_t i = 0; i < len && i < 6; i++) {
+        visits = 0;
+        look(fs, root, 0, program[i]);
+        if (program[i] % 3 == 0) {
+            (void)ext2_sync(fs);
+        }
+    }
+    ext2_unref(fs, root);
+    (void)ext2_unmount(fs);
+}
+
+// A count of changes; each a place (of the blocks that hold metadata, mostly) and a value; then the
+// program.
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
+    static bool is_made;
+    if (!is_made) {
+        is_made = true;
+        make_base();
+    }
+    memcpy(image, base, LEN);
+    requests = 0;
+    size_t changes = len != 0 ? data[0] % 32u : 0;
+    size_t at = 1;
+    for (; changes != 0 && at + 7 <= len; changes--, at += 7) {
+        uint32_t place = (uint32_t)(data[at] | data[at + 1] << 8 | data[at + 2] << 16);
+        memcpy(image + 1024 + place % (LEN - 1028), data + at + 3, data[at] % 4 + 1u);
+    }
+    use(data + at, at < len ? len - at : 0);
+    return 0;
+}
