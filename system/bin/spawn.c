@@ -13,6 +13,9 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
+#include "ns.h"
+#include "tool.h"
+
 static zx_handle_t duplicate(zx_handle_t handle) {
     zx_handle_t copy = ZX_HANDLE_INVALID;
     (void)zx_handle_duplicate(handle, ZX_RIGHT_SAME_RIGHTS, &copy);
@@ -66,7 +69,7 @@ static bool run_once(zx_handle_t service, const struct launch_request* request, 
 int main(int argc, char** argv) {
     zx_handle_t service = ZX_HANDLE_INVALID;
     if (argc > 1 && strcmp(argv[1], "-s") == 0) {
-        service = zx_take_startup_handle(LAUNCHSVC_STARTUP);
+        (void)tool_connect("fuchsia.process.Launcher", &service);
         argc--;
         argv++;
     }
@@ -78,7 +81,12 @@ int main(int argc, char** argv) {
     }
     struct launch_vdso vdso;
     struct launch_file file = {};
-    zx_status_t status = bootsvc_open(bootsvc_startup(), argv[2], &file.vmo, &file.len);
+    struct io_opened opened = {};
+    zx_status_t status =
+        ns_open("/boot", JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_DIRECTORY, &opened);
+    if (status == ZX_OK) {
+        status = bootsvc_open(opened.connection, argv[2], &file.vmo, &file.len);
+    }
     if (status != ZX_OK || launch_vdso_init(&vdso, zx_vmo_vdso()).error != LAUNCH_OK) {
         fprintf(stderr, "spawn: %s: %s\n", argv[2], zx_status_get_string(status));
         return 1;

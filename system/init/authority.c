@@ -14,6 +14,15 @@
 
 #include "supervisor.h"
 
+bool authority_has_word(const struct authority* a, const char* word) {
+    for (uint32_t i = 0; i < a->environ_count; i++) {
+        if (strcmp(a->environ[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // ---- jobs ----
 
 static const struct {

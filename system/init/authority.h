@@ -36,6 +36,8 @@ struct given {
     uint32_t environ_count;
 };
 
+// Whether the kernel's command line has this word.
+bool authority_has_word(const struct authority* a, const char* word);
 // A resource for a part of what `system` allows; ZX_HANDLE_INVALID: there is none.
 zx_handle_t authority_system_part(const struct authority* a, zx_rsrc_system_base_t base,
                                   const char* name);

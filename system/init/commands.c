@@ -20,12 +20,12 @@
 #include "supervisor.h"
 
 constexpr uint64_t RUN_LIST_MAX = 1 << 20;
-constexpr char prompt[] = "jacinth> ";
-constexpr char prompt_program[] = "init:prompt";
+constexpr char prompt_text[] = "jacinth> ";
 
 static struct {
     const struct authority* a;
     char* list;
+    uint32_t prompt; // the paragraph
     bool has_console;
     struct shell shell;
     struct given given; // of the program that is being started
@@ -138,9 +138,11 @@ static void run_prompt(uint32_t paragraph) {
         fprintf(stderr, "init: no console: %s\n", zx_status_get_string(status));
         return;
     }
+    printf("Type help for help.\n");
+    (void)fflush(stdout);
     mark("[ready]");
     for (;;) {
-        console_result_t result = console_read_line(prompt, line, sizeof(line));
+        console_result_t result = console_read_line(prompt_text, line, sizeof(line));
         if (result == CONSOLE_END) {
             return;
         }
@@ -155,30 +157,22 @@ static void run_prompt(uint32_t paragraph) {
     }
 }
 
-static uint32_t find_prompt(const struct services* s) {
-    for (uint32_t i = 0; i < s->paragraph_count; i++) {
-        if (services_has(&s->paragraphs[i], SERVICES_PROGRAM, prompt_program)) {
-            return i;
-        }
-    }
-    return SERVICES_NONE;
-}
-
 static void run(uintptr_t, uintptr_t) {
     if (commands.list != nullptr) {
         run_list(commands.list);
     } else {
-        run_prompt(find_prompt(&commands.a->services));
+        run_prompt(commands.prompt);
     }
     power_off(EXIT_SUCCESS);
 }
 
-zx_status_t commands_start(const struct authority* a, char* list) {
+zx_status_t commands_start(const struct authority* a, char* list, uint32_t prompt) {
+    if (commands.a != nullptr) {
+        return ZX_ERR_ALREADY_EXISTS;
+    }
     commands.a = a;
     commands.list = list;
-    if (list == nullptr && find_prompt(&a->services) == SERVICES_NONE) {
-        return ZX_OK; // a program is the shell: the supervisor has started it
-    }
+    commands.prompt = prompt;
     commands.shell =
         (struct shell){.boot_files = a->boot_files,
                        .vdso = &a->vdso,

@@ -1,5 +1,6 @@
 // The first program of the boot image: reads the services file, supervises the services, serves
-// /svc and /dev, and runs the commands of etc/run or those that are typed.
+// /svc and /dev, and runs the commands of etc/run or, if its own prompt is wanted, those that are
+// typed.
 //
 // It holds everything that userboot was given but the boot image, and hands programs what the
 // services file says (authority.h). The main thread runs the loop of supervisor and views; another
@@ -94,12 +95,8 @@ static void read_services(struct authority* a) {
 // With `bench.boot=1` on the kernel's command line: how far from the reset this program began, in
 // ticks of the CPU's counter (instructions, when the emulator counts them), and how much memory was
 // in use by then. A little more than at its first instruction, which ran in crt0.
-static void report_boot(const struct authority* a, char** envp, uint64_t ticks) {
-    bool wanted = false;
-    for (char** e = envp; *e != nullptr; e++) {
-        wanted = wanted || strcmp(*e, "bench.boot=1") == 0;
-    }
-    if (!wanted) {
+static void report_boot(const struct authority* a, uint64_t ticks) {
+    if (!authority_has_word(a, "bench.boot=1")) {
         return;
     }
     zx_info_kmem_stats_t memory;
@@ -116,7 +113,7 @@ int main(int, char**, char** envp) {
     uint64_t ticks = __builtin_ia32_rdtsc();
     struct authority* a = &authority;
     take_startup(a, envp);
-    report_boot(a, envp, ticks);
+    report_boot(a, ticks);
     read_services(a);
     char* list = nullptr;
     zx_status_t status = commands_read_list(a, &list);
@@ -124,13 +121,15 @@ int main(int, char**, char** envp) {
         must(status, "/boot/etc/run");
     }
     if (list == nullptr) {
-        printf("Jacinth on %u CPUs, %llu MiB. Type help for help, sh for a shell.\n",
-               zx_system_get_num_cpus(), (unsigned long long)(zx_system_get_physmem() >> 20));
+        printf("Jacinth on %u CPUs, %llu MiB.\n", zx_system_get_num_cpus(),
+               (unsigned long long)(zx_system_get_physmem() >> 20));
         (void)fflush(stdout);
     }
     must(async_loop_init(&loop), "no loop");
     views_init(a, &loop);
     must(supervisor_start(a, &loop, list != nullptr), "no services");
-    must(commands_start(a, list), "no commands");
+    if (list != nullptr) {
+        must(commands_start(a, list, SERVICES_NONE), "no commands");
+    }
     give_up("cannot go on", async_loop_run(&loop));
 }

@@ -38,6 +38,10 @@ const struct services_keyword services_keywords[SERVICES_KEY_COUNT] = {
                          .choices = "power-off",
                          .services_only = true,
                          .once = true},
+    [SERVICES_FALLBACK] = {.name = "fallback",
+                           .choices = "init:prompt",
+                           .services_only = true,
+                           .once = true},
 };
 
 bool services_fail(struct services_error* error, uint32_t line, const char* format, ...) {

@@ -99,6 +99,11 @@ bool services_starts_at_boot(const struct services_paragraph* p) {
     return services_has(p, SERVICES_START, "at-boot");
 }
 
+bool services_is_prompt(const struct services_paragraph* p) {
+    return p->words[SERVICES_FALLBACK] != nullptr || p->words[SERVICES_AT_END] != nullptr ||
+           services_has(p, SERVICES_PROGRAM, SERVICES_OWN_PROMPT);
+}
+
 services_restart_t services_restart(const struct services_paragraph* p) {
     return services_has(p, SERVICES_RESTART, "never")        ? SERVICES_RESTART_NEVER
            : services_has(p, SERVICES_RESTART, "on-failure") ? SERVICES_RESTART_ON_FAILURE

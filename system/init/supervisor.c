@@ -15,14 +15,15 @@
 #include <zircon/syscalls/port.h>
 #include <zircon/time.h>
 
+#include "commands.h"
 #include "marker.h"
 #include "views.h"
 
 constexpr zx_duration_t BACK_OFF_FIRST = ZX_MSEC(100);
 constexpr zx_duration_t BACK_OFF_MOST = ZX_SEC(5);
 constexpr zx_duration_t HEALTHY_AFTER = ZX_SEC(10);
+constexpr zx_duration_t HOPELESS_BACK_OFF = ZX_MSEC(1600); // the fifth such end
 constexpr uint32_t ARGS_MAX = 32;
-constexpr char in_init[] = "init:"; // what is no program, but a part of init
 
 static_assert(SERVICES_PARAGRAPHS_MAX <= JACINTH_SYSTEM_MAX_SERVICES);
 static_assert(SERVICES_NAME_MAX <= JACINTH_SYSTEM_MAX_NAME);
@@ -33,6 +34,8 @@ struct service {
     jacinth_system_state_t state;
     // Of the instance that runs. It has ended when the process has and its directory is closed:
     // only then has nothing that was sent to it another taker.
+    bool fell_back; // init's prompt is in its place
+    bool was_ready; // a prompt that has been announced
     zx_handle_t job, process;
     zx_koid_t koid;
     struct async_wait process_wait;
@@ -72,7 +75,7 @@ static const char* program_of(const struct service* s) {
 }
 
 static bool is_program(const struct service* s) {
-    return strncmp(program_of(s), in_init, sizeof(in_init) - 1) != 0;
+    return !s->fell_back && strcmp(program_of(s), SERVICES_OWN_PROMPT) != 0;
 }
 
 [[gnu::format(printf, 2, 3)]] static void say(const struct service* s, const char* format, ...) {
@@ -133,7 +136,9 @@ static zx_status_t start_instance(struct service* s) {
         say(s, "%s: %s", program_of(s), zx_status_get_string(status));
         return status;
     }
-    status = authority_make_job(sup.a, s->index, sup.jobs, s->paragraph->name, &s->job);
+    // What is started at a prompt are programs, as those of a run list are.
+    zx_handle_t parent = services_is_prompt(s->paragraph) ? sup.a->programs : sup.jobs;
+    status = authority_make_job(sup.a, s->index, parent, s->paragraph->name, &s->job);
     if (status == ZX_OK) {
         status = start_process(s, &file);
     } else {
@@ -158,6 +163,17 @@ static void watch_process(struct service* s) {
     }
 }
 
+// The prompt that is a part of init takes the place of the program.
+static void fall_back(struct service* s) {
+    zx_status_t status = commands_start(sup.a, nullptr, s->index);
+    s->fell_back = status == ZX_OK;
+    if (status == ZX_OK) {
+        s->state = JACINTH_SYSTEM_STATE_RUNNING;
+    } else {
+        say(s, "no prompt of init's: %s", zx_status_get_string(status));
+    }
+}
+
 static void start_now(struct service* s) {
     s->started = zx_clock_get_monotonic();
     s->process_ended = false;
@@ -167,8 +183,9 @@ static void start_now(struct service* s) {
     (void)zx_handle_close(fidl_take(&s->terminal_events));
     if (status == ZX_OK) {
         watch_process(s);
-        if (s->restarts == 0 && s->paragraph->words[SERVICES_AT_END] != nullptr) {
-            mark("[ready]"); // a program is the shell
+        if (services_is_prompt(s->paragraph) && !s->was_ready) {
+            s->was_ready = true;
+            mark("[ready]");
         }
         return;
     }
@@ -178,6 +195,9 @@ static void start_now(struct service* s) {
     }
     (void)zx_handle_close(fidl_take(&s->directory_request));
     s->process_ended = true;
+    if (s->paragraph->words[SERVICES_FALLBACK] != nullptr) {
+        fall_back(s);
+    }
 }
 
 static void restart_now(struct async_task* task);
@@ -329,11 +349,23 @@ static void at_end(const struct service* s) {
     }
 }
 
+// It crashed at once, and at once again.
+static bool is_hopeless(const struct service* s) {
+    return s->return_code == ZX_TASK_RETCODE_EXCEPTION_KILL && s->back_off >= HOPELESS_BACK_OFF;
+}
+
 static void instance_ended(struct service* s) {
     bool again = s->restart_wanted || starts_again(s);
     zx_duration_t delay = next_back_off(s);
+    if (again && !s->fell_back && s->paragraph->words[SERVICES_FALLBACK] != nullptr &&
+        is_hopeless(s)) {
+        fall_back(s);
+    }
+    again = again && !s->fell_back;
     char then[64] = "not started again";
-    if (again && delay == 0) {
+    if (s->fell_back) {
+        (void)snprintf(then, sizeof(then), "init's prompt is in its place");
+    } else if (again && delay == 0) {
         (void)snprintf(then, sizeof(then), "started again now");
     } else if (again) {
         (void)snprintf(then, sizeof(then), "started again in %lld ms",
@@ -347,7 +379,7 @@ static void instance_ended(struct service* s) {
     (void)zx_handle_close(fidl_take(&s->job));
     s->koid = 0;
     s->restart_wanted = false;
-    s->state = JACINTH_SYSTEM_STATE_ENDED;
+    s->state = s->fell_back ? JACINTH_SYSTEM_STATE_RUNNING : JACINTH_SYSTEM_STATE_ENDED;
     if (again) {
         renew_exceptions(s);
         start_later(s, delay);
@@ -619,12 +651,21 @@ zx_status_t supervisor_restart(const char* name, size_t len) {
 
 // ---- the beginning ----
 
-static void add_service(uint32_t index, bool commands_decide) {
+static void start_prompt(struct service* s) {
+    bool wants_fallback = s->paragraph->words[SERVICES_FALLBACK] != nullptr &&
+                          authority_has_word(sup.a, "init.rescue=1");
+    if (wants_fallback || !is_program(s)) {
+        fall_back(s);
+    } else {
+        want(s);
+    }
+}
+
+static void add_service(uint32_t index) {
     struct service* s = &sup.services[index];
     s->paragraph = &sup.a->services.paragraphs[index];
     s->index = index;
-    s->state =
-        is_program(s) || commands_decide ? JACINTH_SYSTEM_STATE_IDLE : JACINTH_SYSTEM_STATE_RUNNING;
+    s->state = JACINTH_SYSTEM_STATE_IDLE;
     renew_directory(s);
     renew_exceptions(s);
 }
@@ -647,12 +688,17 @@ zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
     uint32_t order[SERVICES_PARAGRAPHS_MAX];
     uint32_t count = services_order(&a->services, order);
     for (uint32_t i = 0; i < count; i++) {
-        add_service(order[i], commands_decide);
+        add_service(order[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         struct service* s = &sup.services[order[i]];
-        bool decides = s->paragraph->words[SERVICES_AT_END] != nullptr;
-        if (services_starts_at_boot(s->paragraph) && !(decides && commands_decide)) {
+        bool is_prompt = services_is_prompt(s->paragraph);
+        if (!services_starts_at_boot(s->paragraph) || (is_prompt && commands_decide)) {
+            continue;
+        }
+        if (is_prompt) {
+            start_prompt(s);
+        } else {
             want(s);
         }
     }

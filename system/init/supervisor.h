@@ -17,8 +17,8 @@
 
 #include "authority.h"
 
-// The services that start at boot are started, but those that end the machine when they end if
-// `commands_decide`: then the run list does.
+// The services that start at boot are started, but the prompt if `commands_decide`: then the run
+// list is in its place.
 zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
                              bool commands_decide);
 

@@ -142,16 +142,19 @@ class AuthorityTest(SystemTest):
 
 
 class ShellServiceTest(SystemTest):
-    """The shell is what the services file says: here a program, with what its paragraph gives it."""
+    """The shell is what the services file says, with what its paragraph gives it."""
 
-    def test_hush_is_the_shell(self) -> None:
-        text = re.sub(r"program +init:prompt", "program /boot/bin/sh\n terminal console", _FILE.read_text())
-        with _services(text) as adds, self.boot(adds=adds) as console:
+    def test_a_shell_that_was_given_less(self) -> None:
+        text = _FILE.read_text()
+        before, mark, after = text.partition("service shell\n")
+        lines = [line for line in after.splitlines() if "jacinth.system" not in line]
+        less = "\n".join(lines).replace("start     at-boot", "start at-boot\n at-end power-off", 1)
+        with _services(before + mark + less + "\n") as adds, self.boot(shell=True, adds=adds) as console:
             console.wait_text("# ")
             console.type("echo $((6 * 7))\r")
             console.wait_text("\n42\n")
-            console.type("poweroff\r")  # it holds no power
-            console.wait_text("poweroff: the machine: ZX_ERR_PEER_CLOSED")
+            console.type("poweroff\r")
+            console.wait_text("poweroff: the machine: ZX_ERR_PEER_CLOSED (not given to it)")
             console.wait_text("# ")
             console.type("kill -9 $$\r")
             said = console.wait_text("started again now\n")

@@ -1,5 +1,6 @@
 """The shell and the utilities: programs of others, linked with the C library."""
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -82,19 +83,20 @@ class ShellTest(SystemTest):
         self.assertEqual(result.commands[1].code, host.returncode)
 
 
+_PROMPT = "jacinth:/ # "
+
+
 class ShellPromptTest(SystemTest):
-    """hush at a terminal. What is typed ahead of a prompt is echoed once by the terminal."""
+    """The system's prompt: hush at a terminal. What is typed ahead of a prompt is echoed once by the terminal."""
 
     def _line(self, console: Console, keys: str) -> str:
         """Types a line at the shell's prompt; what follows until the next prompt."""
         console.type(keys + "\r")
-        return console.wait_text("\n/ # ").replace("\r", "")
+        return console.wait_text(f"\n{_PROMPT}").replace("\r", "")
 
     def test_lines_jobs_and_signals(self) -> None:
-        with self.boot() as console:
-            console.wait_text("jacinth> ")
-            console.type("sh\r")
-            console.wait_text("/ # ")
+        with self.boot(shell=True) as console:
+            self.assertIn("Type help for help.", console.wait_text(_PROMPT))
             edited = self._line(console, "echo helo world" + "\x1b[D" * 7 + "l")
             self.assertIn("\nhello world\n", edited)
             self.assertIn("\nJACINTH\n", self._line(console, "uname | tr a-z A-Z"))
@@ -106,7 +108,7 @@ class ShellPromptTest(SystemTest):
             console.wait_text("sleep 1000\n")
             time.sleep(1)
             console.type("\x03")
-            console.wait_text("^C\n/ # ")
+            console.wait_text(f"^C\n{_PROMPT}")
             self.assertIn("\nstatus 130\n", self._line(console, "echo status $?"))
             console.type("cat\r")
             console.wait_text("cat\n")
@@ -114,7 +116,7 @@ class ShellPromptTest(SystemTest):
             console.type("to and fro\r")
             console.wait_text("to and fro\nto and fro\n")
             console.type("\x04")
-            console.wait_text("/ # ")
+            console.wait_text(_PROMPT)
             # Jobs.
             self.assertRegex(self._line(console, "sleep 500 &"), r"\n\[1\] \d+ sleep 500\n")
             self.assertRegex(self._line(console, "jobs"), r"\n\[1\] Running +sleep 500\n")
@@ -124,7 +126,7 @@ class ShellPromptTest(SystemTest):
             console.wait_text("sleep 400\n")
             time.sleep(1)
             console.type("\x1a")
-            self.assertRegex(console.wait_text("\n/ # "), r"\[1\] \d+ sleep 400")
+            self.assertRegex(console.wait_text(f"\n{_PROMPT}"), r"\[1\] \d+ sleep 400")
             self.assertRegex(self._line(console, "jobs"), r"\n\[1\] Stopped +sleep 400\n")
             self._line(console, "bg")
             self.assertRegex(self._line(console, "jobs"), r"\n\[1\] Running +sleep 400\n")
@@ -132,7 +134,7 @@ class ShellPromptTest(SystemTest):
             console.wait_text("fg\n")
             time.sleep(1)
             console.type("\x03")
-            console.wait_text("/ # ")
+            console.wait_text(_PROMPT)
             self.assertNotIn("sleep", self._line(console, "jobs"))
             # How a child ended is said in words (the kernel's report may come between).
             for how, words, code in (
@@ -144,14 +146,15 @@ class ShellPromptTest(SystemTest):
                 self.assertIn(f"\n{words}\n", said)
                 self.assertIn(f"\nstatus {code}\n", self._line(console, "echo status $?"))
             self.assertIn("\nTRAP\n", self._line(console, "trap 'echo TRAP' USR1; kill -USR1 $$"))
+            # An end of it is the beginning of another one, which knows what was typed before.
             console.type("exit 3\r")
-            console.wait_text("exit code 3\njacinth> ")
+            console.wait_text("init: service shell: ended with code 3; started again ")
+            console.wait_text(_PROMPT)
+            self.assertIn("exit 3\n", self._line(console, "history"))
 
     def test_editor(self) -> None:
-        with self.boot() as console:
-            console.wait_text("jacinth> ")
-            console.type("sh\r")
-            console.wait_text("/ # ")
+        with self.boot(shell=True) as console:
+            self.assertIn("Type help for help.", console.wait_text(_PROMPT))
             console.type("vi /tmp/x\r")
             console.wait_text("1/1 100%")
             console.type("ione\rtwo")
@@ -160,6 +163,71 @@ class ShellPromptTest(SystemTest):
             time.sleep(1)  # an escape by itself, not the beginning of a key
             console.type(":%s/o/0/g\r")
             console.type(":wq\r")
-            console.wait_text("/ # ")
+            console.wait_text(_PROMPT)
             self.assertIn("\n0ne\ntw0\n", self._line(console, "cat /tmp/x"))
             self.assertIn("icanon", self._line(console, "stty -a"))
+
+    def test_tools_see_the_whole_system(self) -> None:
+        with self.boot(shell=True) as console:
+            console.wait_text(_PROMPT)
+            self.assertRegex(self._line(console, "ps | grep init"), r"\n +\d+ +\d+K +\d+K +bin/init\n")
+            self.assertIn("\n1 shell\n", self._line(console, "echo $(jobtree | grep -c ' shell$') shell"))
+            self.assertIn("\n5 1\n", self._line(console, "sh -c 'exit 5'; echo $? $(ps >/tmp/ps; grep -c userboot /tmp/ps)"))
+            self.assertIn("total ", self._line(console, "free | head -1"))
+            self.assertIn("kernel up", self._line(console, "dmesg | tail -1"))
+            self.assertIn("deepest kernel stack", self._line(console, "k threads"))
+            self.assertRegex(self._line(console, "mount"), r"\n/svc +\d+ +\d+ +served\n")
+            self.assertIn("ps top jobtree", self._line(console, "help"))
+            pid = re.search(r"\n(\d+)\n", self._line(console, "echo $$"))
+            assert pid is not None
+            self.assertRegex(self._line(console, f"handles {pid[1]} | tail -1"), r"\n\d+ handles\n")
+            self.assertIn(" mapping r-x ", self._line(console, f"vmaps {pid[1]}"))
+            self.assertIn("initial-thread, ", self._line(console, f"threads {pid[1]}"))
+            # A service is started anew, and one is killed.
+            self.assertIn("\nold\n", self._line(console, "echo old >/tmp/f; cat /tmp/f"))
+            self.assertIn("\nrestarted 0\n", self._line(console, "svc restart memfs; echo restarted $?"))
+            self.assertIn("cat: /tmp/f: No such file", self._line(console, "cat /tmp/f"))
+            row = re.search(r"\nmemfs +running +1 +-1024 +(\d+) ", self._line(console, "svc"))
+            assert row is not None
+            said = self._line(console, f"/bin/kill {row[1]}; echo killed $?")
+            self.assertIn("\nkilled 0\n", said)
+            # With /svc and without it.
+            self.assertIn("bin/init", self._line(console, "launch -n /svc /boot/bin/ps"))
+            said = self._line(console, "launch /boot/bin/poweroff")
+            self.assertIn("ZX_ERR_PEER_CLOSED (not given to it)", said)
+            console.type("poweroff\r")
+            self.assertEqual(console.wait_end().how, "power-off")
+
+    def test_it_is_killed_from_elsewhere(self) -> None:
+        with self.boot(shell=True) as console:
+            console.wait_text(_PROMPT)
+            pid = re.search(r"\n(\d+)\n", self._line(console, "echo $$"))
+            assert pid is not None
+            console.type(f"sleep 1000 & /bin/kill {pid[1]}\r")
+            console.wait_text("init: service shell: killed; started again ")
+            console.wait_text(_PROMPT)
+            self.assertNotIn("sleep", self._line(console, "ps"))  # what it had started went with it
+            console.type("svc restart shell\r")
+            console.wait_text(_PROMPT)
+            console.type("top\r")
+            console.wait_text("CPU%")
+            console.type("\x03")
+            console.wait_text(_PROMPT)
+            self.assertIn("\n130\n", self._line(console, "echo $?"))
+
+
+class NoShellTest(SystemTest):
+    """An image whose shell cannot be started."""
+
+    def test_inits_prompt_is_in_its_place(self) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "sh"
+            path.write_text("no program")
+            with self.boot(shell=True, adds=((path, "bin/sh"),)) as console:
+                console.wait_text("init: service shell: ")
+                console.wait_text("jacinth> ")
+                console.type("hello there\r")
+                console.wait_text("hello there\nhello there\n")
+                console.wait_text("jacinth> ")
+                console.type("\x04")
+                self.assertEqual(console.wait_end().how, "power-off")

@@ -16,7 +16,9 @@ from jx.script import symbolizer
 from jx.symbolize import FrameStream
 
 _ESCAPE = 0x01  # Ctrl-A, as in QEMU
-_END_OF_INPUT = b"\x04"
+# The end of input ends what reads it: a program, or a shell, after which there is a new one. (Init's own
+# prompt switches off by itself.)
+_END_OF_INPUT = b"\x04poweroff\r"
 _QUIET_S = 3600.0
 
 
@@ -85,6 +87,7 @@ class _Console:
         self._in_panic = False
         self._line = b""
         self._begun = False
+        self._at_line_begin = True
         # Keys may be typed at once; a file or pipe waits for the prompt, so that nothing of it is
         # lost while the guest sets up its serial port.
         self._listening = self._is_terminal
@@ -110,10 +113,11 @@ class _Console:
         data = os.read(self._stdin, 4096)
         if not data:
             self._listening = False
-            self._guest.send(_END_OF_INPUT)
+            self._guest.send((b"" if self._at_line_begin else b"\r") + _END_OF_INPUT)
         elif self._is_terminal:
             self._guest.send(self._keyboard.feed(data))
         else:
+            self._at_line_begin = data.endswith((b"\n", b"\r"))
             self._guest.send(data)
 
     def _marker(self, marker: Marker) -> None:

@@ -1,7 +1,8 @@
 """`./jx run`: boots Jacinth, to its prompt or to run the commands given with -c.
 
-The exit code is that of the last command; 127 if there is no such command, 124 after --timeout, 70
-after a kernel panic, 69 if the machine ended before it was done.
+A command is a line of the shell, if the image has one. The exit code is that of the last command;
+127 if there is no such command, 124 after --timeout, 70 after a kernel panic, 69 if the machine ended
+before it was done.
 """
 
 import argparse
@@ -15,18 +16,24 @@ from jx.machine import Settings
 from jx.markers import Marker
 from jx.script import ScriptResult, run_script, symbolizer
 from jx.symbolize import FrameStream
+from jx.tree import out_dir
 
 EXIT_ENDED_EARLY = 69
 EXIT_PANIC = 70
 EXIT_TIMEOUT = 124
 
 _DEFAULT_TIMEOUT_S = 60.0
+_SHELL = "bin/sh"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", dest="commands", action="append", metavar="COMMAND",
-        help="run this command and power off (may be repeated)",
+        help="run this line of the shell and power off (may be repeated)",
+    )
+    parser.add_argument(
+        "--direct", action="store_true",
+        help="init runs the commands, not the shell: words, and programs with what their paragraphs say",
     )
     parser.add_argument(
         "--timeout", type=seconds, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS",
@@ -52,15 +59,19 @@ def run(args: argparse.Namespace) -> int:
         build.build(settings.variant, ["boot_files"])
         if args.commands is None:
             return interactive.run(settings)
-        return run_commands(settings, args.commands, args.timeout)
+        return run_commands(settings, args.commands, args.timeout, direct=args.direct)
     except (build.BuildError, ImageError, GuestError) as error:
         print(f"jx: {error}", file=sys.stderr)
         return 1
 
 
-def run_commands(settings: Settings, commands: list[str], seconds: float) -> int:
+def run_commands(settings: Settings, commands: list[str], seconds: float, *, direct: bool = False) -> int:
     frames = FrameStream(symbolizer(settings))
-    result = run_script(settings, commands, seconds, lambda *event: _show(frames, *event))
+    by_shell = not direct and _has_shell(settings)
+    lines = [shell_line(command) for command in commands] if by_shell else commands
+    result = run_script(settings, lines, seconds, lambda *event: _show(frames, *event))
+    for command, text in zip(result.commands, commands):
+        command.command = text
     os.write(sys.stdout.fileno(), frames.flush())
     code = verdict(result, commands, seconds)
     log = result.debug_log.removeprefix("!")  # the boot code's sign of life
@@ -68,6 +79,20 @@ def run_commands(settings: Settings, commands: list[str], seconds: float) -> int
         # If not even the first command began, the kernel's log says more than we can.
         print(f"jx: the kernel's log:\n{log}", file=sys.stderr)
     return code
+
+
+def shell_line(command: str) -> str:
+    """A line of init's run list by which the shell runs the command."""
+    quoted = command.replace("'", "'\\''")
+    return f"sh -c '{quoted}'"
+
+
+def _has_shell(settings: Settings) -> bool:
+    """Whether the boot image has one; else the commands are init's own."""
+    manifest = out_dir(settings.variant) / f"{settings.image}.manifest"
+    return any(boot == _SHELL for _, boot in settings.adds) or any(
+        line.startswith(f"{_SHELL}=") for line in manifest.read_text().splitlines()
+    )
 
 
 def _show(frames: FrameStream, event: Event, running: int | None) -> None:

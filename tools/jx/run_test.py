@@ -63,6 +63,12 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(Ended("reset", "why").words(), "why")
 
 
+class LineTest(unittest.TestCase):
+    def test_quotes_reach_the_shell(self) -> None:
+        self.assertEqual(run.shell_line("echo a | cat"), "sh -c 'echo a | cat'")
+        self.assertEqual(run.shell_line("echo 'a  b' \"$x\""), "sh -c 'echo '\\''a  b'\\'' \"$x\"'")
+
+
 class ArgumentsTest(unittest.TestCase):
     def test_commands_and_timeout(self) -> None:
         parser = cli.make_parser()

@@ -52,7 +52,7 @@ def flags(source: Path) -> list[str]:
     return [
         # It asks for a Linux by name where it means the interface of one.
         "-D__linux__", "-D_GNU_SOURCE", "-DNDEBUG", "-D_LARGEFILE_SOURCE",
-        f'-DBB_VER="{version}"', "-Iinclude", "-Ilibbb", "-include", "include/autoconf.h",
+        f'-DBB_VER="{version}"', '-DBB_EXTRA_VERSION=""', "-Iinclude", "-Ilibbb", "-include", "include/autoconf.h",
     ]  # fmt: skip
 
 

@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jacinth/startup.h>
 #include <lib/assert.h>
 #include <lib/fmt.h>
 #include <zircon/syscalls.h>
-#include <zircon/syscalls/object.h>
 
 #include "minic_priv.h"
 
@@ -17,9 +15,9 @@ constexpr size_t LINE_MAX = 256; // what one zx_debug_write takes
 struct minic_file {
     struct minic_lock lock;
     uint16_t fd;
-    bool by_line;       // else at once
-    bool looked;        // for the handle
-    zx_handle_t socket; // ZX_HANDLE_INVALID: the debug console
+    bool by_line; // else at once
+    bool looked;  // for the sink
+    struct minic_sink sink;
     size_t used;
     char text[LINE_MAX];
 };
@@ -29,47 +27,12 @@ static FILE err_file = {.fd = 2};
 FILE* const stdout = &out_file;
 FILE* const stderr = &err_file;
 
-// ---- where it goes ----
-
-static void find_handle(FILE* f) {
-    f->looked = true;
-    zx_handle_t handle = zx_take_startup_handle(PA_HND(PA_FD, f->fd));
-    zx_info_handle_basic_t info;
-    if (handle == ZX_HANDLE_INVALID ||
-        zx_object_get_info(handle, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr, nullptr) !=
-            ZX_OK ||
-        info.type != ZX_OBJ_TYPE_SOCKET) {
-        (void)zx_handle_close(handle);
-        return;
-    }
-    f->socket = handle;
-}
-
-static bool write_socket(FILE* f, const char* text, size_t len) {
-    while (len > 0) {
-        size_t written = 0;
-        zx_status_t status = zx_socket_write(f->socket, 0, text, len, &written);
-        if (status == ZX_ERR_SHOULD_WAIT) {
-            status = zx_object_wait_one(f->socket, ZX_SOCKET_WRITABLE | ZX_SOCKET_PEER_CLOSED,
-                                        ZX_TIME_INFINITE, nullptr);
-        }
-        if (status != ZX_OK) {
-            return false;
-        }
-        text += written;
-        len -= written;
-    }
-    return true;
-}
-
 static bool write_out(FILE* f, const char* text, size_t len) {
     if (!f->looked) {
-        find_handle(f);
+        f->looked = true;
+        minic_sink_find(&f->sink, f->fd);
     }
-    if (f->socket != ZX_HANDLE_INVALID) {
-        return write_socket(f, text, len);
-    }
-    return zx_debug_write(text, len) == ZX_OK;
+    return minic_sink_write(&f->sink, text, len);
 }
 
 static bool flush_locked(FILE* f) {

@@ -23,6 +23,7 @@ from jx.script import ScriptResult, run_script
 
 _SETTINGS_VARIABLE = "JX_SETTINGS"
 _SOAK_ATTRIBUTE = "jx_soak"
+_RESCUE = "init.rescue=1"
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 _Class = TypeVar("_Class", bound=type[unittest.TestCase])
@@ -104,9 +105,15 @@ class SystemTest(unittest.TestCase):
         """The same for a machine that may well not live to the end of its list."""
         return run_script(self.settings.with_changes(**changes), list(commands), seconds)
 
-    def boot(self, **changes: object) -> "Console":
-        """A machine at its prompt, to be typed at; use it in a `with` block."""
-        return Console(self, self.settings.with_changes(**changes))
+    def boot(self, *, shell: bool = False, **changes: object) -> "Console":
+        """A machine at its prompt, to be typed at; use it in a `with` block.
+
+        The prompt is init's own, which says little and needs no C library; with `shell` it is the system's.
+        """
+        settings = self.settings.with_changes(**changes)
+        if not shell:
+            settings = settings.with_changes(append=f"{settings.append} {_RESCUE}".strip())
+        return Console(self, settings)
 
     @staticmethod
     def _told(result: ScriptResult) -> str:

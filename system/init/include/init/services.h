@@ -15,6 +15,7 @@ constexpr uint32_t SERVICES_RULES_MAX = 64;
 constexpr size_t SERVICES_TEXT_MAX = 1 << 16;
 constexpr size_t SERVICES_NAME_MAX = 63; // of a paragraph
 constexpr uint32_t SERVICES_NONE = UINT32_MAX;
+constexpr char SERVICES_OWN_PROMPT[] = "init:prompt"; // a program that is a part of init
 
 typedef enum services_key : uint8_t {
     SERVICES_PROGRAM,     // path and arguments
@@ -34,6 +35,7 @@ typedef enum services_key : uint8_t {
     SERVICES_JOB,         // what its job's processes may do
     SERVICES_TERMINAL,    // descriptors 0 to 2
     SERVICES_AT_END,      // power-off
+    SERVICES_FALLBACK,    // init:prompt
     SERVICES_KEY_COUNT,
 } services_key_t;
 
@@ -92,6 +94,8 @@ uint32_t services_server(const struct services* s, services_key_t key, const cha
 uint32_t services_for_program(const struct services* s, const char* path);
 bool services_has(const struct services_paragraph* p, services_key_t key, const char* word);
 bool services_starts_at_boot(const struct services_paragraph* p);
+// What the operator types at: a run list takes its place.
+bool services_is_prompt(const struct services_paragraph* p);
 services_restart_t services_restart(const struct services_paragraph* p);
 
 // Every service, each behind those that it needs. The result: how many.

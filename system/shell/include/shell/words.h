@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 constexpr uint32_t shell_words_max = 64;
-constexpr size_t shell_line_max = 1024;
+constexpr size_t shell_line_max = 4096;
 
 typedef enum [[nodiscard]] shell_words_error : uint8_t {
     SHELL_WORDS_OK,
