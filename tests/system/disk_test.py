@@ -59,6 +59,7 @@ class DiskTest(SystemTest):
         self.assertRegex(self._text(result, 2), r"(?m)^disk0 +read +\d+ +0 +5120 ")
         self.assertRegex(self._text(result, 2), r"(?m)^disk1 +read +\d+ +0 +500 ")
         self.assertEqual(result.commands[3].code, 1)  # there is no third
+        self.assertNotIn("polled", self._text(result, 0))
 
     def test_what_was_written_is_in_the_image(self) -> None:
         image = self._image("a", 4 << 20)
@@ -78,7 +79,7 @@ class DiskTest(SystemTest):
 
     def test_devices_of_all_kinds(self) -> None:
         kinds = ("indirect_desc=off,queue-size=16", "logical_block_size=4096,physical_block_size=4096",
-                 "queue-size=4", "disable-legacy=on")  # fmt: skip
+                 "queue-size=4,vectors=0", "disable-legacy=on")  # fmt: skip
         arguments = []
         images = [self._image(str(i), 1 << 20) for i in range(len(kinds))]
         for i, (kind, image) in enumerate(zip(kinds, images)):
@@ -96,6 +97,7 @@ class DiskTest(SystemTest):
             "measure/disk discard disk2 0 100",
             qemu_args=tuple(arguments),
         )
+        self.assertEqual(re.findall(r"(disk\d) has no MSI-X", self._text(result, 0)), ["disk2"])
         was = random.Random("0").randbytes(1 << 20)
         self._expect_sum(result, 0, was)
         self.assertEqual(result.commands[1].code, 0)

@@ -14,7 +14,7 @@ static bool runs_before(const struct heap_node* a, const struct heap_node* b) {
 zx_status_t async_loop_init(struct async_loop* loop) {
     *loop = (struct async_loop){};
     heap_init(&loop->tasks, runs_before);
-    return zx_port_create(0, &loop->port);
+    return zx_port_create(ZX_PORT_BIND_TO_INTERRUPT, &loop->port);
 }
 
 void async_loop_destroy(struct async_loop* loop) {

@@ -161,15 +161,70 @@ static zx_status_t set_bus_master(void* ctx, struct jacinth_pci_device_set_bus_m
 
 // ---- interrupts ----
 
-static zx_status_t get_interrupts(void*, struct jacinth_pci_device_get_interrupts_request*,
+static void set_msix_control(const struct device* d, uint16_t clear, uint16_t set) {
+    uint16_t at = (uint16_t)(d->msix.capability + MSIX_CONTROL);
+    write(d, at, 2, (read(d, at, 2) & ~(uint32_t)clear) | set);
+}
+
+static zx_status_t allocate_messages(const struct device* d, uint32_t count, zx_handle_t* out) {
+    uint32_t block = 1;
+    while (block < count) {
+        block *= 2;
+    }
+    return zx_msi_allocate(d->bus->msi, block, out);
+}
+
+// Whole pages that hold the entries.
+static zx_status_t make_table(const struct device* d, uint32_t count, zx_handle_t* out) {
+    uint64_t first = d->msix.table_offset & ~(PAGE - 1);
+    uint64_t end = d->msix.table_offset + (uint64_t)count * PCI_MSIX_ENTRY_SIZE;
+    uint64_t size = (end - first + PAGE - 1) & ~(PAGE - 1);
+    return make_window(d, d->bars[d->msix.table_bar].base + first, size, out);
+}
+
+static zx_status_t make_interrupts(struct device* d, uint32_t count, zx_handle_t out[]) {
+    zx_handle_t messages, table;
+    zx_status_t status = allocate_messages(d, count, &messages);
+    if (status != ZX_OK) {
+        return status;
+    }
+    status = make_table(d, count, &table);
+    if (status == ZX_OK) {
+        set_msix_control(d, 0, MSIX_ENABLE | MSIX_MASK_ALL);
+        for (uint32_t i = 0; status == ZX_OK && i < count; i++) {
+            status = zx_msi_create(messages, ZX_MSI_MODE_MSI_X, i, table,
+                                   d->msix.table_offset % PAGE, &out[i]);
+        }
+        set_msix_control(d, status == ZX_OK ? MSIX_MASK_ALL : MSIX_ENABLE, 0);
+        (void)zx_handle_close(table);
+    }
+    (void)zx_handle_close(messages);
+    return status;
+}
+
+static zx_status_t get_interrupts(void* ctx, struct jacinth_pci_device_get_interrupts_request* r,
                                   struct fidl_txn* txn) {
-    return jacinth_pci_device_get_interrupts_reply_error(txn, ZX_ERR_NOT_SUPPORTED);
+    struct device* d = ctx;
+    zx_handle_t list[JACINTH_PCI_MAX_INTERRUPTS] = {};
+    zx_status_t status = ZX_ERR_NOT_SUPPORTED;
+    if (d->has_interrupts) {
+        status = ZX_ERR_ALREADY_BOUND;
+    } else if (d->has_msix && r->count >= 1 && r->count <= d->msix.count &&
+               r->count <= JACINTH_PCI_MAX_INTERRUPTS) {
+        status = make_interrupts(d, r->count, list);
+    }
+    if (status != ZX_OK) {
+        (void)zx_handle_close_many(list, JACINTH_PCI_MAX_INTERRUPTS);
+        return jacinth_pci_device_get_interrupts_reply_error(txn, status);
+    }
+    d->has_interrupts = true;
+    struct jacinth_pci_device_get_interrupts_response response = {.interrupts = {r->count, list}};
+    return jacinth_pci_device_get_interrupts_reply(txn, &response);
 }
 
 static void stop_interrupts(const struct device* d) {
     if (d->has_msix) {
-        uint16_t at = (uint16_t)(d->msix.capability + MSIX_CONTROL);
-        write(d, at, 2, (read(d, at, 2) & ~(uint32_t)MSIX_ENABLE) | MSIX_MASK_ALL);
+        set_msix_control(d, MSIX_ENABLE, MSIX_MASK_ALL);
     }
 }
 

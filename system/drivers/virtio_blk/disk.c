@@ -184,6 +184,13 @@ static void on_poll(struct async_task* task) {
     }
 }
 
+// Acknowledged first: what the device adds from here on is another interrupt.
+static void on_interrupt(struct async_receiver* receiver, const zx_port_packet_t*) {
+    struct disk* d = container_of(receiver, struct disk, receiver);
+    (void)zx_interrupt_ack(d->interrupt);
+    take_answers(d);
+}
+
 static const struct block_driver driver = {
     .attach = attach, .detach = detach, .submit = submit, .kick = kick};
 
@@ -207,6 +214,28 @@ static zx_status_t set_bus_master(struct disk* d) {
     struct jacinth_pci_device_set_bus_master_request request = {.enabled = true};
     return jacinth_pci_device_set_bus_master_call(d->virtio.pci, ZX_TIME_INFINITE, &request,
                                                   storage);
+}
+
+// A device without MSI-X has none: it is asked now and then.
+static zx_status_t get_interrupt(struct disk* d) {
+    alignas(8) uint8_t bytes[64];
+    struct fidl_storage storage = {bytes, sizeof(bytes)};
+    struct jacinth_pci_device_get_interrupts_request request = {.count = 1};
+    struct jacinth_pci_device_get_interrupts_response* response;
+    zx_status_t status = jacinth_pci_device_get_interrupts_call(d->virtio.pci, ZX_TIME_INFINITE,
+                                                                &request, storage, &response);
+    if (status != ZX_OK) {
+        return status == ZX_ERR_NOT_SUPPORTED ? ZX_OK : status;
+    }
+    if (response->interrupts.count != 1) {
+        fidl_close_handles(&jacinth_pci_device_get_interrupts_response_type, response);
+        return ZX_ERR_IO_INVALID;
+    }
+    d->interrupt = response->interrupts.data[0];
+    d->receiver.handler = on_interrupt;
+    async_receiver_begin(d->block.loop, &d->receiver);
+    return zx_interrupt_bind(d->interrupt, d->block.loop->port, async_receiver_key(&d->receiver),
+                             ZX_INTERRUPT_BIND);
 }
 
 // Contiguous, pinned for good, and zero.
@@ -326,7 +355,10 @@ static zx_status_t begin(struct disk* d) {
                                                   VIRTIO_F_VERSION_1);
     }
     if (status == ZX_OK) {
-        status = make_queue(d, VIRTIO_NO_VECTOR);
+        status = get_interrupt(d);
+    }
+    if (status == ZX_OK) {
+        status = make_queue(d, d->interrupt != ZX_HANDLE_INVALID ? 0 : VIRTIO_NO_VECTOR);
     }
     if (status != ZX_OK) {
         return status;
@@ -355,6 +387,8 @@ zx_status_t disk_start(struct disk* d, struct async_loop* loop, zx_handle_t pci)
         // A device that may have been started is stopped, or else masters the bus no more: its
         // channel closes.
         (void)virtio_reset(&d->virtio);
+        (void)zx_handle_close(d->interrupt);
+        async_receiver_cancel(&d->receiver);
         (void)zx_handle_close(d->bti);
         virtio_close(&d->virtio);
         return status;

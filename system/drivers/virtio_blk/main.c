@@ -84,6 +84,9 @@ static void start_disk(zx_handle_t bus, uint16_t address) {
         status = disk_start(d, &state.loop, pci);
     }
     if (status == ZX_OK) {
+        if (d->interrupt == ZX_HANDLE_INVALID) {
+            fprintf(stderr, "virtio_blk: %s has no MSI-X: it is polled\n", names[state.count]);
+        }
         state.count++;
     } else {
         fprintf(stderr, "virtio_blk: the device %02x:%02x.%u: %s\n", address >> 8,
