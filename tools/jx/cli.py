@@ -6,7 +6,9 @@ import signal
 import sys
 from types import ModuleType
 
-from jx import bench, build, check, debug, disk, doctor, fmt, manual, run, sdk, test, third_party
+from jx import (
+    bench, build, check, debug, disk, doctor, fmt, manual, run, sdk, test, third_party, volume,
+)  # fmt: skip
 from jx.packages import PackageError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, help)
@@ -18,6 +20,7 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "debug": (debug, "boot halted, with gdb attached"),
     "sdk": (sdk, "the SDK: headers, libraries, configurations, examples"),
     "image": (disk, "make a disk image that boots, and prove it"),
+    "disk": (volume, "make a disk image of a folder's files"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),
     "docs": (manual, "the manual as a static site"),

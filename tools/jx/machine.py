@@ -145,7 +145,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the build with costly checks",
     )
     parser.add_argument("--smp", type=_cpu_count, default=4, metavar="N", help="CPUs (4)")
-    parser.add_argument("--mem", type=_mem_size, default="512M", metavar="SIZE", help="RAM (512M)")
+    parser.add_argument("--mem", type=mem_size, default="512M", metavar="SIZE", help="RAM (512M)")
     parser.add_argument("--uefi", action="store_true", help="boot through UEFI firmware")
     parser.add_argument(
         "--graphics", action="store_true",
@@ -202,14 +202,14 @@ def _cpu_count(text: str) -> int:
     return int(text)
 
 
-def _mem_size(text: str) -> str:
+def mem_size(text: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*[kKmMgG]?", text):
         raise argparse.ArgumentTypeError(f"not a size such as 512M or 8G: {text!r}")
     return text if text[-1].isalpha() else text + "M"
 
 
 def mem_bytes(size: str) -> int:
-    """What QEMU makes of a size that `_mem_size` has let through."""
+    """What QEMU makes of a size that `mem_size` has let through."""
     return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1].lower()]
 
 

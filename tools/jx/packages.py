@@ -41,12 +41,12 @@ _BUILD = (
     Need("gnu-efi", path="/usr/include/efi/efi.h"),
     Need("psf-unifont", path="/usr/share/consolefonts/Unifont-APL8x16.psf.gz"),
 )
+_DISK = (Need("e2fsprogs", program="mke2fs"),)
 _RUN = (
     Need("qemu-system-x86", program="qemu-system-x86_64"),
     Need("ovmf", path="/usr/share/OVMF/OVMF_CODE_4M.fd"),
     Need("mtools", program="mcopy"),
-    Need("e2fsprogs", program="mke2fs"),
-)
+) + _DISK
 _FORMAT = (Need("clang-format-19", program="clang-format-19"),)
 
 # What a user of the SDK may build with.
@@ -69,6 +69,7 @@ _THIRD_PARTY = (
 NEEDS: dict[str, tuple[Need, ...]] = {
     "build": _BUILD,
     "run": _BUILD + _RUN,
+    "disk": _DISK,
     "sdk": _BUILD,
     "sdk-test": _BUILD + _SDK_TEST,
     "fmt": _FORMAT + (Need("generate-ninja", program="gn"),),
