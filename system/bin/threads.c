@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <fidl/jacinth.system.h>
+#include <symbols/boot.h>
 #include <tasks/tasks.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
@@ -50,6 +51,19 @@ static const char* state_name(zx_thread_state_t state) {
 
 // ---- where a thread stands ----
 
+static struct symbols_boot names;
+
+static void print_frame(uint32_t index, const struct jacinth_system_frame* f) {
+    char module[ZX_MAX_NAME_LEN] = "";
+    char line[SYMBOLS_LINE_MAX];
+    size_t len = f->module.count < sizeof(module) ? f->module.count : sizeof(module) - 1;
+    memcpy(module, f->module.data, len);
+    struct backtrace_frame frame = {
+        .index = index, .offset = f->offset, .module = module, .build_id = f->build_id};
+    symbols_frame_line(&names, &frame, line);
+    printf("%s", line);
+}
+
 static zx_status_t print_stack(zx_handle_t tasks, zx_koid_t process, zx_koid_t thread) {
     static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
     static const struct fidl_storage storage = {buffer, sizeof(buffer)};
@@ -58,9 +72,7 @@ static zx_status_t print_stack(zx_handle_t tasks, zx_koid_t process, zx_koid_t t
     zx_status_t status =
         jacinth_system_tasks_get_stack_call(tasks, ZX_TIME_INFINITE, &request, storage, &answer);
     for (uint64_t i = 0; status == ZX_OK && i < answer->frames.count; i++) {
-        const struct jacinth_system_frame* f = &answer->frames.data[i];
-        printf("{{{bt:%llu:0x%llx:%.*s}}}\n", (unsigned long long)i, (unsigned long long)f->offset,
-               (int)f->module.count, f->module.data);
+        print_frame((uint32_t)i, &answer->frames.data[i]);
     }
     return status;
 }
@@ -91,8 +103,7 @@ static void print_thread(zx_handle_t tasks, zx_handle_t process, zx_koid_t proce
 int main(int argc, char** argv) {
     static const char usage[] = "threads PID";
     if (tool_wants_help(argc, argv, usage)) {
-        printf("KOID NAME, STATE, TIME, CPU, then its frames. ./jx run puts functions in their "
-               "place.\n");
+        printf("KOID NAME, STATE, TIME, CPU, then its frames. ./jx run adds files and lines.\n");
         return 0;
     }
     if (argc != 2) {
@@ -113,9 +124,11 @@ int main(int argc, char** argv) {
     if (status != ZX_OK) {
         return tool_failed("threads", argv[1], status);
     }
+    symbols_boot_open(&names, tool_directory("/boot"));
     const zx_koid_t* koids = threads;
     for (size_t i = 0; i < count; i++) {
         print_thread(tasks, process, koid, koids[i]);
     }
+    symbols_boot_close(&names);
     return 0;
 }

@@ -55,14 +55,22 @@ void tool_name(zx_handle_t handle, char name[ZX_MAX_NAME_LEN]) {
     }
 }
 
-zx_status_t tool_connect(const char* protocol, zx_handle_t* out) {
+zx_handle_t tool_directory(const char* prefix) {
     struct ns_entry entry;
-    zx_handle_t theirs;
-    zx_status_t status = zx_channel_create(0, out, &theirs);
-    for (uint32_t i = 0; status == ZX_OK && ns_entry(i, &entry); i++) {
-        if (strcmp(entry.prefix, "/svc") == 0) {
-            return io_connect(entry.directory, protocol, strlen(protocol), theirs);
+    for (uint32_t i = 0; ns_entry(i, &entry); i++) {
+        if (strcmp(entry.prefix, prefix) == 0) {
+            return entry.directory;
         }
+    }
+    return ZX_HANDLE_INVALID;
+}
+
+zx_status_t tool_connect(const char* protocol, zx_handle_t* out) {
+    zx_handle_t theirs;
+    zx_handle_t svc = tool_directory("/svc");
+    zx_status_t status = zx_channel_create(0, out, &theirs);
+    if (status == ZX_OK && svc != ZX_HANDLE_INVALID) {
+        return io_connect(svc, protocol, strlen(protocol), theirs);
     }
     if (status == ZX_OK) {
         (void)zx_handle_close(theirs); // as of a service that is not there

@@ -18,6 +18,8 @@ bool tool_parse_u64(const char* text, uint64_t* out);
 // A name that an object was given, with what cannot be printed replaced.
 void tool_name(zx_handle_t handle, char name[ZX_MAX_NAME_LEN]);
 
+// Of the namespace, by its prefix; ZX_HANDLE_INVALID: it is not in it. It stays there.
+zx_handle_t tool_directory(const char* prefix);
 // A connection to a protocol of /svc. Whether there is somebody shows in the first call: without it
 // in /svc, ZX_ERR_PEER_CLOSED.
 zx_status_t tool_connect(const char* protocol, zx_handle_t* out);

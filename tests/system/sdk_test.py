@@ -108,7 +108,11 @@ class SdkTest(SystemTest):
             "}\n")
         for name in ("jacinth", "jacinth-static"):
             _run(["clang-19", f"--config={self.kit / name}.cfg", "relro.c", "-o", "relro"], self.work)
-            result = self.run_commands("relro", adds=((self.work / "relro", "bin/relro"),))
+            result = self.run_commands(
+                "relro", "cat /tmp/crashes/0.txt", adds=((self.work / "relro", "bin/relro"),)
+            )
+            # The names of an added program go with it.
+            self.assertRegex(result.commands[1].output, rb"#0  main\+0x[0-9a-f]+ \(relro\+")
             self.assertEqual(result.commands[0].code, -1028, name)  # crashed
             self.assertIn(b"relocated\n", result.commands[0].output)
             self.assertNotIn(b"written", result.commands[0].output)

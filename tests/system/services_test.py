@@ -240,3 +240,34 @@ class TerminalTest(SystemTest):
                 console.wait_text("hello again\njacinth> ")
             console.type("svc\r")
             self.assertRegex(console.wait_text("jacinth> "), r"console +running +2 ")
+
+
+class CrashTest(SystemTest):
+    """Reports with the names of functions, which the machine itself has."""
+
+    def _frames(self, program: str) -> list[tuple[str, str]]:
+        """Functions and modules of a crash, the innermost first."""
+        result = self.run_commands(program, "cat /tmp/crashes/0.txt")
+        self.assertEqual([command.code for command in result.commands], [-1028, 0])
+        text = result.commands[1].output.decode()
+        frames = re.findall(r"(?m)^#(\d+) +([^ +]+)\+0x[0-9a-f]+ \(([^ +]+)\+0x[0-9a-f]+\)$", text)
+        self.assertEqual([int(frame[0]) for frame in frames], list(range(len(frames))), text)
+        return [(function, module) for _, function, module in frames]
+
+    def test_a_static_program(self) -> None:
+        frames = self._frames("measure/crashing")
+        chain = ["crash_here", "shared_call", "crash_by_call", "main"]
+        self.assertEqual(frames[:4], [(name, "crashing") for name in chain])
+
+    def test_a_dynamic_program(self) -> None:
+        frames = self._frames("measure/crashing_dynamic")
+        self.assertEqual(
+            frames[:4],
+            [
+                ("crash_here", "crashing_dynamic"),
+                ("shared_call", "libutest_early.so"),
+                ("crash_by_call", "crashing_dynamic"),
+                ("main", "crashing_dynamic"),
+            ],
+        )
+        self.assertEqual(frames[4][1], "ld.so.1")  # which is the C library

@@ -55,10 +55,12 @@ class ToolsTest(SystemTest):
         # waits for the program that asks.
         self.assertRegex(threads, rf"(?m)^{thread[1]} initial-thread, (at a port|running), ")
         self.assertIn(" commands, waiting for a handle", threads)
-        frames = re.findall(r"\{\{\{bt:(\d+):0x[0-9a-f]+:(\w+)\}\}\}", threads)
+        frames = re.findall(r"(?m)^#(\d+) +(\w+)\+0x[0-9a-f]+ \((\w+)\+0x[0-9a-f]+\)$", threads)
         self.assertEqual(frames[0][0], "0")
         self.assertGreaterEqual(len(frames), 4, threads)
-        self.assertEqual({module for _, module in frames}, {"init", "vdso"})
+        self.assertEqual({module for _, _, module in frames}, {"init", "vdso"})
+        self.assertIn(("main", "init"), [(function, module) for _, function, module in frames])
+        self.assertNotIn("{{{bt", threads)  # every function has a name, those of the vDSO too
         self.assertRegex(jobs, r"(?m)^ *\d+ +1 +\d+K +\d+ms      jobtree$")
 
     def _count(self, text: str) -> int:

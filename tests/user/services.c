@@ -430,8 +430,9 @@ static void expect_report(zx_handle_t tmp, const char* path, const char* begin) 
     EXPECT(read_report(tmp, path, text, sizeof(text)));
     utest_context(text);
     EXPECT(strncmp(text, begin, strlen(begin)) == 0);
-    EXPECT(contains(text, "{{{bt:0:0x"));
-    EXPECT(contains(text, ":services}}}\n"));
+    EXPECT(contains(text, "\n#0  child_"));
+    EXPECT(contains(text, " (services+0x"));
+    EXPECT(contains(text, "  main+0x"));
     utest_context(nullptr);
 }
 

@@ -89,6 +89,7 @@ class BootImage:
         zbi = folder / "system.zbi"
         # What is added may take the place of what is there: one's own `bin/hello`.
         words: list[str | Path] = ["--manifest", f"{self._settings.image}.manifest", "--output", zbi, "--replace"]
+        words += ["--symbols", "symbols", "--symbols-of", "user/libzircon.so"]
         for add in adds:
             words += ["--add", add]
         _run_tool(ROOT / "tools/zbi/pack.py", *words, cwd=out)

@@ -8,8 +8,11 @@ from pathlib import Path
 _BIAS = re.compile(r"\{\{\{bias:0x([0-9a-fA-F]+)\}\}\}")
 _FRAME = re.compile(r"\{\{\{bt:(\d+):0x([0-9a-fA-F]+)(?::([^}:]+))?\}\}\}")
 _FRAME_BYTES = re.compile(_FRAME.pattern.encode())
+# A frame with the name that the machine itself knows.
+_NAMED = re.compile(r"(?m)^#(\d+) +[^ \n]+\+0x[0-9a-f]+ \(([^ +\n]+)\+0x([0-9a-f]+)\)(?=\r?$)")
+_NAMED_BYTES = re.compile(_NAMED.pattern.encode().replace(b"$", b"\n"))
 # A frame, at the beginning of a line, that a piece of output ends in the middle of.
-_BEGUN = re.compile(rb"(?<=\n)\{(?:\{(?:\{[^{}\n]{0,200}\}{0,2})?)?\Z")
+_BEGUN = re.compile(rb"(?<=\n)(?:\{(?:\{(?:\{[^{}\n]{0,200}\}{0,2})?)?|#\d{0,2}(?:(?<=\d) [^\n]{0,400})?)\Z")
 _SYMBOLIZER = "llvm-symbolizer-19"
 
 # Answers "what is at this link-time address of this file" with one line per inlined function.
@@ -47,7 +50,7 @@ class Symbolizer:
         bias = _BIAS.search(text)
         if bias is not None:
             self._bias = int(bias.group(1), 16)
-        return _FRAME.sub(self._frame, text)
+        return _NAMED.sub(self._named, _FRAME.sub(self._frame, text))
 
     def report(self, text: str) -> str:
         """A whole report. The bias may stand anywhere in it."""
@@ -71,6 +74,11 @@ class Symbolizer:
 
     def _frame(self, match: re.Match[str]) -> str:
         index, address, program = int(match.group(1)), int(match.group(2), 16), match.group(3)
+        shown, places = self._places(index, address, program)
+        return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else shown
+
+    def _places(self, index: int, address: int, program: str | None) -> tuple[str, list[str]]:
+        """The frame without what stands there, and what does."""
         shown = f"#{index:<2} 0x{address:016x}"
         if program is not None:
             image, link_address = self._program(program), address
@@ -78,12 +86,17 @@ class Symbolizer:
         elif self._bias is not None:
             image, link_address = self._kernel, (address - self._bias) % 2**64
         else:
-            return shown
+            return shown, []
         # A return address may be the first of the next line, or function: look at the call.
         if index > 0 and link_address > 0:
             link_address -= 1
-        places = self._lookup(image, link_address) if image.is_file() else []
-        return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else shown
+        return shown, self._lookup(image, link_address) if image.is_file() else []
+
+    def _named(self, match: re.Match[str]) -> str:
+        """With file and line; as it was, if nobody here knows them."""
+        index, address = int(match.group(1)), int(match.group(3), 16)
+        shown, places = self._places(index, address, match.group(2))
+        return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else match.group(0)
 
 
 class FrameStream:
@@ -95,7 +108,7 @@ class FrameStream:
     def __init__(self, symbolizer: Symbolizer, newline: bytes = b"\n") -> None:
         self._symbolizer = symbolizer
         self._newline = newline
-        self._last = b"\n"  # what stands before the next piece
+        self._last = b"\n"  # stands for what came before the next piece: a line feed, or something else
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -103,8 +116,10 @@ class FrameStream:
         begun = _BEGUN.search(self._last + data)
         end = begun.start() - 1 if begun is not None else len(data)
         self._held = data[end:]
-        self._last = data[:end][-1:] or self._last
-        return _FRAME_BYTES.sub(self._frame, data[:end])
+        # With what stands before it: a line of the second kind has to begin as one.
+        text = self._last + data[:end]
+        self._last = b"\n" if text.endswith(b"\n") else b" "
+        return _NAMED_BYTES.sub(self._frame, _FRAME_BYTES.sub(self._frame, text))[1:]
 
     def flush(self) -> bytes:
         held, self._held = self._held, b""

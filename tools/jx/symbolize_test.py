@@ -70,6 +70,27 @@ class SymbolizeTest(unittest.TestCase):
             got = b"".join(stream.feed(piece) for piece in pieces)
             self.assertEqual((got, stream.flush()), (want, b"{{{bt"), size)
 
+    def test_names_of_the_machine(self) -> None:
+        (self.folder / "hello").touch()
+        symbolizer = self._symbolizer()
+        self.assertEqual(
+            symbolizer.line("#2  main+0x1b (hello+0x1235)"),
+            "#2  0x0000000000001235 (hello) f1234 at a.c:1\n    (inlined by) g at a.c:2",
+        )
+        for same in ("#0  main+0x1b (gone+0x1235)", "x #0  main+0x1b (hello+0x1)", "#define a (b)"):
+            self.assertEqual(symbolizer.line(same), same)
+
+    def test_names_of_the_machine_in_any_pieces(self) -> None:
+        (self.folder / "hello").touch()
+        text = b"a\r\n#1  main+0x1b (hello+0x1235)\r\n# x\n#10 f+0x2 (gone+0x7)\r\ny #1  main+0x1b (hello+0x1235)\r\n#"
+        want = (b"a\r\n#1  0x0000000000001235 (hello) f1234 at a.c:1\r\n    (inlined by) g at a.c:2\r\n"
+                b"# x\n#10 f+0x2 (gone+0x7)\r\ny #1  main+0x1b (hello+0x1235)\r\n")
+        for size in range(1, len(text) + 1):
+            stream = FrameStream(self._symbolizer(), b"\r\n")
+            pieces = [text[at:at + size] for at in range(0, len(text), size)]
+            got = b"".join(stream.feed(piece) for piece in pieces)
+            self.assertEqual((got, stream.flush()), (want, b"#"), size)
+
     def test_a_stream_holds_nothing_else_back(self) -> None:
         stream = FrameStream(self._symbolizer())
         self.assertEqual(stream.feed(b"jacinth> "), b"jacinth> ")

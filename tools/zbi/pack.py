@@ -18,6 +18,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bootfs import image, manifest
+from symbols import elf_symbols, symbol_file
 from zbi import container
 
 RAW_ITEM_TYPES = {"ramdisk": container.TYPE_RAMDISK, "discard": container.TYPE_DISCARD}
@@ -39,6 +40,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "--item", action="append", default=[], metavar="|".join(RAW_ITEM_TYPES) + "=FILE"
     )
     parser.add_argument("--crc", action="store_true", help="checksum every item")
+    parser.add_argument(
+        "--symbols", metavar="BOOT_PATH", help="put the names of all functions there, for the machine itself"
+    )
+    parser.add_argument(
+        "--symbols-of", type=Path, action="append", default=[], metavar="FILE",
+        help="with those of this file, which is not in the image",
+    )  # fmt: skip
     parser.add_argument("--depfile", type=Path, help="for ninja: what the image was made from")
     return parser.parse_args(argv)
 
@@ -53,6 +61,17 @@ def collect_entries(args: argparse.Namespace) -> list[manifest.Entry]:
     return manifest.check_entries(entries)
 
 
+def add_symbols(args: argparse.Namespace, entries: list[manifest.Entry]) -> list[manifest.Entry]:
+    """The entries with the file of names, which is written beside the image."""
+    if args.symbols is None:
+        return entries
+    files = {elf_symbols.with_symbols(entry.host_path) for entry in entries} | set(args.symbols_of)
+    modules = [elf_symbols.read(path.read_bytes()) for path in sorted(files)]
+    path = args.output.with_suffix(".symbols")
+    path.write_bytes(symbol_file.write(module for module in modules if module is not None))
+    return manifest.check_entries([*entries, manifest.make_entry(args.symbols, path, "--symbols")])
+
+
 def raw_items(arguments: list[str]) -> list[tuple[int, Path]]:
     items = []
     for argument in arguments:
@@ -65,11 +84,11 @@ def raw_items(arguments: list[str]) -> list[tuple[int, Path]]:
 
 def pack(args: argparse.Namespace) -> list[Path]:
     """Writes the image beside its final name and moves it there; returns the files it read."""
-    entries = collect_entries(args)
-    extra_items = raw_items(args.item)
-    layout = image.plan(entries)
-    unfinished = args.output.with_name(args.output.name + ".tmp")
     args.output.parent.mkdir(parents=True, exist_ok=True)
+    inputs = collect_entries(args)
+    extra_items = raw_items(args.item)
+    layout = image.plan(add_symbols(args, inputs))
+    unfinished = args.output.with_name(args.output.name + ".tmp")
     try:
         with unfinished.open("w+b") as out:
             writer = container.Writer(out, args.crc)
@@ -87,7 +106,8 @@ def pack(args: argparse.Namespace) -> list[Path]:
         os.replace(unfinished, args.output)
     finally:
         unfinished.unlink(missing_ok=True)
-    return [entry.host_path for entry in entries] + [path for _, path in extra_items] + args.manifest
+    files = [entry.host_path for entry in inputs] + args.symbols_of
+    return files + [path for _, path in extra_items] + args.manifest
 
 
 def write_depfile(path: Path, output: Path, inputs: list[Path]) -> None:

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -11,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bootfs import image
+from symbols import elf_symbols, symbol_file
 from zbi import container, dump, pack
 
 
@@ -56,6 +59,29 @@ class PackTest(unittest.TestCase):
         self.assertEqual(self.files_of(data), files | {"h": files["g"]})
         (item,) = [i for i in container.read(data) if i.type == container.TYPE_BOOTFS]
         self.assertEqual(len(item.payload), 4096 + 3 * 3 * 4096)
+
+    def test_names_of_functions(self) -> None:
+        program, plain = self.root / "program", self.write("plain", b"no program")
+        (self.root / "a.c").write_text("int f(void) { return 1; }\n")
+        subprocess.run(
+            ["clang-19", "-shared", "-nostdlib", "-fuse-ld=lld-19", "-Wl,--build-id", "a.c", "-o", program],
+            cwd=self.root, check=True,
+        )  # fmt: skip
+        stripped = self.root / "stripped"
+        stripped.mkdir()
+        shutil.copyfile(plain, stripped / "program")
+        args = ["--add", f"{stripped / 'program'}=bin/p", "--add", f"{plain}=plain", "--symbols", "symbols"]
+        files = self.files_of(self.pack(*args))
+        self.assertEqual(sorted(files), ["bin/p", "plain", "symbols"])
+        module = elf_symbols.read(program.read_bytes())
+        assert module is not None
+        self.assertEqual(files["symbols"], symbol_file.write([module]))
+        self.assertIn(b"f\0", files["symbols"])
+        # Of a file that is not in the image, and not twice.
+        args = ["--add", f"{plain}=plain", "--symbols", "symbols", "--symbols-of", str(program)]
+        self.assertEqual(self.files_of(self.pack(*args))["symbols"], files["symbols"])
+        self.output.unlink()
+        self.pack_fails("--add", f"{plain}=symbols", "--symbols", "symbols")
 
     def test_round_trip(self) -> None:
         rng = random.Random(1)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <symbols/symbols.h>
 #include <zircon/syscalls.h>
 
 zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process) {
@@ -26,28 +27,84 @@ void backtrace_end(struct backtrace_space* space) {
     *space = (struct backtrace_space){};
 }
 
-// What was loaded there: the region below the root that has the address, under the name of the
-// first memory mapped in it.
+// ---- modules ----
+
+static bool is_mapping(const zx_info_maps_t* m) {
+    return m->type == ZX_INFO_MAPS_TYPE_MAPPING;
+}
+
+static const char* name_of(const zx_info_maps_t* m) {
+    return m->name[0] != '\0' ? m->name : "?";
+}
+
+// Reads as much as there is.
+static size_t read_memory(const struct backtrace_space* space, uint64_t at, void* to, size_t len) {
+    size_t got = 0;
+    zx_status_t status = zx_process_read_memory(space->process, at, to, len, &got);
+    return status == ZX_OK ? got : 0;
+}
+
+static bool begins_image(const struct backtrace_space* space, uint64_t at) {
+    static const uint8_t magic[4] = {0x7f, 'E', 'L', 'F'};
+    uint8_t bytes[4];
+    return read_memory(space, at, bytes, sizeof(bytes)) == sizeof(bytes) &&
+           memcmp(bytes, magic, sizeof(magic)) == 0;
+}
+
+// What the dynamic linker maps lies in the root region, one mapping behind the other: the image
+// begins with the nearest one before that begins as an image does.
+static uint64_t image_before(const struct backtrace_space* space, size_t index) {
+    const zx_info_maps_t* m = &space->maps[index];
+    while (!begins_image(space, m->base)) {
+        if (index == 0 || !is_mapping(m - 1) || m[-1].depth != m->depth ||
+            m[-1].base + m[-1].size != m->base) {
+            return space->maps[index].base;
+        }
+        index--;
+        m--;
+    }
+    return m->base;
+}
+
+// What the launcher maps has a region below the root, which bears the name of the first memory
+// that is mapped in it.
+static const char* name_of_region(const struct backtrace_space* space, size_t index) {
+    for (index++; index < space->count && space->maps[index].depth > 2; index++) {
+        if (is_mapping(&space->maps[index])) {
+            return name_of(&space->maps[index]);
+        }
+    }
+    return "?";
+}
+
 static const char* find_module(const struct backtrace_space* space, uint64_t pc, uint64_t* base) {
-    const zx_info_maps_t* module = nullptr;
     for (size_t i = 0; i < space->count; i++) {
         const zx_info_maps_t* m = &space->maps[i];
-        if (m->depth == 2) { // below the address space and its root region
-            if (module != nullptr) {
-                break;
-            }
-            module = pc - m->base < m->size ? m : nullptr;
+        if (m->depth != 2 || pc - m->base >= m->size) { // below the address space and its root
+            continue;
         }
-        if (module != nullptr && m->type == ZX_INFO_MAPS_TYPE_MAPPING) {
-            *base = module->base;
-            return m->name[0] != '\0' ? m->name : "?";
-        }
+        *base = is_mapping(m) ? image_before(space, i) : m->base;
+        return is_mapping(m) ? name_of(m) : name_of_region(space, i);
     }
     *base = 0;
     return "?";
 }
 
-static void report(const struct backtrace_space* space, uint32_t index, uint64_t pc,
+static uint64_t read_build_id(const struct backtrace_space* space, uint64_t base) {
+    uint8_t bytes[SYMBOLS_HEADERS_MAX];
+    struct symbols_range notes;
+    size_t got = read_memory(space, base, bytes, sizeof(bytes));
+    if (!symbols_find_notes(bytes, got, &notes)) {
+        return 0;
+    }
+    size_t len = notes.len < SYMBOLS_NOTES_MAX ? (size_t)notes.len : SYMBOLS_NOTES_MAX;
+    got = read_memory(space, base + notes.offset, bytes, len);
+    return symbols_build_id(bytes, got);
+}
+
+// ---- frames ----
+
+static void report(struct backtrace_space* space, uint32_t index, uint64_t pc,
                    backtrace_frame_fn frame, void* ctx) {
     uint64_t base;
     char name[ZX_MAX_NAME_LEN] = "";
@@ -56,10 +113,18 @@ static void report(const struct backtrace_space* space, uint32_t index, uint64_t
     for (char* c = name; *c != '\0'; c++) {
         *c = *c > ' ' && *c <= '~' && *c != ':' && *c != '}' ? *c : '?';
     }
-    frame(ctx, index, pc - base, name);
+    if (base != 0 && base != space->base) {
+        space->base = base;
+        space->build_id = read_build_id(space, base);
+    }
+    struct backtrace_frame f = {.index = index,
+                                .offset = pc - base,
+                                .module = name,
+                                .build_id = base != 0 ? space->build_id : 0};
+    frame(ctx, &f);
 }
 
-void backtrace_walk(const struct backtrace_space* space,
+void backtrace_walk(struct backtrace_space* space,
                     const zx_x86_64_thread_state_general_regs_t* regs, backtrace_frame_fn frame,
                     void* ctx) {
     report(space, 0, regs->rip, frame, ctx);

@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include <backtrace/backtrace.h>
+#include <bootsvc/client.h>
 #include <io/client.h>
 #include <jacinth/abort.h>
 #include <jacinth/startup.h>
+#include <symbols/boot.h>
 #include <system/grants.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
@@ -86,8 +88,29 @@ static void put_registers(struct report* r, const zx_x86_64_thread_state_general
     put(r, "\n");
 }
 
-static void put_frame(void* ctx, uint32_t index, uint64_t offset, const char* module) {
-    put(ctx, "{{{bt:%u:0x%llx:%s}}}\n", index, (unsigned long long)offset, module);
+struct frames {
+    struct report* report;
+    struct symbols_boot names;
+};
+
+static void put_frame(void* ctx, const struct backtrace_frame* frame) {
+    struct frames* f = ctx;
+    char line[SYMBOLS_LINE_MAX];
+    symbols_frame_line(&f->names, frame, line);
+    put(f->report, "%s", line);
+}
+
+// The names are mapped for as long as they are needed.
+static void put_backtrace(struct report* r, zx_handle_t process,
+                          const zx_x86_64_thread_state_general_regs_t* registers) {
+    struct backtrace_space space;
+    struct frames f = {.report = r};
+    if (backtrace_begin(&space, process) == ZX_OK) {
+        symbols_boot_open(&f.names, bootsvc_startup());
+        backtrace_walk(&space, registers, put_frame, &f);
+        symbols_boot_close(&f.names);
+        backtrace_end(&space);
+    }
 }
 
 // A failed page fault's status, or the number of a policy.
@@ -102,7 +125,6 @@ static const char* synth_name(uint32_t code, char number[16]) {
 static void put_thread(struct report* r, zx_handle_t process, zx_handle_t thread) {
     zx_exception_report_t report = {};
     zx_x86_64_thread_state_general_regs_t registers;
-    struct backtrace_space space;
     if (zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report),
                            nullptr, nullptr) == ZX_OK) {
         char number[16];
@@ -117,10 +139,7 @@ static void put_thread(struct report* r, zx_handle_t process, zx_handle_t thread
         return; // killed meanwhile
     }
     put_registers(r, &registers);
-    if (backtrace_begin(&space, process) == ZX_OK) {
-        backtrace_walk(&space, &registers, put_frame, r);
-        backtrace_end(&space);
-    }
+    put_backtrace(r, process, &registers);
 }
 
 static bool is_abort(zx_handle_t thread) {

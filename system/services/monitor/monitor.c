@@ -68,12 +68,13 @@ struct stack {
 };
 static_assert(BACKTRACE_FRAMES_MAX <= JACINTH_SYSTEM_MAX_FRAMES);
 
-static void add_frame(void* ctx, uint32_t index, uint64_t offset, const char* module) {
+static void add_frame(void* ctx, const struct backtrace_frame* frame) {
     struct stack* s = ctx;
-    size_t len = strnlen(module, ZX_MAX_NAME_LEN);
-    memcpy(s->names[index], module, len);
-    s->frames[index] =
-        (struct jacinth_system_frame){.offset = offset, .module = {len, s->names[index]}};
+    uint32_t index = frame->index;
+    size_t len = strnlen(frame->module, ZX_MAX_NAME_LEN);
+    memcpy(s->names[index], frame->module, len);
+    s->frames[index] = (struct jacinth_system_frame){
+        .offset = frame->offset, .module = {len, s->names[index]}, .build_id = frame->build_id};
     s->count = index + 1;
 }
 

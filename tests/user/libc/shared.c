@@ -33,6 +33,10 @@ int shared_print(char* out, unsigned long size, const char* text) {
     return snprintf(out, size, "shared: %s", text);
 }
 
+int shared_call(int (*function)(void)) {
+    return function() + 1;
+}
+
 void* shared_allocate(unsigned long size) {
     return malloc(size);
 }

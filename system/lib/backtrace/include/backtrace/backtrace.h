@@ -18,14 +18,20 @@ struct backtrace_space {
     zx_handle_t process; // stays the caller's
     zx_info_maps_t* maps;
     size_t count;
+    uint64_t base, build_id; // of the module that was looked at last
 };
 
 zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process);
 void backtrace_end(struct backtrace_space* space);
 
-// `module`: printable, without colons and braces; "?" if nothing is known.
-typedef void (*backtrace_frame_fn)(void* ctx, uint32_t index, uint64_t offset, const char* module);
+struct backtrace_frame {
+    uint32_t index;
+    uint64_t offset;    // into the module
+    const char* module; // printable, without colons and braces; "?" if nothing is known
+    uint64_t build_id;  // the first eight bytes of the module's; 0: unknown
+};
+typedef void (*backtrace_frame_fn)(void* ctx, const struct backtrace_frame* frame);
 // Of a thread that stands still, with these registers.
-void backtrace_walk(const struct backtrace_space* space,
+void backtrace_walk(struct backtrace_space* space,
                     const zx_x86_64_thread_state_general_regs_t* regs, backtrace_frame_fn frame,
                     void* ctx);
