@@ -311,6 +311,50 @@ CASE(requests_that_are_none_are_answered) {
     end(&c);
 }
 
+static uint64_t next_random(uint64_t* state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+// Fields that are mostly what may be, in all combinations.
+static struct block_request random_request(uint64_t* random, uint32_t reqid) {
+    static const uint64_t offsets[] = {0, 1, 7, 8, BLOCKS - 1, BLOCKS, UINT32_MAX, UINT64_MAX};
+    return (struct block_request){.reqid = reqid,
+                                  .opcode = (uint8_t)(next_random(random) % 6),
+                                  .vmoid = (uint16_t)(next_random(random) % 4),
+                                  .flags = (uint8_t)(next_random(random) % 5),
+                                  .group = (uint32_t)(next_random(random) % 10),
+                                  .length = (uint32_t)(next_random(random) % 10),
+                                  .vmo_offset = offsets[next_random(random) % 8],
+                                  .device_offset = offsets[next_random(random) % 8]};
+}
+
+// Every request is answered, by itself or by its group; the device serves others all the while.
+CASE(random_requests) {
+    struct block_client c, other;
+    begin(&c);
+    EXPECT_OK(block_client_open(&other, connect()));
+    zx_handle_t vmo = utest_vmo(4096);
+    (void)attach(&other, vmo);
+    uint16_t mine = attach(&c, vmo);
+    uint64_t random = 99;
+    for (uint32_t round = 0; round < 200; round++) {
+        for (uint32_t i = 0; i < 40; i++) {
+            raw_send(&other, random_request(&random, i));
+        }
+        EXPECT_OK(block_run(&c, BLOCK_READ, mine, 0, 0, 8));
+        struct block_response answers[BLOCK_FIFO_DEPTH];
+        size_t count = 0;
+        (void)zx_fifo_read(other.fifo, BLOCK_ENTRY_SIZE, answers, BLOCK_FIFO_DEPTH, &count);
+        for (size_t i = 0; i < count; i++) {
+            EXPECT(answers[i].reqid < 40);
+        }
+    }
+    block_client_close(&other);
+    EXPECT_CLOSE(vmo);
+    end(&c);
+}
+
 CASE(a_read_only_device_stays_as_it_is) {
     struct block_client c;
     begin_with(JACINTH_BLOCK_FLAGS_READ_ONLY, &c);
@@ -409,6 +453,31 @@ CASE(vmos_that_are_refused) {
     EXPECT_STATUS(block_client_detach(&c, 0), ZX_ERR_NOT_FOUND);
     EXPECT_EQ(attach(&c, vmo), 5);
     EXPECT_CLOSE(vmo);
+    end(&c);
+}
+
+// Whose pages come from somebody who need not answer.
+CASE(vmos_of_pagers_are_refused) {
+    struct block_client c;
+    begin(&c);
+    zx_handle_t pager, port = utest_port(), vmo;
+    EXPECT_OK(zx_pager_create(0, &pager));
+    EXPECT_OK(zx_pager_create_vmo(pager, 0, port, 1, 16384, &vmo));
+    static const uint32_t kinds[] = {ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, ZX_VMO_CHILD_SLICE,
+                                     ZX_VMO_CHILD_REFERENCE};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        zx_handle_t child, grandchild;
+        uint64_t size = kinds[i] == ZX_VMO_CHILD_REFERENCE ? 0 : 16384;
+        EXPECT_OK(zx_vmo_create_child(vmo, kinds[i], 0, size, &child));
+        if (zx_vmo_create_child(child, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 0, 16384,
+                                &grandchild) == ZX_OK) {
+            EXPECT_STATUS(try_attach(&c, grandchild), ZX_ERR_NOT_SUPPORTED);
+        }
+        EXPECT_STATUS(try_attach(&c, child), ZX_ERR_NOT_SUPPORTED);
+    }
+    EXPECT_STATUS(try_attach(&c, vmo), ZX_ERR_NOT_SUPPORTED);
+    EXPECT_CLOSE(pager);
+    EXPECT_CLOSE(port);
     end(&c);
 }
 

@@ -23,7 +23,7 @@ from jx.tree import out_dir, writable_path
 
 _PROGRAMS = ("bench", "bench_libc")
 _DISK_PROGRAMS = ("bench_disk",)  # in a machine of their own: a disk changes what a boot costs
-_DISK_ROWS = {"29a", "29b"}
+_DISK_ROWS = {"29a", "29b", "29c"}
 _DISK_BYTES = 64 << 20
 _TIMEOUT_S = 600.0
 
