@@ -6,8 +6,9 @@
 
 #include "ns.h"
 #include "tool.h"
+#include "tools.h"
 
-int main(int argc, char** argv) {
+int df_main(int argc, char** argv) {
     static const char usage[] = "df";
     if (tool_wants_help(argc, argv, usage)) {
         printf("One line for each prefix of the namespace. What is not asked for has no size: "

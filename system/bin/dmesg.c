@@ -7,6 +7,7 @@
 #include <zircon/syscalls/log.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static const char* severity_name(uint8_t severity) {
     switch (severity) {
@@ -58,7 +59,7 @@ static zx_status_t open_log(zx_handle_t* out) {
     return status;
 }
 
-int main(int argc, char** argv) {
+int dmesg_main(int argc, char** argv) {
     static const char usage[] = "dmesg [-f]";
     if (tool_wants_help(argc, argv, usage)) {
         printf("SECONDS PROCESS.THREAD SEVERITY: TEXT. -f: goes on with what comes.\n");

@@ -5,12 +5,13 @@
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static void row(const char* name, uint64_t bytes) {
     printf("%-22s %10lluK\n", name, (unsigned long long)bytes / 1024);
 }
 
-int main(int argc, char** argv) {
+int free_main(int argc, char** argv) {
     static const char usage[] = "free";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;

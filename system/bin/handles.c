@@ -5,6 +5,7 @@
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static void print_handle(const struct jacinth_system_handle_record* h) {
     char rights[tool_rights_len];
@@ -40,7 +41,7 @@ static zx_status_t print_handles(zx_handle_t tasks, zx_koid_t process, uint64_t*
     }
 }
 
-int main(int argc, char** argv) {
+int handles_main(int argc, char** argv) {
     static const char usage[] = "handles PID";
     if (tool_wants_help(argc, argv, usage)) {
         printf("RELATED is the peer of a pair, the parent of a task. Rights:\n%s",

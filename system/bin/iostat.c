@@ -6,6 +6,7 @@
 #include <zircon/time.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static void row(const char* disk, int disk_len, const char* kind,
                 const struct jacinth_block_counts* c, uint32_t block_size) {
@@ -26,7 +27,7 @@ static void print(const struct jacinth_block_device_stats* d) {
     }
 }
 
-int main(int argc, char** argv) {
+int iostat_main(int argc, char** argv) {
     static const char usage[] = "iostat";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;

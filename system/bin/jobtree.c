@@ -7,6 +7,7 @@
 #include <zircon/syscalls/object.h>
 
 #include "tool.h"
+#include "tools.h"
 
 struct sum {
     size_t processes;
@@ -55,7 +56,7 @@ static bool print_job(void*, const struct task* task) {
     return true;
 }
 
-int main(int argc, char** argv) {
+int jobtree_main(int argc, char** argv) {
     static const char usage[] = "jobtree";
     if (tool_wants_help(argc, argv, usage)) {
         printf("CPU is that of all that ever ran in the job and below it.\n");

@@ -6,8 +6,9 @@
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
-int main(int argc, char** argv) {
+int k_main(int argc, char** argv) {
     static const char usage[] = "k WORD... (k help lists them)";
     if (argc == 2 && tool_wants_help(argc, argv, usage)) {
         return 0;

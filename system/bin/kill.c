@@ -3,6 +3,7 @@
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static zx_status_t kill_one(zx_handle_t root, const char* text) {
     uint64_t koid;
@@ -19,7 +20,7 @@ static zx_status_t kill_one(zx_handle_t root, const char* text) {
     return status;
 }
 
-int main(int argc, char** argv) {
+int kill_main(int argc, char** argv) {
     static const char usage[] = "kill KOID...";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;

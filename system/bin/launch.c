@@ -13,6 +13,7 @@
 
 #include "ns.h"
 #include "tool.h"
+#include "tools.h"
 
 static const char usage[] = "launch [OPTION]... PATH [ARGUMENT]...";
 static const char options_help[] =
@@ -225,7 +226,7 @@ static int run(struct plan* p, char** argv, uint32_t count) {
     return code;
 }
 
-int main(int argc, char** argv) {
+int launch_main(int argc, char** argv) {
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         printf("usage: %s\n%s", usage, options_help);
         return 0;

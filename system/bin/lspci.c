@@ -5,6 +5,7 @@
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static const struct {
     uint16_t kind; // class and subclass
@@ -24,7 +25,7 @@ static const char* kind_name(uint32_t class_code) {
     return "?";
 }
 
-int main(int argc, char** argv) {
+int lspci_main(int argc, char** argv) {
     static const char usage[] = "lspci";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;

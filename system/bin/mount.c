@@ -6,8 +6,9 @@
 
 #include "ns.h"
 #include "tool.h"
+#include "tools.h"
 
-int main(int argc, char** argv) {
+int mount_main(int argc, char** argv) {
     static const char usage[] = "mount";
     if (tool_wants_help(argc, argv, usage)) {
         printf("PREFIX CHANNEL PEER, and whether somebody is at the other end. A namespace does "

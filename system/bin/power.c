@@ -1,22 +1,34 @@
-// Two programs: poweroff and reboot, as POWER_CALL says.
+// Two programs: poweroff and reboot.
 #include <fidl/jacinth.system.h>
 #include <zircon/syscalls.h>
 
 #include "tool.h"
+#include "tools.h"
 
-int main(int argc, char** argv) {
-    if (tool_wants_help(argc, argv, POWER_NAME)) {
+typedef zx_status_t (*power_call_t)(zx_handle_t power, zx_time_t deadline,
+                                    struct fidl_storage storage);
+
+static int end(const char* name, power_call_t call, int argc, char** argv) {
+    if (tool_wants_help(argc, argv, name)) {
         return 0;
     }
     if (argc != 1) {
-        return tool_bad_usage(POWER_NAME);
+        return tool_bad_usage(name);
     }
     alignas(8) uint8_t buffer[64];
     const struct fidl_storage storage = {buffer, sizeof(buffer)};
     zx_handle_t power;
     zx_status_t status = tool_connect("jacinth.system.Power", &power);
     if (status == ZX_OK) {
-        status = POWER_CALL(power, ZX_TIME_INFINITE, storage); // comes back only if it fails
+        status = call(power, ZX_TIME_INFINITE, storage); // comes back only if it fails
     }
-    return tool_failed(POWER_NAME, "the machine", status);
+    return tool_failed(name, "the machine", status);
+}
+
+int poweroff_main(int argc, char** argv) {
+    return end("poweroff", jacinth_system_power_power_off_call, argc, argv);
+}
+
+int reboot_main(int argc, char** argv) {
+    return end("reboot", jacinth_system_power_reboot_call, argc, argv);
 }

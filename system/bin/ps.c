@@ -6,6 +6,7 @@
 #include <zircon/syscalls/object.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static bool print_task(void*, const struct task* task) {
     char name[ZX_MAX_NAME_LEN];
@@ -26,7 +27,7 @@ static bool print_task(void*, const struct task* task) {
     return true;
 }
 
-int main(int argc, char** argv) {
+int ps_main(int argc, char** argv) {
     if (tool_wants_help(argc, argv, "ps")) {
         return 0;
     }

@@ -10,6 +10,7 @@
 #include <zircon/time.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static const char usage[] = "usage: svc [restart NAME | --graph [--svg] | --help]\n";
 static const char help[] =
@@ -114,7 +115,7 @@ static int graph(bool svg) {
     return EXIT_SUCCESS;
 }
 
-int main(int argc, char** argv) {
+int svc_main(int argc, char** argv) {
     const char* first = argc > 1 ? argv[1] : "";
     if (argc == 1) {
         return list();

@@ -13,6 +13,7 @@
 #include <zircon/time.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static const char* state_name(zx_thread_state_t state) {
     switch (state) {
@@ -100,7 +101,7 @@ static void print_thread(zx_handle_t tasks, zx_handle_t process, zx_koid_t proce
     (void)zx_handle_close(thread);
 }
 
-int main(int argc, char** argv) {
+int threads_main(int argc, char** argv) {
     static const char usage[] = "threads PID";
     if (tool_wants_help(argc, argv, usage)) {
         printf("KOID NAME, STATE, TIME, CPU, then its frames. ./jx run adds files and lines.\n");

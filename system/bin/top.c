@@ -9,6 +9,7 @@
 #include <zircon/time.h>
 
 #include "tool.h"
+#include "tools.h"
 
 struct row {
     zx_koid_t koid;
@@ -106,7 +107,7 @@ static int run(zx_handle_t root, uint64_t rounds, uint64_t delay_ms) {
     return 0;
 }
 
-int main(int argc, char** argv) {
+int top_main(int argc, char** argv) {
     static const char usage[] = "top [-n ROUNDS] [-d MILLISECONDS]";
     if (tool_wants_help(argc, argv, usage)) {
         printf("100 %% is one CPU. Without -n it goes on until it is interrupted.\n");

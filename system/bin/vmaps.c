@@ -7,6 +7,7 @@
 #include <zircon/syscalls/object.h>
 
 #include "tool.h"
+#include "tools.h"
 
 static const char* kind_of(zx_info_maps_type_t type) {
     switch (type) {
@@ -42,7 +43,7 @@ static void print_node(const zx_info_maps_t* m) {
     printf("  %s\n", name);
 }
 
-int main(int argc, char** argv) {
+int vmaps_main(int argc, char** argv) {
     static const char usage[] = "vmaps PID";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;
