@@ -2,9 +2,9 @@
 
 #include <fd/device.h>
 
-#include <stdlib.h>
 #include <string.h>
 
+#include <libc/early.h>
 #include <libc/error.h>
 #include <zircon/syscalls.h>
 
@@ -133,7 +133,7 @@ long fd_device_from_event(zx_handle_t event, struct fd_object** out) {
 }
 
 static void device_close(struct fd_object* o) {
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops device_ops = {
@@ -156,7 +156,7 @@ static const struct fd_ops device_ops = {
 };
 
 long fd_device_new(enum fd_device which, uint32_t flags, struct fd_object** out) {
-    struct device* d = malloc(sizeof(*d));
+    struct device* d = early_alloc(sizeof(*d));
     if (d == nullptr) {
         return -ABI_ENOMEM;
     }

@@ -11,6 +11,7 @@
 
 #include <fd/server.h>
 #include <io/client.h>
+#include <libc/early.h>
 #include <libc/lock.h>
 #include <zircon/syscalls.h>
 
@@ -213,8 +214,8 @@ static void directory_close(struct fd_object* o) {
     struct directory* d = directory_of(o);
     (void)zx_handle_close(d->connection);
     free(d->listing.batch);
-    free(d->path);
-    free(d);
+    early_free(d->path);
+    early_free(d);
 }
 
 static const struct fd_ops directory_ops = {
@@ -238,12 +239,12 @@ static const struct fd_ops directory_ops = {
 
 long fd_directory_new(zx_handle_t connection, uint64_t device, const char* path, uint32_t flags,
                       struct fd_object** out) {
-    struct directory* d = calloc(1, sizeof(*d));
-    char* copy = path != nullptr ? malloc(strlen(path) + 1) : nullptr;
+    struct directory* d = early_alloc(sizeof(*d));
+    char* copy = path != nullptr ? early_alloc(strlen(path) + 1) : nullptr;
     if (d == nullptr || (path != nullptr && copy == nullptr)) {
         (void)zx_handle_close(connection);
-        free(d);
-        free(copy);
+        early_free(d);
+        early_free(copy);
         return -ABI_ENOMEM;
     }
     if (copy != nullptr) {

@@ -6,10 +6,9 @@
 
 #include <fd/file.h>
 
-#include <stdlib.h>
-
 #include <fd/server.h>
 #include <io/client.h>
+#include <libc/early.h>
 #include <libc/error.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
@@ -175,7 +174,7 @@ static void file_close(struct fd_object* o) {
     (void)zx_handle_close(file_of(o)->memory);
     (void)zx_handle_close(file_of(o)->stream);
     (void)zx_handle_close(file_of(o)->connection);
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops file_ops = {
@@ -199,7 +198,7 @@ static const struct fd_ops file_ops = {
 
 long fd_file_new(zx_handle_t connection, zx_handle_t stream, uint32_t flags, uint64_t device,
                  struct fd_object** out) {
-    struct file* f = malloc(sizeof(*f));
+    struct file* f = early_alloc(sizeof(*f));
     if (f == nullptr) {
         (void)zx_handle_close(stream);
         (void)zx_handle_close(connection);

@@ -1,9 +1,9 @@
 // Lines for the kernel's log (a debuglog handle). Each line is a record; a line that is longer than
 // a record is several. What was written without an end of line is a record, too.
 
-#include <stdlib.h>
 #include <string.h>
 
+#include <libc/early.h>
 #include <libc/error.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/log.h>
@@ -53,7 +53,7 @@ static long log_clone(struct fd_object* o, struct fd_handles* out) {
 
 static void log_close(struct fd_object* o) {
     (void)zx_handle_close(handle_of(o));
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops log_ops = {
@@ -76,7 +76,7 @@ static const struct fd_ops log_ops = {
 };
 
 long log_object_new(zx_handle_t handle, struct fd_object** out) {
-    struct log* l = malloc(sizeof(*l));
+    struct log* l = early_alloc(sizeof(*l));
     if (l == nullptr) {
         (void)zx_handle_close(handle);
         return -ABI_ENOMEM;

@@ -9,9 +9,9 @@
 
 #include <fd/pipe.h>
 
-#include <stdlib.h>
 #include <string.h>
 
+#include <libc/early.h>
 #include <libc/error.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
@@ -21,7 +21,6 @@
 struct pipe_end {
     struct fd_object base;
     zx_handle_t socket; // immutable
-    uint64_t koid;      // of the pair: the smaller of both ends'; immutable
 };
 
 static struct pipe_end* pipe_of(struct fd_object* o) {
@@ -136,10 +135,17 @@ static uint32_t pipe_ready(struct fd_object* o, zx_signals_t seen) {
 
 // ---- the rest ----
 
+// Of both ends: the smaller koid.
+static uint64_t koid_of_pair(zx_handle_t socket) {
+    zx_info_handle_basic_t info = {};
+    (void)zx_object_get_info(socket, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr, nullptr);
+    return info.koid < info.related_koid ? info.koid : info.related_koid;
+}
+
 static long pipe_stat(struct fd_object* o, struct abi_stat* out) {
     bool both = fd_object_readable(o) && fd_object_writable(o);
     *out = (struct abi_stat){.dev = 1,
-                             .ino = pipe_of(o)->koid,
+                             .ino = koid_of_pair(pipe_of(o)->socket),
                              .nlink = 1,
                              .mode = (both ? ABI_S_IFSOCK | 0777 : ABI_S_IFIFO | 0600),
                              .blksize = ABI_PIPE_BUF};
@@ -168,7 +174,7 @@ static long pipe_clone(struct fd_object* o, struct fd_handles* out) {
 
 static void pipe_close(struct fd_object* o) {
     (void)zx_handle_close(pipe_of(o)->socket);
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops pipe_ops = {
@@ -192,21 +198,14 @@ static const struct fd_ops pipe_ops = {
 
 // ---- making ----
 
-static uint64_t koid_of_pair(zx_handle_t socket) {
-    zx_info_handle_basic_t info = {};
-    (void)zx_object_get_info(socket, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr, nullptr);
-    return info.koid < info.related_koid ? info.koid : info.related_koid;
-}
-
 long pipe_object_new(zx_handle_t socket, uint32_t flags, struct fd_object** out) {
-    struct pipe_end* p = malloc(sizeof(*p));
+    struct pipe_end* p = early_alloc(sizeof(*p));
     if (p == nullptr) {
         (void)zx_handle_close(socket);
         return -ABI_ENOMEM;
     }
     fd_object_init(&p->base, &pipe_ops, flags);
     p->socket = socket;
-    p->koid = koid_of_pair(socket);
     *out = &p->base;
     return 0;
 }

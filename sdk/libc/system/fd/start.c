@@ -69,12 +69,7 @@ static void put_devices(struct fd_table* t) {
 }
 
 static void start(struct process_view* view) {
-    view->fds = fd_table_new();
-    if (view->fds == nullptr) {
-        static constexpr char line[] = "start-up failed: no memory for descriptors\n";
-        (void)zx_debug_write(line, sizeof(line) - 1);
-        zx_process_exit(-126); // as any other failure of a start
-    }
+    view->fds = fd_table_first();
     if (!import_all(view->fds)) {
         put_devices(view->fds);
     }

@@ -131,6 +131,13 @@ int fd_table_next_ref(struct fd_table* t, int fd, struct fd_object** out, int* f
 
 // ---- whole tables ----
 
+// Not of malloc's: see <libc/early.h>.
+static struct fd_table first;
+
+struct fd_table* fd_table_first(void) {
+    return &first;
+}
+
 struct fd_table* fd_table_new(void) {
     return calloc(1, sizeof(struct fd_table));
 }
@@ -158,5 +165,7 @@ void fd_table_delete(struct fd_table* t) {
     for (int fd = 0; fd < FD_MAX; fd++) {
         fd_object_unref(object_of(t->slot[fd]));
     }
-    free(t);
+    if (t != &first) {
+        free(t);
+    }
 }

@@ -6,11 +6,11 @@
 
 #include <fd/terminal.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <fd/server.h>
 #include <io/client.h>
+#include <libc/early.h>
 #include <libc/lock.h>
 #include <libc/operations.h>
 #include <signal/terminal.h>
@@ -42,7 +42,7 @@ void fd_terminal_set_reopen(fd_reopen_fn reopen) {
 
 // Consumes the handles. Null: no memory.
 static struct link* link_new(zx_handle_t connection, zx_handle_t events) {
-    struct link* l = malloc(sizeof(*l));
+    struct link* l = early_alloc(sizeof(*l));
     if (l == nullptr) {
         (void)zx_handle_close(connection);
         (void)zx_handle_close(events);
@@ -58,7 +58,7 @@ static void link_unref(struct link* l) {
     if (l != nullptr && atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) == 1) {
         (void)zx_handle_close(l->connection);
         (void)zx_handle_close(l->events);
-        free(l);
+        early_free(l);
     }
 }
 
@@ -372,7 +372,7 @@ static long terminal_clone(struct fd_object* o, struct fd_handles* out) {
 
 static void terminal_close(struct fd_object* o) {
     link_unref(terminal_of(o)->current);
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops terminal_ops = {
@@ -397,10 +397,10 @@ static const struct fd_ops terminal_ops = {
 long fd_terminal_new(zx_handle_t connection, zx_handle_t events, uint32_t flags, uint64_t device,
                      struct fd_object** out) {
     struct link* l = link_new(connection, events);
-    struct terminal* t = calloc(1, sizeof(*t));
+    struct terminal* t = early_alloc(sizeof(*t));
     if (l == nullptr || t == nullptr) {
         link_unref(l);
-        free(t);
+        early_free(t);
         return -ABI_ENOMEM;
     }
     fd_object_init(&t->base, &terminal_ops, flags);

@@ -1,10 +1,10 @@
 // Directories that nobody serves: the root, unless it is in the namespace, and whatever lies on the
 // way from there to a prefix. They hold the names that lead on.
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <fd/directory.h>
+#include <libc/early.h>
 #include <zircon/syscalls.h>
 
 #include "names_priv.h"
@@ -141,7 +141,7 @@ static long made_up_clone(struct fd_object*, struct fd_handles* out) {
 }
 
 static void made_up_close(struct fd_object* o) {
-    free(o);
+    early_free(o);
 }
 
 static const struct fd_ops made_up_ops = {
@@ -165,7 +165,7 @@ static const struct fd_ops made_up_ops = {
 
 long names_made_up_new(const char* path, uint32_t flags, struct fd_object** out) {
     size_t len = strlen(path);
-    struct made_up* m = calloc(1, sizeof(*m) + len + 1);
+    struct made_up* m = early_alloc(sizeof(*m) + len + 1);
     if (m == nullptr) {
         return -ABI_ENOMEM;
     }

@@ -33,6 +33,9 @@ static inline uint64_t names_device(size_t index) {
 struct names_place {
     struct libc_lock lock;
     struct fd_object* directory; // with a reference; under the lock; never null
+    // Where the process was started, until somebody asks: then it is opened. Under the lock; null:
+    // `directory` is the place.
+    const char* unopened;
 };
 
 struct fd_object* names_place_ref(void);

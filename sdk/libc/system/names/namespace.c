@@ -25,10 +25,14 @@ const struct path_prefixes* names_prefixes(void) {
 
 // ---- start ----
 
-// A prefix without slashes at its end; the root is "".
-static char* prefix_of(const char* name) {
+// A prefix without slashes at its end; the root is "". A name that is so already, as nearly always,
+// stays where it is: names of the bootstrap message are there as long as the process.
+static const char* prefix_of(const char* name) {
     if (name == nullptr || name[0] != '/') {
         return nullptr;
+    }
+    if (path_is_normal(name)) {
+        return name[1] == 0 ? "" : name;
     }
     char* text = malloc(ABI_PATH_MAX);
     if (text == nullptr || path_normalise(name, text) != 0) {
@@ -44,7 +48,7 @@ static char* prefix_of(const char* name) {
 
 long names_add_prefix(const char* path, zx_handle_t connection) {
     size_t i = names.prefixes.count;
-    char* text = i < PREFIXES_MAX ? prefix_of(path) : nullptr;
+    const char* text = i < PREFIXES_MAX ? prefix_of(path) : nullptr;
     if (text == nullptr) {
         (void)zx_handle_close(connection);
         return -ABI_EINVAL;

@@ -97,6 +97,21 @@ bool path_asks_for_directory(const char* path) {
     return len != 0 && (last.len == 0 || is_dot(last) || is_dot_dot(last));
 }
 
+bool path_is_normal(const char* absolute) {
+    if (absolute[0] != '/') {
+        return false;
+    }
+    const char* c = absolute;
+    for (; *c != 0; c++) {
+        // No component is empty or begins with a dot. (Others than "." and ".." may; they are
+        // rare.)
+        if (*c == '/' && (c[1] == '/' || c[1] == '.' || (c[1] == 0 && c != absolute))) {
+            return false;
+        }
+    }
+    return c - absolute < ABI_PATH_MAX;
+}
+
 long path_normalise(const char* absolute, char out[ABI_PATH_MAX]) {
     out[0] = 0;
     struct builder b = {.text = out, .size = ABI_PATH_MAX};

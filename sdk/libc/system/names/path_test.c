@@ -146,7 +146,20 @@ static void test_normalise(void**) {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(path_normalise(cases[i].in, out), 0);
         assert_string_equal(out, cases[i].out);
+        // What is said to be normal is; only names with dots in front are not known as such.
+        bool dots = strstr(cases[i].out, "/.") != nullptr;
+        assert_int_equal(path_is_normal(cases[i].in), strcmp(out, cases[i].in) == 0 && !dots);
+        assert_int_equal(path_is_normal(out), !dots);
     }
+    assert_false(path_is_normal("a"));
+    assert_false(path_is_normal(""));
+    char long_one[ABI_PATH_MAX + 1];
+    memset(long_one, 'a', sizeof(long_one));
+    long_one[0] = '/';
+    long_one[ABI_PATH_MAX] = 0;
+    assert_false(path_is_normal(long_one));
+    long_one[ABI_PATH_MAX - 1] = 0;
+    assert_true(path_is_normal(long_one));
 }
 
 static void test_what_must_be_a_directory(void**) {

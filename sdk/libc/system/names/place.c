@@ -17,23 +17,53 @@
 
 // ---- the place of a view ----
 
-struct fd_object* names_place_ref(void) {
-    struct names_place* p = process_view()->place;
-    libc_lock_acquire(&p->lock);
-    struct fd_object* o = p->directory;
-    fd_object_ref(o);
-    libc_lock_release(&p->lock);
-    return o;
-}
+constexpr int OPEN_DIRECTORY = ABI_O_RDONLY | ABI_O_DIRECTORY;
 
-// The reference passes over.
-static void set_place(struct fd_object* directory) {
-    struct names_place* p = process_view()->place;
+// The reference passes over. `only_if`: what `unopened` must still be; null: whatever it is.
+static void put(struct names_place* p, struct fd_object* directory, const char* only_if) {
     libc_lock_acquire(&p->lock);
-    struct fd_object* old = p->directory;
-    p->directory = directory;
+    struct fd_object* old = directory;
+    if (only_if == nullptr || p->unopened == only_if) {
+        old = p->directory;
+        p->directory = directory;
+        p->unopened = nullptr;
+    }
     libc_lock_release(&p->lock);
     fd_object_unref(old);
+}
+
+static void set_place(struct fd_object* directory) {
+    put(process_view()->place, directory, nullptr);
+}
+
+// A directory that is gone leaves the program at the root, which is there already. Several threads
+// may open it at once; one of them puts it there.
+static void open_first(struct names_place* p, const char* path) {
+    struct fd_object* o;
+    if (names_open(ABI_AT_FDCWD, path, OPEN_DIRECTORY, 0, &o) != 0) {
+        libc_lock_acquire(&p->lock);
+        o = p->directory;
+        fd_object_ref(o);
+        libc_lock_release(&p->lock);
+    }
+    put(p, o, path);
+}
+
+struct fd_object* names_place_ref(void) {
+    struct names_place* p = process_view()->place;
+    for (;;) {
+        libc_lock_acquire(&p->lock);
+        const char* unopened = p->unopened;
+        struct fd_object* o = p->directory;
+        if (unopened == nullptr) {
+            fd_object_ref(o);
+        }
+        libc_lock_release(&p->lock);
+        if (unopened == nullptr) {
+            return o;
+        }
+        open_first(p, unopened);
+    }
 }
 
 // ---- without links ----
@@ -170,8 +200,6 @@ long names_canonical(int dir, const char* path, char out[ABI_PATH_MAX]) {
 
 // ---- operations ----
 
-constexpr int OPEN_DIRECTORY = ABI_O_RDONLY | ABI_O_DIRECTORY;
-
 // Where the path to here is not known any more (the directory that the parent has left us is gone,
 // or was never named), the directory itself leads on.
 static long open_place(const char* path, struct fd_object** out) {
@@ -241,12 +269,29 @@ long sys_getcwd(char* buffer, size_t size) {
 
 // ---- children, and the start ----
 
+static const char* unopened_path(void) {
+    struct names_place* p = process_view()->place;
+    libc_lock_acquire(&p->lock);
+    const char* unopened = p->unopened;
+    libc_lock_release(&p->lock);
+    return unopened;
+}
+
 long names_cwd_for_child(char* out, size_t size) {
     constexpr size_t key = sizeof(NAMES_CWD_KEY) - 1;
     if (size <= key) {
         return -ABI_ENAMETOOLONG;
     }
     memcpy(out, NAMES_CWD_KEY, key);
+    const char* unopened = unopened_path();
+    if (unopened != nullptr) { // nor need this process open it
+        size_t len = strlen(unopened) + 1;
+        if (len > size - key) {
+            return -ABI_ENAMETOOLONG;
+        }
+        memcpy(out + key, unopened, len);
+        return 0;
+    }
     long len = sys_getcwd(out + key, size - key);
     if (len < 0) {
         return len == -ABI_ERANGE ? -ABI_ENAMETOOLONG : len;
@@ -263,6 +308,11 @@ static const char* inherited_path(void) {
         }
     }
     return "/";
+}
+
+// Not analysed: there is one thread yet.
+[[clang::no_thread_safety_analysis]] static void set_unopened(struct names_place* p) {
+    p->unopened = inherited_path();
 }
 
 static zx_status_t reopen_terminal(zx_handle_t* connection, zx_handle_t* events) {
@@ -297,22 +347,17 @@ static zx_status_t reopen_terminal(zx_handle_t* connection, zx_handle_t* events)
     __builtin_trap();
 }
 
+// The root, which nobody serves, and a promise: most programs never ask where they are.
 static void start(struct process_view* view) {
+    static struct names_place first;
     view->umask = spawn_inherited()->umask;
     names_namespace_start();
     fd_terminal_set_reopen(reopen_terminal);
-    view->place = calloc(1, sizeof(*view->place));
-    if (view->place == nullptr ||
-        names_made_up_new("/", OPEN_DIRECTORY, &view->place->directory) != 0) {
+    if (names_made_up_new("/", OPEN_DIRECTORY, &first.directory) != 0) {
         fail_start();
     }
-    // A directory that is gone leaves the program at the root.
-    const char* path = inherited_path();
-    struct fd_object* o;
-    if (names_open(ABI_AT_FDCWD, path, OPEN_DIRECTORY, 0, &o) == 0) {
-        fd_object_unref(view->place->directory);
-        view->place->directory = o;
-    }
+    set_unopened(&first);
+    view->place = &first;
 }
 
 static bool copy(const struct process_view* from, struct process_view* to) {
@@ -322,6 +367,7 @@ static bool copy(const struct process_view* from, struct process_view* to) {
     }
     libc_lock_acquire(&from->place->lock);
     p->directory = from->place->directory;
+    p->unopened = from->place->unopened;
     fd_object_ref(p->directory);
     libc_lock_release(&from->place->lock);
     to->place = p;
@@ -331,7 +377,7 @@ static bool copy(const struct process_view* from, struct process_view* to) {
 static void end(struct process_view* view) {
     if (view->place != nullptr) {
         fd_object_unref(view->place->directory);
-        free(view->place);
+        free(view->place); // never the first: the process ends with it
     }
 }
 

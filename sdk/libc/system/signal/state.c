@@ -18,10 +18,8 @@ struct signal_process signal_process;
 // Not analysed: there is one thread yet.
 [[clang::no_thread_safety_analysis]] static void start(struct process_view* view) {
     const struct record* record = spawn_inherited();
-    for (int signal = 1; signal <= signal_max; signal++) {
-        if ((record->ignored & signal_bit(signal)) != 0) {
-            signal_own.actions[signal - 1].handler = (void (*)(int))SIGNAL_IGN;
-        }
+    for (abi_sigset_t rest = record->ignored; rest != 0; rest &= rest - 1) {
+        signal_own.actions[signal_first(rest) - 1].handler = (void (*)(int))SIGNAL_IGN;
     }
     abi_sigset_t blocked = record->blocked & ~signal_immutable;
     signal_own_view = view;

@@ -33,6 +33,8 @@ long fd_table_set_flags(struct fd_table* t, int fd, int flags);
 // The next open descriptor from `fd` on, with a reference and its flags; -1: there is none.
 int fd_table_next_ref(struct fd_table* t, int fd, struct fd_object** out, int* flags);
 
+// The process's first; empty at the start.
+struct fd_table* fd_table_first(void);
 // An empty one; null: no memory.
 struct fd_table* fd_table_new(void);
 // The same descriptors for another view: the objects are shared, later changes of the table are

@@ -13,7 +13,7 @@
 const struct path_prefixes* names_prefixes(void);
 
 // Adds a directory, while there is one thread. For a program that serves its own. Consumes the
-// handle.
+// handle; the path has to stay where it is.
 long names_add_prefix(const char* path, zx_handle_t directory);
 
 // For a child: another connection to the directory at a prefix. 0, or an errno negated.

@@ -36,6 +36,8 @@ long path_split(const struct path_prefixes* prefixes, const char* absolute, stru
 long path_clean(const char* relative, char out[ABI_PATH_MAX]);
 bool path_asks_for_directory(const char* path);
 
+// Whether path_normalise() would leave it as it is. (It may say no of one that it would.)
+bool path_is_normal(const char* absolute);
 // Takes "." and ".." on the text alone; the result begins with a slash and has none at its end but
 // in "/". 0, or -ABI_ENAMETOOLONG.
 long path_normalise(const char* absolute, char out[ABI_PATH_MAX]);
