@@ -1,9 +1,15 @@
 """The PCI bus: what its driver finds in machines of several shapes."""
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jx.testing.lab import SystemTest, depends_on
+from jx.tree import ROOT
 
+_FILE = ROOT / "system" / "etc" / "services"
+_OFFERS = "jacinth.pci.List jacinth.pci.VirtioBlock"
+_PROGRAM = "/boot/svc/pci "
 
 @depends_on("variant")
 class BusTest(SystemTest):
@@ -43,3 +49,26 @@ class BusTest(SystemTest):
 
     def test_a_machine_without_a_bus(self) -> None:
         self.assertEqual(self._list("microvm"), [])
+
+    def test_a_driver_and_its_device(self) -> None:
+        """What the services file lets a program have, tried by the program."""
+        text = _FILE.read_text()
+        self.assertEqual((text.count(_OFFERS), text.count(_PROGRAM)), (1, 1))
+        text = text.replace(_OFFERS, f"{_OFFERS} jacinth.pci.Test")
+        text = text.replace(_PROGRAM, f"{_PROGRAM}jacinth.pci.Test=1af4:1044 ")
+        text = text.replace(
+            "programs measure/*",
+            "programs measure/pci\n sees /boot /svc\n uses jacinth.pci.Test jacinth.pci.List\n\nprograms measure/*",
+        )
+        devices = ("pcie-root-port,id=a,chassis=1", "virtio-rng-pci,bus=a", "virtio-rng-pci")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "services"
+            path.write_text(text)
+            result = self.run_commands(
+                "measure/pci",
+                machine="q35",
+                uefi=False,
+                adds=((path, "etc/services"),),
+                qemu_args=tuple(f"-device {one}" for one in devices),
+            )
+        self.assertEqual(result.commands[0].code, 0, result.commands[0].output.decode())
