@@ -88,29 +88,39 @@ static zx_handle_t connection_of(struct fd_object* o) {
     return connection;
 }
 
-// Asks /svc for the directory's server as it is now.
-static zx_handle_t ask_for_prefix(size_t index) {
-    static const char services[] = "/svc";
-    char name[ABI_NAME_MAX + 4];
-    size_t len = strlen(names.text[index]);
+static long index_of_services(void) {
     long svc = -1;
     for (size_t i = 0; i < names.prefixes.count; i++) {
-        svc = strcmp(names.text[i], services) == 0 ? (long)i : svc;
+        svc = strcmp(names.text[i], "/svc") == 0 ? (long)i : svc;
     }
+    return svc;
+}
+
+zx_handle_t names_connect(const char* service) {
+    long svc = index_of_services();
     zx_handle_t ours;
     zx_handle_t theirs;
-    if (svc < 0 || svc == (long)index || len < 2 || len > ABI_NAME_MAX ||
-        zx_channel_create(0, &ours, &theirs) != ZX_OK) {
+    if (svc < 0 || zx_channel_create(0, &ours, &theirs) != ZX_OK) {
         return ZX_HANDLE_INVALID;
     }
-    memcpy(name, "ns/", 3);
-    memcpy(name + 3, names.text[index] + 1, len); // with the NUL
     NAMES_REF o = names_root_ref((size_t)svc);
-    if (io_connect(connection_of(o), name, strlen(name), theirs) != ZX_OK) {
+    if (io_connect(connection_of(o), service, strlen(service), theirs) != ZX_OK) {
         (void)zx_handle_close(ours);
         return ZX_HANDLE_INVALID;
     }
     return ours;
+}
+
+// Asks /svc for the directory's server as it is now.
+static zx_handle_t ask_for_prefix(size_t index) {
+    char name[ABI_NAME_MAX + 4];
+    size_t len = strlen(names.text[index]);
+    if (index_of_services() == (long)index || len < 2 || len > ABI_NAME_MAX) {
+        return ZX_HANDLE_INVALID;
+    }
+    memcpy(name, "ns/", 3);
+    memcpy(name + 3, names.text[index] + 1, len); // with the NUL
+    return names_connect(name);
 }
 
 bool names_renew(size_t index, struct fd_object* dead) {

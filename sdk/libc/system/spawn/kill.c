@@ -3,9 +3,12 @@
 // A child has told, on the channel that we gave it, which signals it takes itself: those are
 // written there. For all others the default action is carried out from here: its process is killed,
 // suspended, or nothing happens. Who is not a child is found in the tree of jobs below
-// PA_JOB_DEFAULT, if at all, and cannot be asked: it gets default actions only.
+// PA_JOB_DEFAULT, or below the one that jacinth.system.Tasks gives to those who reach it, and
+// cannot be asked: it gets default actions only.
+#include <fidl/jacinth.system.h>
 #include <libc/error.h>
 #include <libc/operations.h>
+#include <names/namespace.h>
 #include <signal/signal.h>
 #include <signal/signal_set.h>
 #include <spawn/group.h>
@@ -157,8 +160,33 @@ static bool is_plain_end(int signal) {
     }
 }
 
-static long kill_stranger(int pid, int signal) {
+// The job that is above all, from whoever gives it to this program. INVALID: nobody does.
+static zx_handle_t job_of_all(void) {
+    alignas(8) uint8_t buffer[64];
+    const struct fidl_storage storage = {buffer, sizeof(buffer)};
+    struct jacinth_system_tasks_get_root_response* answer;
+    zx_handle_t job = ZX_HANDLE_INVALID;
+    zx_handle_t tasks = names_connect("jacinth.system.Tasks");
+    if (tasks != ZX_HANDLE_INVALID &&
+        jacinth_system_tasks_get_root_call(tasks, ZX_TIME_INFINITE, storage, &answer) == ZX_OK) {
+        job = fidl_take(&answer->job);
+    }
+    (void)zx_handle_close(tasks);
+    return job;
+}
+
+static zx_handle_t find_stranger(int pid) {
     zx_handle_t process = job_tree_find(zx_job_default(), (zx_koid_t)pid);
+    if (process == ZX_HANDLE_INVALID) {
+        zx_handle_t all = job_of_all();
+        process = job_tree_find(all, (zx_koid_t)pid);
+        (void)zx_handle_close(all);
+    }
+    return process;
+}
+
+static long kill_stranger(int pid, int signal) {
+    zx_handle_t process = find_stranger(pid);
     if (process == ZX_HANDLE_INVALID) {
         return -ABI_ESRCH;
     }

@@ -19,6 +19,10 @@ long names_add_prefix(const char* path, zx_handle_t directory);
 // For a child: another connection to the directory at a prefix. 0, or an errno negated.
 long names_prefix_clone(size_t index, zx_handle_t* out);
 
+// A connection to a protocol of /svc: its channel closes if there is none of that name. INVALID: no
+// /svc.
+zx_handle_t names_connect(const char* service);
+
 // The text by which a child learns its working directory: a name of its bootstrap message, to which
 // no handle refers. -ABI_ENAMETOOLONG; -ABI_ENOENT: nobody knows where this process is.
 constexpr char NAMES_CWD_KEY[] = "jacinth.cwd=";
