@@ -264,7 +264,8 @@ static bool has_extra(const struct node* n, size_t end) {
 
 static int64_t time_of(uint32_t seconds, uint32_t extra) {
     int64_t s = (int64_t)(int32_t)seconds + ((int64_t)(extra & 3) << 32);
-    return s * 1000000000 + (extra >> 2) % 1000000000;
+    int64_t max = INT64_MAX / 1000000000 - 1; // there are 64 bits for nanoseconds: up to 2262
+    return (s < max ? s : max) * 1000000000 + (extra >> 2) % 1000000000;
 }
 
 static void put_time(int64_t ns, uint32_t* seconds, uint32_t* extra) {

@@ -178,8 +178,9 @@ static zx_status_t fix_links(struct recovery* r, uint32_t ino, uint16_t links) {
         n->raw.links_count = right;
         node_dirty(r->fs, n);
     }
+    status = r->is_doubtful ? ZX_OK : map_trim(r->fs, n);
     node_unref(r->fs, n);
-    return ZX_OK;
+    return status;
 }
 
 static zx_status_t look_at_inodes(struct recovery* r) {

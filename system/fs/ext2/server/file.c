@@ -1,0 +1,386 @@
+// A file's pages: given when they are missing, granted before they are written to, saved.
+//
+// How long the file is, is what its VMO says: streams make it longer by themselves. The core learns
+// of it here, before it is asked where something lies.
+#include <stdlib.h>
+#include <string.h>
+
+#include <lib/compiler.h>
+#include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
+#include <zircon/syscalls/port.h>
+
+#include <ext2fs/ext2fs.h>
+
+constexpr uint64_t PAGE = 4096;
+constexpr uint64_t READ_AHEAD = 256 << 10;
+constexpr uint64_t READ_AROUND = 32 << 10;
+
+static uint64_t page_down(uint64_t at) {
+    return at & ~(PAGE - 1);
+}
+
+static uint64_t page_up(uint64_t at) {
+    return page_down(at + PAGE - 1);
+}
+
+static uint64_t core_size(const struct ext2fs_node* file) {
+    struct ext2_attributes attributes;
+    ext2_get_attributes(file->core, &attributes);
+    return attributes.size;
+}
+
+static void mark_dirty(struct ext2fs_node* file) {
+    if (!list_linked(&file->dirty)) {
+        list_push_back(&file->fs->dirty, &file->dirty);
+    }
+    ext2fs_changed(file->fs);
+}
+
+// ---- how long it is ----
+
+void ext2fs_file_refresh(struct ext2fs_node* file) {
+    uint64_t size;
+    if (file->vmo == ZX_HANDLE_INVALID || zx_vmo_get_stream_size(file->vmo, &size) != ZX_OK) {
+        return;
+    }
+    uint64_t before = core_size(file);
+    if (size == before || ext2_resize(file->fs->core, file->core, size) != ZX_OK) {
+        return;
+    }
+    if (size > before && before % PAGE != 0) {
+        // What lay behind the old end in its page may have been there before the file was longer,
+        // and then it was not saved.
+        (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_DIRTY, file->vmo, page_down(before),
+                                PAGE, 0);
+    }
+    mark_dirty(file);
+}
+
+zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length) {
+    struct ext2fs* fs = file->fs;
+    zx_status_t status = ext2fs_file_need(file);
+    if (status != ZX_OK) {
+        return status;
+    }
+    ext2fs_file_refresh(file);
+    if (length > ext2_file_max(fs->core)) {
+        return ZX_ERR_FILE_BIG;
+    }
+    // Nobody looks in between: requests for pages wait for this thread.
+    status = zx_vmo_set_size(file->vmo, length);
+    if (status == ZX_OK) {
+        status = ext2_resize(fs->core, file->core, length);
+        ext2fs_changed(fs);
+    }
+    return status == ZX_ERR_NO_MEMORY ? ZX_ERR_NO_SPACE : status;
+}
+
+// ---- giving ----
+
+// [offset, offset + len) of the file into the disk's memory, of which it is the beginning.
+static zx_status_t read_contents(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    struct ext2fs* fs = file->fs;
+    uint32_t block_size = ext2_block_size(fs->core);
+    uint32_t sectors = block_size / EXT2_SECTOR;
+    for (uint64_t at = 0; at < len;) {
+        struct ext2_run run;
+        zx_status_t status = ext2_map(fs->core, file->core, (offset + at) / block_size,
+                                      (uint32_t)((len - at) / block_size), &run);
+        if (status == ZX_ERR_OUT_OF_RANGE) { // behind what a file can have
+            run = (struct ext2_run){.count = (uint32_t)((len - at) / block_size), .is_hole = true};
+            status = ZX_OK;
+        }
+        if (status != ZX_OK) {
+            return status;
+        }
+        uint64_t bytes = (uint64_t)run.count * block_size;
+        if (run.is_hole) {
+            memset(fs->disk.memory + at, 0, bytes);
+        } else {
+            status = ext2fs_disk_move(&fs->disk, false, run.first, run.count * sectors, at);
+            if (status != ZX_OK) {
+                return status;
+            }
+        }
+        at += bytes;
+    }
+    return ZX_OK;
+}
+
+static zx_status_t give(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    struct ext2fs* fs = file->fs;
+    zx_status_t status = read_contents(file, offset, len);
+    if (status == ZX_OK) {
+        status = zx_vmo_write(fs->supply, fs->disk.memory, 0, len);
+    }
+    if (status == ZX_OK) {
+        status = zx_pager_supply_pages(fs->pager, file->vmo, offset, len, fs->supply, 0);
+    }
+    return status;
+}
+
+static uint64_t status_for_pages(zx_status_t status) {
+    switch (status) {
+    case ZX_ERR_NO_SPACE:
+    case ZX_ERR_IO_DATA_INTEGRITY:
+        return (uint64_t)status;
+    case ZX_ERR_FILE_BIG:
+        return (uint64_t)ZX_ERR_NO_SPACE;
+    default:
+        return (uint64_t)ZX_ERR_IO;
+    }
+}
+
+static void fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status) {
+    (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_FAIL, file->vmo, offset, len,
+                            status_for_pages(status));
+}
+
+// What is asked for, and what will be asked for next.
+static void on_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    ext2fs_file_refresh(file);
+    uint64_t size = page_up(core_size(file));
+    uint64_t ahead = offset == file->next_read ? READ_AHEAD : READ_AROUND;
+    uint64_t end = offset + (len > ahead ? len : ahead);
+    end = end > size ? size : end;
+    end = end < offset + len ? offset + len : end;
+    uint64_t wanted = offset + len;
+    while (offset < end) {
+        uint64_t n = end - offset < EXT2FS_CONTENTS_MAX ? end - offset : EXT2FS_CONTENTS_MAX;
+        zx_status_t status = give(file, offset, n);
+        if (status != ZX_OK && n > PAGE && offset < wanted) {
+            end = wanted; // one bad place takes only its page with it
+            n = PAGE;
+            status = give(file, offset, n);
+        }
+        if (status != ZX_OK) {
+            if (offset < wanted) {
+                fail(file, offset, n < wanted - offset ? n : wanted - offset, status);
+            }
+        }
+        offset += n;
+    }
+    file->next_read = end;
+}
+
+// ---- granting ----
+
+// Blocks that are missing in the range.
+static zx_status_t count_holes(struct ext2fs_node* file, uint64_t offset, uint64_t len,
+                               uint64_t* out) {
+    struct ext2fs* fs = file->fs;
+    uint32_t block_size = ext2_block_size(fs->core);
+    uint64_t holes = 0;
+    uint64_t end = (offset + len) / block_size;
+    if (offset + len > page_up(ext2_file_max(fs->core))) {
+        return ZX_ERR_FILE_BIG;
+    }
+    for (uint64_t at = offset / block_size; at < end;) {
+        struct ext2_run run;
+        uint32_t max = end - at < UINT32_MAX ? (uint32_t)(end - at) : UINT32_MAX;
+        zx_status_t status = ext2_map(fs->core, file->core, at, max, &run);
+        if (status == ZX_ERR_OUT_OF_RANGE) {
+            break;
+        }
+        if (status != ZX_OK) {
+            return status;
+        }
+        holes += run.is_hole ? run.count : 0;
+        at += run.count;
+    }
+    *out = holes;
+    return ZX_OK;
+}
+
+static bool has_room(const struct ext2fs* fs, uint64_t blocks) {
+    struct ext2_usage usage;
+    ext2_query_usage(fs->core, &usage);
+    return fs->reserved + blocks <= usage.free_blocks;
+}
+
+static zx_status_t reserve(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    struct ext2fs* fs = file->fs;
+    uint64_t holes;
+    zx_status_t status = count_holes(file, offset, len, &holes);
+    if (status != ZX_OK || holes == 0) {
+        return status;
+    }
+    // And blocks of pointers, and a new directory's block now and then.
+    uint64_t blocks = holes + holes / 64 + 4;
+    if (!has_room(fs, blocks)) {
+        (void)ext2fs_sync(fs); // what was set aside too much comes back
+        if (!has_room(fs, blocks)) {
+            return ZX_ERR_NO_SPACE;
+        }
+    }
+    fs->reserved += blocks;
+    file->reserved += blocks;
+    return ZX_OK;
+}
+
+static void on_dirty(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    struct ext2fs* fs = file->fs;
+    ext2fs_file_refresh(file);
+    if (fs->dirty_pages > fs->dirty_max) {
+        (void)ext2fs_sync(fs); // who syncs himself is told if it fails
+    }
+    zx_status_t status = ext2_is_read_only(fs->core) ? ZX_ERR_IO : reserve(file, offset, len);
+    if (status != ZX_OK) {
+        fail(file, offset, len, status);
+        return;
+    }
+    ext2_touch(fs->core, file->core);
+    fs->dirty_pages += len / PAGE;
+    mark_dirty(file);
+    status = zx_pager_op_range(fs->pager, ZX_PAGER_OP_DIRTY, file->vmo, offset, len, 0);
+    if (status != ZX_OK) {
+        fail(file, offset, len, status);
+    }
+}
+
+// ---- saving ----
+
+// Pages of the range that lie before `size`.
+static zx_status_t save_piece(struct ext2fs_node* file, uint64_t offset, uint64_t len,
+                              uint64_t size) {
+    struct ext2fs* fs = file->fs;
+    uint32_t block_size = ext2_block_size(fs->core);
+    zx_status_t status =
+        zx_pager_op_range(fs->pager, ZX_PAGER_OP_WRITEBACK_BEGIN, file->vmo, offset, len, 0);
+    if (status == ZX_OK) {
+        status = zx_vmo_read(file->vmo, fs->disk.memory, offset, len);
+    }
+    if (status != ZX_OK) {
+        return status;
+    }
+    if (offset + len > size) {
+        memset(fs->disk.memory + (size - offset), 0, offset + len - size);
+    }
+    uint64_t bytes = offset + len > size ? size - offset : len;
+    uint64_t blocks = (bytes + block_size - 1) / block_size;
+    for (uint64_t at = 0; at < blocks;) {
+        struct ext2_run run;
+        status = ext2_map_for_write(fs->core, file->core, offset / block_size + at,
+                                    (uint32_t)(blocks - at), &run);
+        if (status == ZX_OK) {
+            status = ext2fs_disk_move(&fs->disk, true, run.first,
+                                      run.count * (block_size / EXT2_SECTOR), at * block_size);
+        }
+        if (status != ZX_OK) {
+            return status;
+        }
+        at += run.count;
+    }
+    return zx_pager_op_range(fs->pager, ZX_PAGER_OP_WRITEBACK_END, file->vmo, offset, len, 0);
+}
+
+static zx_status_t save_zeros(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    zx_handle_t pager = file->fs->pager;
+    zx_status_t status = zx_pager_op_range(pager, ZX_PAGER_OP_WRITEBACK_BEGIN, file->vmo, offset,
+                                           len, ZX_VMO_DIRTY_RANGE_IS_ZERO);
+    return status == ZX_OK
+               ? zx_pager_op_range(pager, ZX_PAGER_OP_WRITEBACK_END, file->vmo, offset, len, 0)
+               : status;
+}
+
+static zx_status_t save_range(struct ext2fs_node* file, const zx_vmo_dirty_range_t* r,
+                              uint64_t size) {
+    if ((r->options & ZX_VMO_DIRTY_RANGE_IS_ZERO) != 0) {
+        return save_zeros(file, r->offset, r->length);
+    }
+    uint64_t end = r->offset + r->length;
+    for (uint64_t at = r->offset; at < end;) {
+        uint64_t n = end - at < EXT2FS_CONTENTS_MAX ? end - at : EXT2FS_CONTENTS_MAX;
+        zx_status_t status = save_piece(file, at, n, size);
+        if (status != ZX_OK) {
+            return status;
+        }
+        at += n;
+    }
+    return ZX_OK;
+}
+
+// Pages behind the end stay dirty: somebody is about to make the file longer.
+zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
+    struct ext2fs* fs = file->fs;
+    uint64_t vmo_size;
+    ext2fs_file_refresh(file);
+    uint64_t size = core_size(file);
+    zx_status_t status = zx_vmo_get_size(file->vmo, &vmo_size);
+    uint64_t end = page_up(size) < vmo_size ? page_up(size) : vmo_size;
+    for (uint64_t at = 0; status == ZX_OK && at < end;) {
+        zx_vmo_dirty_range_t ranges[16];
+        size_t actual;
+        status = zx_pager_query_dirty_ranges(fs->pager, file->vmo, at, end - at, ranges,
+                                             sizeof(ranges), &actual, nullptr);
+        if (status != ZX_OK || actual == 0) {
+            break;
+        }
+        for (size_t i = 0; status == ZX_OK && i < actual; i++) {
+            status = save_range(file, &ranges[i], size);
+        }
+        at = ranges[actual - 1].offset + ranges[actual - 1].length;
+    }
+    if (status != ZX_OK) {
+        return status == ZX_ERR_NO_SPACE ? status : ZX_ERR_IO;
+    }
+    if (end == vmo_size) {
+        fs->reserved -= file->reserved;
+        file->reserved = 0;
+        list_remove(&file->dirty);
+    }
+    return ZX_OK;
+}
+
+// ---- the VMO ----
+
+static void on_packet(struct async_receiver* receiver, const zx_port_packet_t* packet) {
+    struct ext2fs_node* file = container_of(receiver, struct ext2fs_node, pages);
+    const zx_packet_page_request_t* request = &packet->page_request;
+    if (request->command == ZX_PAGER_VMO_COMPLETE) {
+        async_receiver_cancel(receiver);
+        if (file->is_ending) {
+            file->fs->node_count--;
+            free(file);
+        }
+    } else if (file->is_ending) {
+        return; // whoever asked was told by the detachment
+    } else if (request->command == ZX_PAGER_VMO_READ) {
+        on_read(file, request->offset, request->length);
+    } else if (request->command == ZX_PAGER_VMO_DIRTY) {
+        on_dirty(file, request->offset, request->length);
+    }
+}
+
+zx_status_t ext2fs_file_need(struct ext2fs_node* file) {
+    struct ext2fs* fs = file->fs;
+    if (file->vmo != ZX_HANDLE_INVALID) {
+        return ZX_OK;
+    }
+    file->pages = (struct async_receiver){.handler = on_packet};
+    async_receiver_begin(fs->server.loop, &file->pages);
+    zx_status_t status =
+        zx_pager_create_vmo(fs->pager, ZX_VMO_RESIZABLE | ZX_VMO_TRAP_DIRTY, fs->server.loop->port,
+                            async_receiver_key(&file->pages), core_size(file), &file->vmo);
+    if (status != ZX_OK) {
+        async_receiver_cancel(&file->pages);
+        file->vmo = ZX_HANDLE_INVALID;
+        return status;
+    }
+    (void)zx_object_set_property(file->vmo, ZX_PROP_NAME, "ext2-file", 9);
+    return ZX_OK;
+}
+
+bool ext2fs_file_has_users(const struct ext2fs_node* file) {
+    zx_signals_t pending = 0;
+    zx_status_t status = zx_object_wait_one(file->vmo, ZX_VMO_ZERO_CHILDREN, 0, &pending);
+    return status == ZX_ERR_TIMED_OUT;
+}
+
+void ext2fs_file_end(struct ext2fs_node* file) {
+    file->is_ending = true;
+    (void)zx_pager_detach_vmo(file->fs->pager, file->vmo);
+    (void)zx_handle_close(file->vmo);
+    file->vmo = ZX_HANDLE_INVALID;
+}
