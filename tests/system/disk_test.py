@@ -78,9 +78,10 @@ class DiskTest(SystemTest):
         self._expect_sum(result, 1, after[999 * _SECTOR : 4002 * _SECTOR])
 
     def test_devices_of_all_kinds(self) -> None:
+        arguments = ["-drive if=none,id=old,driver=null-co,size=1M,read-zeroes=on",
+                     "-device virtio-blk-pci,drive=old,disable-modern=on"]  # fmt: skip
         kinds = ("indirect_desc=off,queue-size=16", "logical_block_size=4096,physical_block_size=4096",
                  "queue-size=4,vectors=0", "disable-legacy=on")  # fmt: skip
-        arguments = []
         images = [self._image(str(i), 1 << 20) for i in range(len(kinds))]
         for i, (kind, image) in enumerate(zip(kinds, images)):
             read_only = ",readonly=on" if i == 3 else ""
@@ -97,6 +98,7 @@ class DiskTest(SystemTest):
             "measure/disk discard disk2 0 100",
             qemu_args=tuple(arguments),
         )
+        self.assertRegex(self._text(result, 0), r"the device \w\w:\w\w\.\d: ZX_ERR_NOT_SUPPORTED")
         self.assertEqual(re.findall(r"(disk\d) has no MSI-X", self._text(result, 0)), ["disk2"])
         was = random.Random("0").randbytes(1 << 20)
         self._expect_sum(result, 0, was)
@@ -108,6 +110,15 @@ class DiskTest(SystemTest):
         self.assertIn("ZX_ERR_ACCESS_DENIED", self._text(result, 5))
         self.assertRegex(self._text(result, 6), r"block_size=4096 block_count=256 ")
         self.assertEqual(result.commands[7].code, 0, self._text(result, 7))
+
+    def test_many_clients_at_once(self) -> None:
+        image, other = self._image("a", 8 << 20), self._image("b", 1 << 20)
+        result = self.run_commands(
+            "measure/disk storm disk0 16000", "measure/disk storm disk1 2048", disks=(image, other)
+        )
+        self._expect_sum(result, 0, image.read_bytes()[: 16000 * _SECTOR])
+        self._expect_sum(result, 1, other.read_bytes())
+        self.assertNotEqual(other.read_bytes(), random.Random("b").randbytes(1 << 20))
 
     def test_drivers_that_die_under_reads(self) -> None:
         image = self._image("a", 2 << 20)

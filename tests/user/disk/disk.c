@@ -4,6 +4,7 @@
 //     disk sum DISK FIRST COUNT          CRC-32 of that many blocks, read in pieces of all lengths
 //     disk fill DISK FIRST COUNT SEED    writes a pattern, and flushes
 //     disk discard DISK FIRST COUNT
+//     disk storm DISK COUNT              see storm.c
 //     disk survive DISK SERVICE COUNT    kills the service under its reads, and reads COUNT blocks
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,12 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 
+#include "storm.h"
+
 constexpr uint64_t BUFFER = 1 << 20;
 constexpr uint32_t CALLS = 8;
 
+static const char* disk; // its name
 static struct block_client client;
 static zx_handle_t svc, vmo;
 static uint8_t* memory;
@@ -39,16 +43,19 @@ static zx_handle_t services(void) {
     return ZX_HANDLE_INVALID;
 }
 
-static zx_status_t open_disk(const char* name) {
+// Whether there is somebody shows in the first call.
+static zx_handle_t connect_disk(void) {
     zx_handle_t ours, theirs;
+    if (zx_channel_create(0, &ours, &theirs) != ZX_OK) {
+        return ZX_HANDLE_INVALID;
+    }
+    (void)io_connect(svc, disk, strlen(disk), theirs);
+    return ours;
+}
+
+static zx_status_t open_disk(void) {
     zx_vaddr_t address;
-    zx_status_t status = zx_channel_create(0, &ours, &theirs);
-    if (status == ZX_OK) {
-        status = io_connect(svc, name, strlen(name), theirs);
-    }
-    if (status == ZX_OK) {
-        status = block_client_open(&client, ours);
-    }
+    zx_status_t status = block_client_open(&client, connect_disk());
     if (status == ZX_OK) {
         status = zx_vmo_create(BUFFER, 0, &vmo);
     }
@@ -170,14 +177,14 @@ static int kill_under_reads(char* service) {
     return status == ZX_ERR_PEER_CLOSED ? 0 : fail("a dead driver", status);
 }
 
-static int survive(const char* disk, char* service, uint64_t count) {
+static int survive(char* service, uint64_t count) {
     int code = kill_under_reads(service);
     if (code != 0) {
         return code;
     }
     zx_handle_t old = vmo;
     block_client_close(&client);
-    zx_status_t status = open_disk(disk);
+    zx_status_t status = open_disk();
     if (status != ZX_OK) {
         return fail("the next driver", status);
     }
@@ -192,10 +199,11 @@ static uint64_t number(const char* text) {
 
 int main(int argc, char** argv) {
     svc = services();
+    disk = argc > 2 ? argv[2] : "";
     const char* what = argc > 2 ? argv[1] : "";
     uint64_t first = number(argc > 3 ? argv[3] : nullptr);
     uint64_t count = number(argc > 4 ? argv[4] : nullptr);
-    zx_status_t status = argc > 2 ? open_disk(argv[2]) : ZX_ERR_INVALID_ARGS;
+    zx_status_t status = argc > 2 ? open_disk() : ZX_ERR_INVALID_ARGS;
     if (status != ZX_OK) {
         return fail(argc > 2 ? argv[2] : "no disk", status);
     }
@@ -208,9 +216,13 @@ int main(int argc, char** argv) {
     if (strcmp(what, "fill") == 0) {
         return fill(first, count, number(argc > 5 ? argv[5] : nullptr));
     }
+    if (strcmp(what, "storm") == 0) {
+        status = storm(connect_disk, first);
+        return status == ZX_OK ? 0 : fail("storm", status);
+    }
     if (strcmp(what, "discard") == 0) {
         status = block_run(&client, BLOCK_DISCARD, 0, 0, first, count);
         return status == ZX_OK ? 0 : fail("discarding", status);
     }
-    return strcmp(what, "survive") == 0 && argc > 4 ? survive(argv[2], argv[3], count) : 2;
+    return strcmp(what, "survive") == 0 && argc > 4 ? survive(argv[3], count) : 2;
 }
