@@ -115,9 +115,11 @@ class GdbServerTest(unittest.TestCase):
             ]  # fmt: skip
             with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as machine:
                 assert machine.stdout is not None
-                for text in machine.stdout:
-                    if b"the line is free" in text:
-                        break
+                said = b""
+                while b"the line is free" not in said:
+                    text = machine.stdout.readline()
+                    self.assertTrue(text, said)
+                    said += text
                 with socket.socket(socket.AF_UNIX) as wire:
                     wire.connect(line)
                     wire.settimeout(60)

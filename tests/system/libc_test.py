@@ -32,7 +32,8 @@ class InstructionTest(unittest.TestCase):
 
     def test_programs_have_none(self) -> None:
         programs = [path for path in (out_dir("release") / "libc").rglob("stripped/**/*")]
-        found = [path for path in programs if path.is_file()]
+        # (Large programs have random bytes for code: any instruction is among them.)
+        found = [path for path in programs if path.is_file() and not path.name.startswith("big_")]
         self.assertTrue(found)
         for path in found:
             self.assertEqual(with_instruction(_disassembled(path)), [], path)
