@@ -33,7 +33,7 @@ static bool is_virtual(const struct interrupt* i) {
 
 // ---- the source ----
 
-static void set_mask_locked(struct interrupt* i, bool masked) TA_REQ(i->mask_lock) {
+static NOINLINE void set_mask_locked(struct interrupt* i, bool masked) TA_REQ(i->mask_lock) {
     struct interrupt_source* s = source(i);
     if (s->masked != masked && !is_virtual(i)) {
         s->masked = masked;
@@ -65,7 +65,7 @@ static void fired(struct irq_action* a) {
     }
 }
 
-static bool take_pending(struct interrupt* i, int64_t* when) {
+static NOINLINE bool take_pending(struct interrupt* i, int64_t* when) {
     SPIN_IRQ_GUARD(i->mask_lock);
     struct interrupt_source* s = source(i);
     const bool pending = s->pending;
@@ -75,7 +75,7 @@ static bool take_pending(struct interrupt* i, int64_t* when) {
 }
 
 // Not delivered after all: unless it has fired again since, it is as if it had not been taken.
-static void put_back(struct interrupt* i, int64_t when) {
+static NOINLINE void put_back(struct interrupt* i, int64_t when) {
     SPIN_IRQ_GUARD(i->mask_lock);
     source(i)->pending = true;
     source(i)->fired_ns = when;
@@ -146,7 +146,8 @@ static void update_signal_locked(struct interrupt* i, struct wake_list* wl) TA_R
                          triggered ? 0 : ZX_VIRTUAL_INTERRUPT_UNTRIGGERED, wl);
 }
 
-static void begin(struct interrupt* i, struct wake_list* wl) TA_ACQ(i->base.lock) {
+// Out of line, as the other steps: no path here is hot enough for copies of them.
+static NOINLINE void begin(struct interrupt* i, struct wake_list* wl) TA_ACQ(i->base.lock) {
     wake_list_begin(wl);
     spin_acquire(object_lock(&i->base));
 }
@@ -264,26 +265,20 @@ static const struct interrupt_ops level_ops = {
 
 // `mode`: what the firmware says, and then what the options say.
 static status_t mode_of(uint32_t options, enum irq_mode* mode) {
-    switch (options & ZX_INTERRUPT_MODE_MASK) {
-    case ZX_INTERRUPT_MODE_DEFAULT:
-        return STATUS_OK;
-    case ZX_INTERRUPT_MODE_EDGE_LOW:
-        *mode = IRQ_EDGE | IRQ_ACTIVE_LOW;
-        return STATUS_OK;
-    case ZX_INTERRUPT_MODE_EDGE_HIGH:
-        *mode = IRQ_EDGE;
-        return STATUS_OK;
-    case ZX_INTERRUPT_MODE_LEVEL_LOW:
-        *mode = IRQ_LEVEL | IRQ_ACTIVE_LOW;
-        return STATUS_OK;
-    case ZX_INTERRUPT_MODE_LEVEL_HIGH:
-        *mode = IRQ_LEVEL;
-        return STATUS_OK;
-    case ZX_INTERRUPT_MODE_EDGE_BOTH:
-        return STATUS_NOT_SUPPORTED;
-    default:
-        return STATUS_INVALID_ARGS;
+    static const enum irq_mode modes[] = {
+        [ZX_INTERRUPT_MODE_EDGE_LOW >> 1] = IRQ_EDGE | IRQ_ACTIVE_LOW,
+        [ZX_INTERRUPT_MODE_EDGE_HIGH >> 1] = IRQ_EDGE,
+        [ZX_INTERRUPT_MODE_LEVEL_LOW >> 1] = IRQ_LEVEL | IRQ_ACTIVE_LOW,
+        [ZX_INTERRUPT_MODE_LEVEL_HIGH >> 1] = IRQ_LEVEL,
+    };
+    const uint32_t wanted = options & ZX_INTERRUPT_MODE_MASK;
+    if (wanted >> 1 >= array_size(modes)) {
+        return wanted == ZX_INTERRUPT_MODE_EDGE_BOTH ? STATUS_NOT_SUPPORTED : STATUS_INVALID_ARGS;
     }
+    if (wanted != ZX_INTERRUPT_MODE_DEFAULT) {
+        *mode = modes[wanted >> 1];
+    }
+    return STATUS_OK;
 }
 
 static status_t create_line(uint32_t number, uint32_t options, struct interrupt** out) {

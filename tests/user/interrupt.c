@@ -442,7 +442,7 @@ CASE(levels) {
     clock_release();
 }
 
-// The channel brings the resource.
+// The channel brings the resource, and takes the message that the line is held.
 CHILD(dies_with_the_line) {
     zx_handle_t irq;
     zx_handle_t i;
@@ -454,6 +454,7 @@ CHILD(dies_with_the_line) {
                             &i) != ZX_OK) {
         return 1;
     }
+    (void)zx_channel_write(channel, 0, "", 1, nullptr, 0);
     return zx_interrupt_wait(i, nullptr) == ZX_OK ? 7 : 2;
 }
 
@@ -471,6 +472,43 @@ CASE(a_driver_dies) {
     zx_handle_t i = clock_interrupt(ZX_INTERRUPT_MODE_LEVEL_HIGH);
     EXPECT_OK(zx_interrupt_wait(i, nullptr));
     EXPECT_CLOSE(i);
+    clock_release();
+}
+
+// Killed while it waits: the line is free afterwards.
+CASE(a_driver_is_killed) {
+    clock_get();
+    struct utest_child child;
+    utest_child_start(&child, "dies_with_the_line", ZX_HANDLE_INVALID);
+    zx_handle_t irq;
+    zx_handle_t i;
+    EXPECT_OK(
+        zx_resource_create(kind(PA_IRQ_RESOURCE), ZX_RSRC_KIND_IRQ, CLOCK_IRQ, 1, "one", 3, &irq));
+    EXPECT_OK(zx_channel_write(child.channel, 0, nullptr, 0, &irq, 1));
+    EXPECT_OK(zx_object_wait_one(child.channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr));
+    EXPECT_STATUS(zx_interrupt_create(kind(PA_IRQ_RESOURCE), CLOCK_IRQ, ZX_INTERRUPT_REMAP_IRQ, &i),
+                  ZX_ERR_ALREADY_BOUND);
+    EXPECT_OK(zx_task_kill(child.process));
+    EXPECT_EQ(utest_child_join(&child), ZX_TASK_RETCODE_SYSCALL_KILL);
+    i = clock_interrupt(0);
+    EXPECT_CLOSE(i);
+    clock_release();
+}
+
+// The line stays high, so it fires as soon as it is opened, whatever is being done to it then.
+CASE_WITHIN(lines_come_and_go, 30) {
+    clock_get();
+    clock_enable(true);
+    for (uint32_t round = 0; round < 200; round++) {
+        zx_handle_t i = clock_interrupt(ZX_INTERRUPT_MODE_LEVEL_HIGH);
+        for (uint32_t n = 0; n < round % 3; n++) {
+            EXPECT_OK(zx_interrupt_wait(i, nullptr));
+        }
+        if (round % 2 == 0) {
+            EXPECT_OK(zx_interrupt_destroy(i));
+        }
+        EXPECT_CLOSE(i);
+    }
     clock_release();
 }
 

@@ -114,6 +114,10 @@ status_t arch_irq_route(uint32_t line, uint32_t vector, uint32_t cpu, enum irq_m
                          ((mode & IRQ_ACTIVE_LOW) != 0 ? ENTRY_ACTIVE_LOW : 0) |
                          ((mode & IRQ_LEVEL) != 0 ? ENTRY_LEVEL : 0);
     SPIN_IRQ_GUARD(&io.lock);
+    // Edge-triggered first: the controller then forgets an interrupt of the line's owner before
+    // that some CPU has not acknowledged yet. The acknowledgement will name that owner's vector, so
+    // it would not be found, and a level-triggered line would wait for it for ever.
+    ioapic_write(c, entry_index(c, line), ENTRY_MASKED);
     ioapic_write(c, entry_index(c, line), low);
     ioapic_write(c, entry_index(c, line) + 1, target->apic_id << 24);
     return STATUS_OK;
