@@ -12,6 +12,7 @@
 #include <sched/deferred.h>
 #include <sched/timer.h>
 #include <vm/pmm.h>
+#include <vm/reclaim.h>
 
 constexpr int64_t LOOK_AGAIN_NS = 500'000'000;
 // A level is left upwards only with this much more free than it takes to enter it.
@@ -85,6 +86,7 @@ static void look(struct timer*, int64_t now_ns) {
 }
 
 static void memory_fell(struct deferred*) {
+    reclaim_start();
     timer_set(&pressure.again, clock_monotonic_ns(), 0, TIMER_SLACK_LATE);
 }
 

@@ -12,6 +12,7 @@
 #include <vm/heap.h>
 #include <vm/page_set.h>
 #include <vm/page_source.h>
+#include <vm/reclaim.h>
 #include <vm/vmo.h>
 
 struct pager {
@@ -50,6 +51,7 @@ static status_t source_tell(struct page_source* base, enum page_need need, uint6
         .offset = offset,
         .length = length,
     };
+    reclaim_count(&reclaim_counters.asked, need != 0);
     status_t status = port_queue_packet(s->port, &s->packet, wl);
     return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
 }
@@ -68,6 +70,10 @@ static void packet_release(struct port_packet* packet) {
     page_source_heard(&s->base);
 }
 
+static uint64_t source_koid(const struct page_source* base) {
+    return container_of((struct page_source*)base, struct pager_source, base)->pager->base.koid;
+}
+
 static void source_destroy(struct page_source* base) {
     struct pager_source* s = source_of(base);
     struct object* pager = &s->pager->base;
@@ -84,6 +90,7 @@ static void source_destroy(struct page_source* base) {
 static const struct page_source_ops source_ops = {
     .tell = source_tell,
     .untell = source_untell,
+    .koid = source_koid,
     .destroy = source_destroy,
 };
 

@@ -464,6 +464,15 @@ status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t
     return STATUS_OK;
 }
 
+status_t job_allow_reserve(struct job* j) {
+    MUTEX_GUARD(&tree_lock);
+    if (j->job_count != 0 || j->process_count != 0) {
+        return STATUS_BAD_STATE;
+    }
+    j->policy.memory_reserve = true;
+    return STATUS_OK;
+}
+
 void job_set_kill_on_oom(struct job* j, bool value) {
     MUTEX_GUARD(&tree_lock);
     j->kill_on_oom = value;

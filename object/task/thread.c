@@ -114,6 +114,7 @@ status_t thread_object_create(struct process* p, const char* name, size_t name_l
     t->kernel->process = p;
     t->kernel->handles = process_handles(p);
     t->kernel->user = t;
+    t->kernel->memory_reserve = process_policy(p)->memory_reserve;
     t->kernel->tid = t->base.koid;
     status_t status = join_process(t, p);
     if (status != STATUS_OK) {

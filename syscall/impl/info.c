@@ -26,6 +26,7 @@
 #include <vm/aspace.h>
 #include <vm/heap.h>
 #include <vm/pmm.h>
+#include <vm/reclaim.h>
 #include <vm/vmar.h>
 #include <vm/vmo.h>
 
@@ -42,6 +43,7 @@ union record {
     zx_info_task_runtime_t task_runtime;
     zx_info_vmar_t vmar;
     zx_info_vmo_t vmo;
+    zx_info_paging_t paging;
     zx_info_timer_t timer;
     zx_info_resource_t resource;
     zx_info_bti_t bti;
@@ -171,6 +173,19 @@ static status_t fill_msi(struct object* o, zx_rights_t, union record* r) {
 
 static status_t fill_interrupt(struct object* o, zx_rights_t, union record* r) {
     interrupt_get_info(interrupt_from_object(o), &r->interrupt);
+    return STATUS_OK;
+}
+
+static status_t fill_paging(struct object* o, zx_rights_t, union record* r) {
+    TRY(resource_check(resource_from_object(o), ZX_RSRC_KIND_SYSTEM, ZX_RSRC_SYSTEM_INFO_BASE, 1));
+    struct reclaim_stats s;
+    reclaim_get_stats(&s);
+    r->paging = (zx_info_paging_t){.requests = s.asked,
+                                   .supplied_pages = s.supplied,
+                                   .evicted_pages = s.evicted,
+                                   .refaulted_pages = s.refaulted,
+                                   .memory_waits = s.waits,
+                                   .overtime = s.overtime};
     return STATUS_OK;
 }
 
@@ -399,6 +414,7 @@ static const struct topic topics[] = {
     {ZX_INFO_THREAD_STATS, sizeof(zx_info_thread_stats_t), fill_thread_stats, nullptr},
     {ZX_INFO_CPU_STATS, sizeof(zx_info_cpu_stats_t), nullptr, list_cpus},
     {ZX_INFO_KMEM_STATS, sizeof(zx_info_kmem_stats_t), fill_kmem, nullptr},
+    {ZX_INFO_PAGING, sizeof(zx_info_paging_t), fill_paging, nullptr},
     {ZX_INFO_RESOURCE, sizeof(zx_info_resource_t), fill_resource, nullptr},
     {ZX_INFO_BTI, sizeof(zx_info_bti_t), fill_bti, nullptr},
     {ZX_INFO_MSI, sizeof(zx_info_msi_t), fill_msi, nullptr},

@@ -71,6 +71,10 @@ status_t sys_job_set_policy(struct job* job, uint32_t options, uint32_t topic,
     return set_basic_policy(job, options == ZX_JOB_POL_ABSOLUTE, topic, policy, policy_size);
 }
 
+status_t sys_job_allow_reserve(struct job* job, struct resource*) {
+    return job_allow_reserve(job);
+}
+
 status_t sys_job_set_critical(struct job* job, uint32_t options, struct process* process) {
     if ((options & ~ZX_JOB_CRITICAL_PROCESS_RETCODE_NONZERO) != 0) {
         return STATUS_INVALID_ARGS;

@@ -48,6 +48,13 @@ static zx_status_t set_policy(const struct services_paragraph* p, zx_handle_t jo
     return ZX_OK;
 }
 
+static zx_status_t allow_reserve(const struct authority* a, zx_handle_t job) {
+    zx_handle_t profiles = authority_system_part(a, ZX_RSRC_SYSTEM_PROFILE_BASE, "memory-reserve");
+    zx_status_t status = zx_job_allow_reserve(job, profiles);
+    (void)zx_handle_close(profiles);
+    return status;
+}
+
 zx_status_t authority_make_job(const struct authority* a, uint32_t paragraph, zx_handle_t parent,
                                const char* name, zx_handle_t* job) {
     zx_status_t status = zx_job_create(parent, 0, job);
@@ -57,6 +64,10 @@ zx_status_t authority_make_job(const struct authority* a, uint32_t paragraph, zx
     (void)zx_object_set_property(*job, ZX_PROP_NAME, name, strlen(name));
     if (paragraph != SERVICES_NONE) {
         status = set_policy(&a->services.paragraphs[paragraph], *job);
+    }
+    if (status == ZX_OK && paragraph != SERVICES_NONE &&
+        services_has(&a->services.paragraphs[paragraph], SERVICES_JOB, "memory-reserve")) {
+        status = allow_reserve(a, *job);
     }
     if (status != ZX_OK) {
         (void)zx_handle_close(*job);

@@ -32,7 +32,7 @@ const struct services_keyword services_keywords[SERVICES_KEY_COUNT] = {
                           .choices = "always on-failure never",
                           .services_only = true,
                           .once = true},
-    [SERVICES_JOB] = {.name = "job", .choices = "no-processes no-executable-memory"},
+    [SERVICES_JOB] = {.name = "job", .choices = "no-processes no-executable-memory memory-reserve"},
     [SERVICES_TERMINAL] = {.name = "terminal", .choices = "console", .once = true},
     [SERVICES_AT_END] = {.name = "at-end",
                          .choices = "power-off",

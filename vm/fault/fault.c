@@ -5,8 +5,7 @@
 #include <lib/assert.h>
 #include <sched/thread.h>
 #include <vm/aspace.h>
-#include <vm/heap.h>
-#include <vm/pmm.h>
+#include <vm/reclaim.h>
 
 #include "../aspace/vmar_priv.h"
 #include "enter.h"
@@ -143,22 +142,11 @@ static status_t fault_round(struct aspace* as, vaddr_t va, enum fault_flags flag
     return status;
 }
 
-// WAIT_MEMORY: gives back what lies unused in caches, once per fault.
-static bool reclaim(struct fault_ctx* ctx) {
-    if (ctx->memory_waited) {
-        return false;
-    }
-    ctx->memory_waited = true;
-    heap_drain();
-    pmm_drain_caches();
-    return true;
-}
-
 status_t vm_fault(struct aspace* as, vaddr_t va, enum fault_flags flags) {
     UNINITIALIZED struct fault_ctx ctx;
     ctx.tables = (struct table_reserve){};
     ctx.request.source = nullptr; // page_source_request() fills in the rest
-    ctx.memory_waited = false;
+    ctx.memory_tries = 0;
     va = page_round_down(va);
     status_t status;
     for (;;) {
@@ -171,7 +159,7 @@ status_t vm_fault(struct aspace* as, vaddr_t va, enum fault_flags flags) {
             if (status != STATUS_OK) {
                 break;
             }
-        } else if (status != STATUS_NO_MEMORY || !reclaim(&ctx)) {
+        } else if (status != STATUS_NO_MEMORY || !reclaim_wait(&ctx.memory_tries)) {
             break;
         }
     }

@@ -12,6 +12,7 @@
 #include <vm/heap.h>
 #include <vm/page_source.h>
 #include <vm/pmm.h>
+#include <vm/reclaim.h>
 #include <vm/slab_fast.h>
 
 #include "../aspace/mapping.h"
@@ -61,6 +62,15 @@ struct page_set* page_set_ref(struct page_set* set) {
     return set;
 }
 
+bool page_set_ref_unless_dead(struct page_set* set) {
+    uint32_t refs = atomic_load_explicit(&set->refs, memory_order_relaxed);
+    while (refs != 0 &&
+           !atomic_compare_exchange_weak_explicit(&set->refs, &refs, refs + 1, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+    return refs != 0;
+}
+
 void page_set_unref(struct page_set* set) {
     uint32_t before = atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel);
     ASSERT(before > 0);
@@ -69,6 +79,9 @@ void page_set_unref(struct page_set* set) {
     }
     struct page_set_state* st = &set->guarded_; // the last reference: nobody else
     ASSERT(st->mapping_count == 0 && st->pin_count == 0);
+    if (set->source != nullptr) {
+        reclaim_remove(set);
+    }
     if (st->tree.root != PAGE_SLOT_ABSENT) {
         struct page_garbage garbage = {};
         page_tree_clear(&st->tree, &garbage);
@@ -86,8 +99,11 @@ void page_set_unref(struct page_set* set) {
 }
 
 struct page* page_set_alloc_page(bool zeroed) {
-    constexpr enum pmm_flags flags = PMM_VMO | PMM_USER;
-    return pmm_alloc_page(zeroed ? flags | PMM_ZERO : flags);
+    enum pmm_flags flags = PMM_VMO | (zeroed ? PMM_ZERO : 0);
+    struct page* p = pmm_alloc_page(flags | PMM_USER);
+    return unlikely(p == nullptr) && thread_current()->memory_reserve
+               ? pmm_alloc_page(flags | PMM_SYSTEM)
+               : p;
 }
 
 status_t page_set_store_locked(struct page_set* set, uint64_t index, page_slot_t slot,
@@ -158,6 +174,7 @@ static status_t ask_read(struct page_set* root, const struct page_tree* tree, ui
     if (page_tree_next(tree, index, index + count, &present)) {
         count = present.index - index;
     }
+    reclaim_note_asked(root, index);
     status_t status = page_source_request(root->source, request, PAGE_NEED_READ, index, count);
     return status == STATUS_OK ? STATUS_SHOULD_WAIT : status;
 }
@@ -195,7 +212,7 @@ status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t
         out->page->u.vmo.set = set;
         out->page->v.index = index;
     }
-    out->page->vmo_flags = PAGE_DIRTY;
+    out->page->vmo_flags = PAGE_DIRTY | (out->page->vmo_flags & PAGE_ALWAYS_NEED);
     st->modified = true;
     return STATUS_OK;
 }
@@ -238,6 +255,7 @@ static status_t get_from_backing(struct page_set* set, uint64_t index, struct pa
     page_slot_t slot = page_tree_lookup(&st->tree, there, nullptr);
     if (page_slot_is_page(slot)) {
         struct page* p = page_slot_page(slot);
+        p->vmo_flags |= PAGE_USED;
         *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .backing = backing};
         return STATUS_OK;
     }
@@ -320,6 +338,7 @@ status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_acc
     UNINITIALIZED bool exclusive;
     page_slot_t slot = page_tree_lookup(&page_set_state(set)->tree, index, &exclusive);
     if (unlikely(set->kind == PAGE_SET_PAGER) && page_slot_is_page(slot)) {
+        page_slot_page(slot)->vmo_flags |= PAGE_USED;
         exclusive = page_is_dirty(page_slot_page(slot));
     }
     if (page_slot_is_page(slot) && (exclusive || !write)) {

@@ -13,16 +13,17 @@
 
 // ---- translations ----
 
-enum edit : uint8_t { EDIT_UNMAP, EDIT_UNMAP_RARE, EDIT_WRITE_PROTECT };
+enum edit : uint8_t { EDIT_UNMAP, EDIT_UNMAP_RARE, EDIT_WRITE_PROTECT, EDIT_HARVEST };
 
-// [first, end) in set coordinates, clipped to the mapping.
-static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum edit edit) {
-    first = max(first, m->first_page);
+// [index, end) in set coordinates, clipped to the mapping. EDIT_HARVEST: bit i of the result is the
+// page at index + i; otherwise 0.
+static uint64_t edit_mapping(struct mapping* m, uint64_t index, uint64_t end, enum edit edit) {
+    uint64_t first = max(index, m->first_page);
     end = min(end, m->first_page + mapping_pages(m));
     vaddr_t va = mapping_va(m, first);
     size_t len = (end - first) << PAGE_SHIFT;
     if (edit == EDIT_WRITE_PROTECT && (m->perms & ZX_VM_PERM_WRITE) == 0) {
-        return;
+        return 0;
     }
     struct arch_aspace* arch = &m->as->arch;
     if (edit == EDIT_UNMAP_RARE) {
@@ -30,33 +31,40 @@ static void edit_mapping(struct mapping* m, uint64_t first, uint64_t end, enum e
         paddr_t paddr;
         enum mmu_flags flags;
         if (mmu_query(arch, va, &paddr, &flags) != STATUS_OK) {
-            return;
+            return 0;
         }
     }
-    if (edit != EDIT_WRITE_PROTECT) {
+    if (edit <= EDIT_UNMAP_RARE) {
         // Page sets whose contents change are mapped page by page: there is nothing to split, and
         // so no table is needed.
         struct table_reserve none = {};
         status_t status = mmu_unmap_range(arch, va, len, &none);
         ASSERT(status == STATUS_OK);
-        return;
+        return 0;
     }
+    uint64_t accessed = 0;
     UNINITIALIZED struct tlb_gather gather;
     tlb_gather_begin(&gather, arch);
-    mmu_write_protect(&gather, va, len);
+    if (edit == EDIT_WRITE_PROTECT) {
+        mmu_write_protect(&gather, va, len);
+    } else {
+        accessed = mmu_harvest_accessed(&gather, va, end - first) << (first - index);
+    }
     tlb_gather_commit(&gather, arch);
+    return accessed;
 }
 
-static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t count, enum edit edit)
-    TA_REQ(set->lock) {
+static uint64_t edit_range_locked(struct page_set* set, uint64_t index, uint64_t count,
+                                  enum edit edit) TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);
     uint64_t end = index + count;
+    uint64_t accessed = 0;
     for (struct interval* i = interval_first(&st->mappings, index, end); i != nullptr;
          i = interval_next(i, index, end)) {
-        edit_mapping(container_of(i, struct mapping, own), index, end, edit);
+        accessed |= edit_mapping(container_of(i, struct mapping, own), index, end, edit);
     }
     if (set->kind != PAGE_SET_PAGER) {
-        return;
+        return accessed;
     }
     for (struct interval* i = interval_first(&st->clone_mappings, index, end); i != nullptr;
          i = interval_next(i, index, end)) {
@@ -65,12 +73,13 @@ static void edit_range_locked(struct page_set* set, uint64_t index, uint64_t cou
         struct mapping* m = container_of(i, struct mapping, clone);
         uint64_t off = m->set->backing_off;
         uint64_t first = max(index, i->first) - off;
-        edit_mapping(m, first, min(end, i->end) - off, edit);
+        accessed |= edit_mapping(m, first, min(end, i->end) - off, edit) << (first + off - index);
     }
+    return accessed;
 }
 
 void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t count) {
-    edit_range_locked(set, index, count, EDIT_UNMAP);
+    (void)edit_range_locked(set, index, count, EDIT_UNMAP);
 }
 
 void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) {
@@ -85,11 +94,16 @@ void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) {
             return;
         }
     }
-    edit_range_locked(set, index, 1, EDIT_UNMAP_RARE);
+    (void)edit_range_locked(set, index, 1, EDIT_UNMAP_RARE);
+}
+
+uint64_t page_set_harvest_locked(struct page_set* set, uint64_t index, uint64_t count) {
+    DEBUG_ASSERT(count <= 64);
+    return edit_range_locked(set, index, count, EDIT_HARVEST);
 }
 
 void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count) {
-    edit_range_locked(set, index, count, EDIT_WRITE_PROTECT);
+    (void)edit_range_locked(set, index, count, EDIT_WRITE_PROTECT);
 }
 
 // ---- slots ----

@@ -4,10 +4,13 @@
 
 #include <zircon/syscalls/object.h>
 
+#include <arch/cpu.h>
+#include <debug/log.h>
 #include <lib/align.h>
 #include <lib/assert.h>
 #include <lib/compiler.h>
 #include <vm/heap.h>
+#include <vm/reclaim.h>
 
 struct page_ask {
     struct list_node node;
@@ -16,6 +19,9 @@ struct page_ask {
     bool told;
 };
 SLAB_CACHE(page_ask_cache, struct page_ask);
+
+// What takes so long is worth a line in the log.
+constexpr int64_t OVERTIME_NS = 10'000'000'000;
 
 // Asks beyond so many are given up, oldest first, where nobody waits: a provider that answers in
 // part must not make them pile up.
@@ -100,6 +106,7 @@ static bool add_ask_locked(struct page_source* source, const struct page_ask* as
         return false;
     }
     *a = *ask;
+    a->node = (struct list_node){};
     list_push_back(&source_state(source)->asks, &a->node);
     source_state(source)->ask_count++;
     return true;
@@ -298,14 +305,38 @@ static void leave(struct page_source* source, struct page_request* request, stat
     finish(source, &wl);
 }
 
+// Still waiting: says so, and gets ready to wait on. False: it was answered this moment.
+static bool wait_on(struct page_source* source, struct page_request* r) {
+    mutex_acquire(&source->lock);
+    bool waiting = list_linked(&r->node);
+    if (waiting) {
+        waiter_init(&r->waiter);
+    }
+    mutex_release(&source->lock);
+    if (waiting) {
+        reclaim_count(&reclaim_counters.overtime, 1);
+        klog(LOG_WARN, "pager %lu: no answer for %d s to %s of page %#lx",
+             (unsigned long)source->ops->koid(source), (int)(OVERTIME_NS / 1'000'000'000),
+             r->need == PAGE_NEED_READ ? "READ" : "DIRTY", (unsigned long)r->index);
+    }
+    return waiting;
+}
+
 status_t page_source_wait(struct page_request* request) {
     struct page_source* source = request->source;
     mutex_acquire(&source->lock);
     UNINITIALIZED struct wake_list wl;
     wake_list_begin(&wl);
     finish(source, &wl);
-    status_t status = waiter_block(&request->waiter, TIME_INFINITE, WAIT_KILLABLE,
-                                   ZX_THREAD_STATE_BLOCKED_PAGER >> 8);
+    int64_t deadline = clock_monotonic_ns() + OVERTIME_NS;
+    status_t status =
+        waiter_block(&request->waiter, deadline, WAIT_KILLABLE, ZX_THREAD_STATE_BLOCKED_PAGER >> 8);
+    if (status == STATUS_TIMED_OUT) {
+        status = wait_on(source, request)
+                     ? waiter_block(&request->waiter, TIME_INFINITE, WAIT_KILLABLE,
+                                    ZX_THREAD_STATE_BLOCKED_PAGER >> 8)
+                     : STATUS_OK;
+    }
     leave(source, request, status);
     request->source = nullptr;
     page_source_unref(source);

@@ -35,12 +35,16 @@ static status_t source_tell(struct page_source* s, enum page_need need, uint64_t
 static bool source_untell(struct page_source*) {
     return false;
 }
+static uint64_t source_koid(const struct page_source*) {
+    return 0;
+}
 static void source_destroy(struct page_source* s) {
     atomic_store(&test_source_of(s)->destroyed, true);
 }
 static const struct page_source_ops source_ops = {
     .tell = source_tell,
     .untell = source_untell,
+    .koid = source_koid,
     .destroy = source_destroy,
 };
 

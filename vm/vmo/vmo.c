@@ -9,6 +9,7 @@
 #include <vm/heap.h>
 #include <vm/page_source.h>
 #include <vm/pmm.h>
+#include <vm/reclaim.h>
 
 #include "vmo_priv.h"
 
@@ -188,6 +189,8 @@ status_t vmo_create_paged(struct page_source* source, uint64_t size, uint32_t op
     struct vmo* v;
     TRY(finish(set, flags, &v));
     set->source = source; // last: a failed creation does not consume it
+    source->set = set;
+    reclaim_add(set);
     *out = v;
     return STATUS_OK;
 }

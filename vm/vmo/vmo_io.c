@@ -11,6 +11,7 @@
 #include <sched/thread.h>
 #include <vm/fault.h>
 #include <vm/page_source.h>
+#include <vm/reclaim.h>
 
 #include "vmo_priv.h"
 
@@ -27,8 +28,14 @@ struct transfer {
     vaddr_t fault_va; // where the user copy stopped
 };
 
-status_t vmo_wait_request(struct page_request* request) {
-    return page_source_wait(request);
+status_t vmo_settle(status_t status, struct page_request* request, uint32_t* tries) {
+    if (status == STATUS_SHOULD_WAIT) {
+        return page_source_wait(request);
+    }
+    if (status == STATUS_NO_MEMORY && reclaim_wait(tries)) {
+        return STATUS_OK;
+    }
+    return status;
 }
 
 // Bytes not copied.
@@ -87,14 +94,17 @@ static status_t transfer_run(struct transfer* t) {
         return STATUS_NOT_SUPPORTED;
     }
     struct page_request request = {};
+    uint32_t tries = 0;
     do {
+        size_t before = t->done;
         mutex_acquire(&set->lock);
         status_t status = transfer_batch_locked(t, set, &request);
         mutex_release(&set->lock);
-        if (status == STATUS_SHOULD_WAIT) {
-            status = vmo_wait_request(&request);
-        } else if (status == STATUS_NEXT) {
+        tries = t->done != before ? 0 : tries;
+        if (status == STATUS_NEXT) {
             status = vm_fault_in(t->fault_va, t->to_vmo ? FAULT_USER : FAULT_USER | FAULT_WRITE);
+        } else if (status != STATUS_OK) {
+            status = vmo_settle(status, &request, &tries);
         }
         TRY(status);
         if (thread_killed()) {

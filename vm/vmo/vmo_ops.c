@@ -50,17 +50,17 @@ static status_t commit(struct vmo* v, uint64_t offset, uint64_t size, enum page_
     struct page_set* set = v->set;
     struct page_request request = {};
     uint64_t done = 0;
+    uint32_t tries = 0;
     for (;;) {
+        uint64_t before = done;
         mutex_acquire(&set->lock);
         status_t status = commit_batch_locked(v, set, offset, size, access, &done, &request);
         mutex_release(&set->lock);
         if (status == STATUS_STOP) {
             return STATUS_OK;
         }
-        if (status == STATUS_SHOULD_WAIT) {
-            status = vmo_wait_request(&request);
-        }
-        TRY(status);
+        tries = done != before ? 0 : tries;
+        TRY(vmo_settle(status, &request, &tries));
         if (thread_killed()) {
             return STATUS_INTR_KILLED;
         }
@@ -89,19 +89,47 @@ static status_t op_prefetch(struct vmo* v, uint64_t offset, uint64_t size) {
                                      : check_range(v, offset, size);
 }
 
+// Marks what is there of up to 64 pages, for eviction.
+static void hint_locked(struct page_set* root, uint64_t index, uint64_t count, bool need)
+    TA_REQ(root->lock) {
+    (void)page_set_harvest_locked(root, index, count); // what was accessed counts no more
+    struct page_tree_entry e;
+    for (uint64_t i = index; page_tree_next_page(&page_set_state(root)->tree, i, index + count, &e);
+         i = e.index + 1) {
+        struct page* p = page_slot_page(e.slot);
+        p->vmo_flags &= (uint8_t)~(PAGE_ALWAYS_NEED | PAGE_USED | PAGE_OLD);
+        p->vmo_flags |= need ? PAGE_ALWAYS_NEED : PAGE_OLD;
+    }
+}
+
 // Hints. Anonymous memory is not reclaimed, so there is nothing to remember for it.
 static status_t op_hint(struct vmo* v, uint64_t offset, uint64_t size, bool need) {
     struct page_set* set = v->set;
-    if (page_set_is_paged(set)) {
-        struct page_set* root = set->kind == PAGE_SET_PAGER ? set : set->backing;
+    TRY(check_range(v, offset, size));
+    if (!page_set_is_paged(set) || size == 0) {
+        return STATUS_OK;
+    }
+    if (need) {
+        TRY(commit(v, offset, size, PAGE_LOOK));
+    }
+    struct page_set* root = set->kind == PAGE_SET_PAGER ? set : set->backing;
+    uint64_t first = v->first_page + (set == root ? 0 : set->backing_off);
+    uint64_t index = first + (offset >> PAGE_SHIFT);
+    uint64_t end = first + (page_round_up(offset + size) >> PAGE_SHIFT);
+    struct page_tree_entry e;
+    for (bool more = true; more;) {
         mutex_acquire(&root->lock);
-        page_set_state(root)->always_need = need;
+        more = page_tree_next_page(&page_set_state(root)->tree, index, end, &e);
+        if (more) {
+            index = min(e.index + PAGE_NODE_SLOTS, end);
+            hint_locked(root, e.index, index - e.index, need);
+        }
         mutex_release(&root->lock);
-        if (need) {
-            return commit(v, offset, size, PAGE_LOOK);
+        if (thread_killed()) {
+            return STATUS_INTR_KILLED;
         }
     }
-    return check_range(v, offset, size);
+    return STATUS_OK;
 }
 
 // ---- decommit, zero ----
@@ -142,6 +170,7 @@ static status_t op_decommit(struct vmo* v, uint64_t offset, uint64_t size) {
 static status_t zero_bytes(struct vmo* v, uint64_t offset, uint64_t size) {
     struct page_set* set = v->set;
     struct page_request request = {};
+    uint32_t tries = 0;
     for (;;) {
         mutex_acquire(&set->lock);
         struct page_range range;
@@ -151,10 +180,10 @@ static status_t zero_bytes(struct vmo* v, uint64_t offset, uint64_t size) {
             status = vmo_zero_bytes_locked(set, begin, begin + size, &request);
         }
         mutex_release(&set->lock);
-        if (status != STATUS_SHOULD_WAIT) {
-            return status;
+        if (status == STATUS_OK) {
+            return STATUS_OK;
         }
-        TRY(vmo_wait_request(&request));
+        TRY(vmo_settle(status, &request, &tries));
     }
 }
 

@@ -96,8 +96,9 @@ static bool change_flags_locked(struct page_set* set, uint64_t index, uint64_t c
          i = e.index + 1) {
         struct page* p = page_slot_page(e.slot);
         // A device may write to a pinned page at any time: it stays dirty.
-        if (p->vmo_flags == from && atomic_load_explicit(&p->pins, memory_order_relaxed) == 0) {
-            p->vmo_flags = to;
+        if ((p->vmo_flags & PAGE_UNCLEAN) == from &&
+            atomic_load_explicit(&p->pins, memory_order_relaxed) == 0) {
+            p->vmo_flags = (uint8_t)((p->vmo_flags & ~PAGE_UNCLEAN) | to);
             any = true;
         }
     }
@@ -173,7 +174,7 @@ static bool dirty_part(const struct page_set_state* st, const struct page_tree_e
         return *first < e->index + e->count;
     }
     *first = e->index;
-    return page_slot_page(e->slot)->vmo_flags != 0;
+    return (page_slot_page(e->slot)->vmo_flags & PAGE_UNCLEAN) != 0;
 }
 
 // STOP: the run is complete, or there is nothing more.

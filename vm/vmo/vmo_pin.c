@@ -77,8 +77,10 @@ status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
     }
     uint64_t count = len >> PAGE_SHIFT;
     struct page_request request = {};
+    uint32_t tries = 0;
     uint64_t done = 0;
     for (;;) {
+        uint64_t before = done;
         mutex_acquire(&set->lock);
         status_t status = pin_batch_locked(v, set, offset, count, write, &request, &done);
         mutex_release(&set->lock);
@@ -87,9 +89,8 @@ status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
             atomic_fetch_add_explicit(&v->pin_count, 1, memory_order_relaxed);
             return STATUS_OK;
         }
-        if (status == STATUS_SHOULD_WAIT) {
-            status = vmo_wait_request(&request);
-        }
+        tries = done != before ? 0 : tries;
+        status = vmo_settle(status, &request, &tries);
         if (status == STATUS_OK && thread_killed()) {
             status = STATUS_INTR_KILLED;
         }

@@ -26,8 +26,9 @@ static inline status_t vmo_round_size(uint64_t size, uint64_t* out) {
                                                                     : STATUS_OUT_OF_RANGE;
 }
 
-// Waits for an armed request. Returns OK when the operation should try again.
-status_t vmo_wait_request(struct page_request* request);
+// What an operation does with the status of one step, all locks dropped: waits for an armed request
+// (SHOULD_WAIT) or for memory. OK: go on, or try again. *tries is reclaim_wait()'s.
+status_t vmo_settle(status_t status, struct page_request* request, uint32_t* tries);
 
 // Makes bytes [begin, end) of one page read as zero, if it is there and not zero already. `begin`
 // and `end` are set coordinates within one page.

@@ -109,16 +109,17 @@ status_t vmo_set_size(struct vmo* v, uint64_t size) {
     TRY(vmo_round_size(size, &rounded));
     struct page_set* set = v->set;
     struct page_request request = {};
+    uint32_t tries = 0;
     for (;;) {
         struct page_garbage garbage = {};
         mutex_acquire(&set->lock);
         status_t status = set_size_locked(set, size, rounded, &request, &garbage);
         mutex_release(&set->lock);
         page_garbage_dispose(&garbage);
-        if (status != STATUS_SHOULD_WAIT) {
-            return status;
+        if (status == STATUS_OK) {
+            return STATUS_OK;
         }
-        TRY(vmo_wait_request(&request));
+        TRY(vmo_settle(status, &request, &tries));
     }
 }
 
@@ -146,15 +147,16 @@ status_t vmo_set_stream_size(struct vmo* v, uint64_t size) {
         return STATUS_NOT_SUPPORTED;
     }
     struct page_request request = {};
+    uint32_t tries = 0;
     for (;;) {
         mutex_acquire(&set->lock);
         status_t status = size <= page_set_state(set)->size
                               ? set_stream_size_locked(set, size, &request)
                               : STATUS_OUT_OF_RANGE;
         mutex_release(&set->lock);
-        if (status != STATUS_SHOULD_WAIT) {
-            return status;
+        if (status == STATUS_OK) {
+            return STATUS_OK;
         }
-        TRY(vmo_wait_request(&request));
+        TRY(vmo_settle(status, &request, &tries));
     }
 }

@@ -9,6 +9,7 @@
 #include <sched/thread.h>
 #include <vm/page_source.h>
 #include <vm/pmm.h>
+#include <vm/reclaim.h>
 
 #include "vmo_priv.h"
 
@@ -163,6 +164,7 @@ static status_t move_all(struct move* m) {
             // Under the lock: whoever finds the slot empty now cannot have been told yet.
             page_source_answer(dst->source, PAGE_NEED_READ, m->dst_index + before, m->done - before,
                                STATUS_OK);
+            reclaim_count(&reclaim_counters.supplied, m->done - before);
         }
         unlock_both(src, dst);
         page_garbage_dispose(&m->garbage);

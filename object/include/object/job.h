@@ -29,6 +29,7 @@ status_t job_set_policy(struct job* j, bool absolute, const zx_policy_basic_v2_t
                         uint32_t count); // BAD_STATE: has children
 status_t job_set_critical(struct job* j, struct process* p,
                           bool only_nonzero); // ALREADY_BOUND, INVALID_ARGS (not below the job)
+status_t job_allow_reserve(struct job* j);    // BAD_STATE: has children
 void job_set_kill_on_oom(struct job* j, bool value);
 void job_set_name(struct job* j, const char* name, size_t len);
 void job_get_name(struct job* j, char out[ZX_MAX_NAME_LEN]);

@@ -13,6 +13,7 @@ struct job_policy {
     uint8_t action[POLICY_CONDITIONS]; // ZX_POL_ACTION_*
     bool
         fixed[POLICY_CONDITIONS]; // set explicitly with "no override": descendants cannot change it
+    bool memory_reserve;          // processes may use memory that is kept for the system
 };
 
 void policy_init(struct job_policy* p); // everything allowed, everything overridable

@@ -8,7 +8,7 @@
 //
 //     DONE         the access can be repeated
 //     WAIT_PAGER   a request is armed; wait killably
-//     WAIT_MEMORY  an allocation failed; reclaim may help once, else NO_MEMORY
+//     WAIT_MEMORY  an allocation failed; reclaim (<vm/reclaim.h>) may help, else NO_MEMORY
 //     FAIL         NOT_FOUND: nothing mapped; ACCESS_DENIED: permission (never treated as demand);
 //     OUT_OF_RANGE: beyond the VMO's end; or the pager's code
 //
@@ -34,7 +34,7 @@ constexpr uint32_t FAULT_AROUND_PAGES = 16;
 struct fault_ctx {
     struct table_reserve tables;
     struct page_request request;
-    bool memory_waited; // WAIT_MEMORY was tried
+    uint32_t memory_tries; // reclaim_wait()'s
 };
 
 // Resolves one fault of `as`. May sleep (pager); INTR_KILLED if the thread is killed meanwhile. No

@@ -89,7 +89,6 @@ struct page_set_state {
     uint32_t cache_policy; // ZX_CACHE_POLICY_*
     enum discard_state discard;
     bool zero_mapped; // some translation may show the zero page (sticky)
-    bool always_need; // hint: not to be reclaimed
     bool modified;    // kind PAGER: written to since zx_pager_query_vmo_stats() reset it
     // Kind PAGER: zero markers at or above `zero_dirty` came by growing, and the provider does not
     // know of them yet; those below `zero_cleaning` it is told of now. Pages, own coordinates.
@@ -101,6 +100,11 @@ struct page_set_state {
 enum page_flags : uint8_t {
     PAGE_DIRTY = 1u << 0,
     PAGE_CLEANING = 1u << 1,
+    PAGE_UNCLEAN = PAGE_DIRTY | PAGE_CLEANING,
+    PAGE_ALWAYS_NEED = 1u << 2,
+    PAGE_KEPT = PAGE_UNCLEAN | PAGE_ALWAYS_NEED, // not to be evicted
+    PAGE_USED = 1u << 3,                         // through a VMO, since eviction last looked
+    PAGE_OLD = 1u << 4,                          // it was not used when eviction last looked
 };
 
 struct page_set {
@@ -142,6 +146,7 @@ static inline bool page_set_is_paged(const struct page_set* set) {
 [[nodiscard]] struct page_set* page_set_create(enum page_set_kind kind, uint64_t size,
                                                struct page_set* backing);
 [[nodiscard]] struct page_set* page_set_ref(struct page_set* set);
+[[nodiscard]] bool page_set_ref_unless_dead(struct page_set* set);
 void page_set_unref(struct page_set* set); // may sleep
 
 // ---- one slot ----
@@ -206,6 +211,10 @@ void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t 
 void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) TA_REQ(set->lock);
 // Clears W in all translations of the range.
 void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count)
+    TA_REQ(set->lock);
+// Which of up to 64 pages from `index` were accessed through mappings since the last call (bit by
+// bit).
+uint64_t page_set_harvest_locked(struct page_set* set, uint64_t index, uint64_t count)
     TA_REQ(set->lock);
 bool page_set_pinned_locked(struct page_set* set, uint64_t index, uint64_t count) TA_REQ(set->lock);
 // Makes whole slots read as zero (ANON). BAD_STATE if one is pinned, NO_MEMORY.

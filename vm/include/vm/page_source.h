@@ -33,6 +33,7 @@
 #include <sched/thread.h>
 
 struct page_ask;
+struct page_set;
 struct page_source;
 
 enum page_need : uint8_t {
@@ -49,6 +50,8 @@ struct page_source_ops {
                      uint64_t length, struct wake_list* wl);
     // Takes back what is on its way. False: too late, page_source_heard() will be called.
     bool (*untell)(struct page_source* source);
+    // The provider's koid, for messages.
+    uint64_t (*koid)(const struct page_source* source);
     // The last reference is gone. No lock held; frees the memory that embeds the source.
     void (*destroy)(struct page_source* source);
 };
@@ -67,7 +70,10 @@ struct page_source_state {
 struct page_source {
     const struct page_source_ops* ops; // immutable
     _Atomic(uint32_t) refs;
-    mutex_t lock; // class PAGER
+    struct page_set* set;       // whose it is, while that lives; set once, at creation
+    struct list_node ring_node; // <vm/reclaim.h>: under the ring's lock
+    uint64_t hand;              // <vm/reclaim.h>: under the set's lock
+    mutex_t lock;               // class PAGER
     struct page_source_state guarded_;
 };
 

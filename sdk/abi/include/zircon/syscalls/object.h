@@ -51,7 +51,8 @@ typedef uint32_t zx_object_info_topic_t;
 #define ZX_INFO_POWER_DOMAINS           __ZX_INFO_TOPIC(37u, 0u)
 #define ZX_INFO_MEMORY_STALL            __ZX_INFO_TOPIC(38u, 0u)
 #define ZX_INFO_INTERRUPT               __ZX_INFO_TOPIC(39u, 0u)
-#define ZX_INFO_CLOCK_MAPPED_SIZE       __ZX_INFO_TOPIC(40u, 0u) // uint64_t
+#define ZX_INFO_CLOCK_MAPPED_SIZE       __ZX_INFO_TOPIC(40u, 0u)     // uint64_t
+#define ZX_INFO_PAGING                  __ZX_INFO_TOPIC(0x8001u, 0u) // an extension
 
 // Return codes of tasks that did not choose one.
 #define ZX_TASK_RETCODE_SYSCALL_KILL          ((int64_t)-1024) // zx_task_kill
@@ -368,6 +369,16 @@ typedef struct zx_info_kmem_stats {
     uint64_t vmo_discardable_unlocked_bytes;
 } zx_info_kmem_stats_t;
 ZX_ABI_SIZE(zx_info_kmem_stats_t, 152);
+
+typedef struct zx_info_paging {
+    uint64_t requests;        // packets to pagers
+    uint64_t supplied_pages;  // what pagers gave
+    uint64_t evicted_pages;   // clean pages of theirs that were taken for others
+    uint64_t refaulted_pages; // asked for again soon after
+    uint64_t memory_waits;    // allocations that had to wait
+    uint64_t overtime;        // requests that a pager did not answer for long
+} zx_info_paging_t;
+ZX_ABI_SIZE(zx_info_paging_t, 48);
 
 typedef struct zx_info_memory_stall {
     zx_duration_mono_t stall_time_some; // at least one thread waited for memory

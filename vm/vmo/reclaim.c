@@ -1,0 +1,229 @@
+// Eviction. See <vm/reclaim.h>.
+#include <vm/reclaim.h>
+
+#include <debug/command.h>
+#include <debug/log.h>
+#include <lib/bits.h>
+#include <lib/hash.h>
+#include <sched/deferred.h>
+#include <sched/thread.h>
+#include <vm/heap.h>
+#include <vm/page_set.h>
+#include <vm/page_source.h>
+#include <vm/pmm.h>
+
+#include "vmo_priv.h"
+
+// Pages taken for an allocation that was refused, and how often one tries.
+constexpr uint64_t PAGES_FOR_ONE = 64;
+constexpr uint32_t TRIES = 16;
+// Visits to a set without finding enough: old pages are found at the second.
+constexpr uint32_t ROUNDS = 3;
+
+struct reclaim_counters reclaim_counters;
+
+static struct {
+    spinlock_t lock; // class RECLAIM; guards the ring
+    struct list ring;
+    uint32_t length;
+} ring = {.lock = SPINLOCK_INIT(LOCK_CLASS_RECLAIM), .ring = LIST_INIT(ring.ring)};
+
+// Tags of pages evicted last, by hash; a race costs a count.
+static _Atomic(uint32_t) remembered[4096];
+
+void reclaim_add(struct page_set* set) {
+    spin_acquire(&ring.lock);
+    list_push_back(&ring.ring, &set->source->ring_node);
+    ring.length++;
+    spin_release(&ring.lock);
+}
+
+void reclaim_remove(struct page_set* set) {
+    spin_acquire(&ring.lock);
+    list_remove(&set->source->ring_node);
+    ring.length--;
+    spin_release(&ring.lock);
+}
+
+// The set at the ring's front, which moves to its back, with a reference; null: none, or it is
+// going.
+static struct page_set* next_set(uint32_t* length) {
+    struct page_set* set = nullptr;
+    spin_acquire(&ring.lock);
+    *length = ring.length;
+    struct list_node* n = list_pop_front(&ring.ring);
+    if (n != nullptr) {
+        list_push_back(&ring.ring, n);
+        set = container_of(n, struct page_source, ring_node)->set;
+        set = page_set_ref_unless_dead(set) ? set : nullptr;
+    }
+    spin_release(&ring.lock);
+    return set;
+}
+
+// ---- refaults ----
+
+static uint32_t tag_of(const struct page_set* set, uint64_t index, size_t* place) {
+    uint64_t hash = hash_mix_u64((uintptr_t)set ^ hash_mix_u64(index));
+    *place = hash % array_size(remembered);
+    return (uint32_t)(hash >> 32) | 1;
+}
+
+static void remember(const struct page_set* set, uint64_t index) {
+    size_t place;
+    uint32_t tag = tag_of(set, index, &place);
+    atomic_store_explicit(&remembered[place], tag, memory_order_relaxed);
+}
+
+void reclaim_note_asked(const struct page_set* set, uint64_t index) {
+    size_t place;
+    uint32_t tag = tag_of(set, index, &place);
+    if (atomic_load_explicit(&remembered[place], memory_order_relaxed) == tag) {
+        atomic_store_explicit(&remembered[place], 0, memory_order_relaxed);
+        reclaim_count(&reclaim_counters.refaulted, 1);
+    }
+}
+
+// ---- one set ----
+
+// What becomes of a page that the hand passes. True: it goes.
+static bool pass(struct page* p, bool accessed) {
+    if ((p->vmo_flags & PAGE_KEPT) != 0 ||
+        atomic_load_explicit(&p->pins, memory_order_relaxed) != 0) {
+        return false;
+    }
+    if (accessed || (p->vmo_flags & PAGE_USED) != 0) {
+        p->vmo_flags &= (uint8_t)~(PAGE_USED | PAGE_OLD);
+        return false;
+    }
+    bool old = (p->vmo_flags & PAGE_OLD) != 0;
+    p->vmo_flags |= PAGE_OLD;
+    return old;
+}
+
+// Bit i: the page at `first` + i goes.
+static uint64_t choose_locked(struct page_set* set, uint64_t first, uint64_t count)
+    TA_REQ(set->lock) {
+    uint64_t accessed = page_set_harvest_locked(set, first, count);
+    uint64_t chosen = 0;
+    struct page_tree_entry e;
+    for (uint64_t i = first; page_tree_next_page(&page_set_state(set)->tree, i, first + count, &e);
+         i = e.index + 1) {
+        uint64_t b = bit((unsigned)(e.index - first));
+        chosen |= pass(page_slot_page(e.slot), (accessed & b) != 0) ? b : 0;
+    }
+    return chosen;
+}
+
+// The hand moves over the next leaf with pages. False: it came to the end, and starts again.
+static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* taken)
+    TA_REQ(set->lock) {
+    struct page_set_state* st = page_set_state(set);
+    uint64_t* hand = &set->source->hand;
+    struct page_tree_entry e;
+    if (!page_tree_next_page(&st->tree, *hand, st->size >> PAGE_SHIFT, &e)) {
+        *hand = 0;
+        return false;
+    }
+    uint64_t first = e.index;
+    uint64_t end = align_down(first, (uint64_t)PAGE_NODE_SLOTS) + PAGE_NODE_SLOTS;
+    *hand = end;
+    uint64_t chosen = choose_locked(set, first, end - first);
+    while (chosen != 0) {
+        uint64_t skip = bit_lowest(chosen);
+        uint64_t rest = chosen >> skip;
+        uint64_t run = rest == UINT64_MAX ? 64 : bit_lowest(~rest);
+        for (uint64_t i = 0; i < run; i++) {
+            remember(set, first + skip + i);
+        }
+        // Nodes of a pager's tree are never shared, so this needs none.
+        status_t status = page_set_remove_locked(set, first + skip, run, g);
+        ASSERT(status == STATUS_OK);
+        *taken += run;
+        chosen &= run == 64 ? 0 : ~((bit((unsigned)run) - 1) << skip);
+    }
+    return true;
+}
+
+// Takes pages until there are `want`, or the hand is at the end.
+static uint64_t visit(struct page_set* set, uint64_t want) {
+    uint64_t taken = 0;
+    bool more = true;
+    while (more && taken < want) {
+        struct page_garbage garbage = {};
+        mutex_acquire(&set->lock);
+        more = step_locked(set, &garbage, &taken);
+        mutex_release(&set->lock);
+        page_garbage_dispose(&garbage);
+    }
+    return taken;
+}
+
+// ---- all of them ----
+
+uint64_t reclaim_pages(uint64_t want) {
+    uint64_t taken = 0;
+    uint32_t length = 1;
+    for (uint64_t visits = 0; taken < want && visits < (uint64_t)length * ROUNDS; visits++) {
+        struct page_set* set = next_set(&length);
+        if (set != nullptr) {
+            taken += visit(set, want - taken);
+            page_set_unref(set);
+        }
+    }
+    reclaim_count(&reclaim_counters.evicted, taken);
+    return taken;
+}
+
+bool reclaim_wait(uint32_t* tries) {
+    if ((*tries)++ == 0) {
+        // What lies unused in caches.
+        heap_drain();
+        pmm_drain_caches();
+        return true;
+    }
+    if (*tries > TRIES || thread_killed()) {
+        return false;
+    }
+    reclaim_count(&reclaim_counters.waits, 1);
+    return reclaim_pages(PAGES_FOR_ONE) != 0;
+}
+
+// Until there is some more than the mark, so that the fall below it is noticed the next time.
+static void work(struct work*) {
+    struct pmm_stats s;
+    pmm_get_stats(&s);
+    uint64_t target = s.reclaim_mark + s.reclaim_mark / 4;
+    while (s.free_pages < target && reclaim_pages(PAGES_FOR_ONE) != 0) {
+        pmm_get_stats(&s);
+    }
+}
+
+static struct work worker = WORK_INIT(work);
+
+void reclaim_start(void) {
+    worker_queue(&worker);
+}
+
+void reclaim_get_stats(struct reclaim_stats* out) {
+    *out = (struct reclaim_stats){
+        .asked = atomic_load_explicit(&reclaim_counters.asked, memory_order_relaxed),
+        .supplied = atomic_load_explicit(&reclaim_counters.supplied, memory_order_relaxed),
+        .evicted = atomic_load_explicit(&reclaim_counters.evicted, memory_order_relaxed),
+        .refaulted = atomic_load_explicit(&reclaim_counters.refaulted, memory_order_relaxed),
+        .waits = atomic_load_explicit(&reclaim_counters.waits, memory_order_relaxed),
+        .overtime = atomic_load_explicit(&reclaim_counters.overtime, memory_order_relaxed),
+    };
+}
+
+static int command_pager(int, const struct text_span*) {
+    struct reclaim_stats s;
+    reclaim_get_stats(&s);
+    kprintf("asked %lu times, supplied %lu pages, evicted %lu, refaulted %lu\n",
+            (unsigned long)s.asked, (unsigned long)s.supplied, (unsigned long)s.evicted,
+            (unsigned long)s.refaulted);
+    kprintf("allocations that waited %lu, requests overtime %lu\n", (unsigned long)s.waits,
+            (unsigned long)s.overtime);
+    return 0;
+}
+KCOMMAND("pager", "page requests, eviction", command_pager);
