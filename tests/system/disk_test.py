@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on
+from jx.tree import ROOT
 
+_FILE = ROOT / "system" / "etc" / "services"
 _SECTOR = 512
 
 
@@ -134,3 +136,25 @@ class DiskTest(SystemTest):
         restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 3)))
         self.assertEqual(restarts["pci"], "1")
         self.assertGreaterEqual(int(restarts["virtio_blk"]), 3)
+
+    def test_a_device_that_does_not_answer(self) -> None:
+        """Its driver gives up and starts anew; another disk works before and after."""
+        service = "/boot/svc/virtio_blk"
+        text = _FILE.read_text()
+        self.assertEqual(text.count(service), 1)
+        path = self.folder / "services"
+        path.write_text(text.replace(service, f"{service} 1"))
+        slow = "if=none,id=slow,driver=null-co,size=1M,read-zeroes=on,throttling.bps-total=512"
+        image = self._image("a", 1 << 20)
+        result = self.run_commands(
+            "measure/disk sum disk0 0 2048",
+            "measure/disk sum disk1 0 2048",
+            "measure/disk sum disk0 0 2048",
+            adds=((path, "etc/services"),),
+            disks=(image,),
+            qemu_args=(f"-drive {slow}", "-device virtio-blk-pci,drive=slow"),
+        )
+        self._expect_sum(result, 0, image.read_bytes())
+        self.assertIn("disk1: the device does not answer", self._text(result, 1))
+        self.assertIn("ZX_ERR_PEER_CLOSED", self._text(result, 1))
+        self._expect_sum(result, 2, image.read_bytes())

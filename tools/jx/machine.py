@@ -110,11 +110,13 @@ def qemu_command(settings: Settings, files: BootFiles, channels: Channels) -> li
         out.add("-device", "VGA")
         out.add("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_OVMF_CODE}")
         out.add("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(files.vars)}")
-        _add_disk(out, settings, "esp", files.esp, ",bootindex=0")
     else:
         out.add("-kernel", str(files.kernel), "-initrd", str(files.zbi), "-append", files.cmdline)
     for index, disk in enumerate(settings.disks):
         _add_disk(out, settings, f"disk{index}", disk, "")
+    if settings.uefi and files.esp is not None:
+        # Behind the others: `--disk` begins with disk0 whatever is booted from.
+        _add_disk(out, settings, "esp", files.esp, ",bootindex=0")
     for words in settings.qemu_args:
         out.add(*words.split())
     return out.words

@@ -145,6 +145,10 @@ static void kick(struct block_device* device) {
     if (d->interrupt == ZX_HANDLE_INVALID && d->poll.loop == nullptr) {
         async_task_post(d->block.loop, &d->poll, zx_clock_get_monotonic() + POLL_INTERVAL);
     }
+    if (d->watch.loop == nullptr) {
+        d->answers_seen = d->answers;
+        async_task_post(d->block.loop, &d->watch, zx_clock_get_monotonic() + d->patience);
+    }
 }
 
 static zx_status_t status_of(const struct disk_slot* slot) {
@@ -166,14 +170,29 @@ static void take_answers(struct disk* d) {
         uint16_t slot = (uint16_t)(uintptr_t)token;
         struct block_op* op = d->ops[slot];
         d->ops[slot] = nullptr;
+        d->answers++;
         d->free[d->free_count++] = slot;
         block_op_done(op, status_of(&d->slots[slot]));
     }
-    if (taken == VIRTQ_BROKEN || virtio_needs_reset(&d->virtio)) {
+    if (taken == VIRTQ_BROKEN) {
         d->lost(d, "the device makes no sense");
         return;
     }
     block_device_pump(&d->block);
+}
+
+// A device that has said nothing for so long will not say anything any more.
+static void on_watch(struct async_task* task) {
+    struct disk* d = container_of(task, struct disk, watch);
+    if (d->block.stats.in_flight == 0) {
+        return; // the next request begins anew
+    }
+    if (d->answers == d->answers_seen || virtio_needs_reset(&d->virtio)) {
+        d->lost(d, "the device does not answer");
+        return;
+    }
+    d->answers_seen = d->answers;
+    async_task_post(d->block.loop, task, zx_clock_get_monotonic() + d->patience);
 }
 
 static void on_poll(struct async_task* task) {
@@ -378,6 +397,7 @@ zx_status_t disk_start(struct disk* d, struct async_loop* loop, zx_handle_t pci)
     d->block.loop = loop;
     d->block.driver = &driver;
     d->poll.handler = on_poll;
+    d->watch.handler = on_watch;
     zx_status_t status = virtio_open(&d->virtio, pci);
     if (status != ZX_OK) {
         return status;

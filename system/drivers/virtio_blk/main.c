@@ -2,6 +2,8 @@
 // offers them as disk0, disk1 ... (jacinth.block/Block) in the order of their addresses, and
 // jacinth.block.Statistics of them all.
 //
+// `virtio_blk SECONDS`: how long a device may leave requests without any answer (30).
+//
 // It ends when a device fails it, or the bus driver ends: init starts it again, and then it begins
 // by stopping its devices.
 #include <stdio.h>
@@ -16,16 +18,19 @@
 #include <lib/compiler.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
+#include <zircon/time.h>
 
 #include "disk.h"
 
 constexpr uint32_t DISKS_MAX = 4;
 constexpr uint32_t WATCHERS_MAX = 16;
+constexpr int64_t PATIENCE_S = 30;
 
 static struct {
     struct async_loop loop;
     uint32_t count;
     struct disk disks[DISKS_MAX];
+    zx_duration_t patience;
     bool has_failed;
     uint32_t watchers;
 } state; // the loop's thread alone
@@ -80,7 +85,7 @@ static void start_disk(zx_handle_t bus, uint16_t address) {
     zx_handle_t pci;
     zx_status_t status = open_device(bus, address, &pci);
     if (status == ZX_OK) {
-        *d = (struct disk){.lost = lost};
+        *d = (struct disk){.patience = state.patience, .lost = lost};
         status = disk_start(d, &state.loop, pci);
     }
     if (status == ZX_OK) {
@@ -171,7 +176,7 @@ static void abandoned(void*) {
     async_loop_quit(&state.loop);
 }
 
-int main(int, char**) {
+int main(int argc, char** argv) {
     static struct io_offer offer[DISKS_MAX + 1] = {
         {.name = "jacinth.block.Statistics", .connect = connect_statistics}};
     static struct io_offers offers = {
@@ -180,6 +185,8 @@ int main(int, char**) {
         offer[i + 1] =
             (struct io_offer){.name = names[i], .connect = connect_disk, .ctx = &state.disks[i]};
     }
+    unsigned long long seconds = argc > 1 ? strtoull(argv[1], nullptr, 10) : PATIENCE_S;
+    state.patience = ZX_SEC(seconds > 0 && seconds < 3600 ? (int64_t)seconds : PATIENCE_S);
     zx_status_t status = async_loop_init(&state.loop);
     if (status == ZX_OK) {
         status = start_disks();
