@@ -204,6 +204,17 @@ class TerminalTest(SystemTest):
             console.wait_text("^C interrupted\n")
             console.wait_text("jacinth> ")
 
+    def test_the_control_is_its_holders_to_hand_on(self) -> None:
+        with self.boot() as console:
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal control\r")
+            console.wait_text("control: ZX_ERR_ACCESS_DENIED\n")
+            console.wait_text("jacinth> ")
+            console.type("/boot/measure/terminal interrupt\r")
+            console.wait_text("interrupt?")
+            console.type("\x03")
+            console.wait_text("^C interrupted\n")
+
     def test_control_c_after_another_controller(self) -> None:
         """A program took the terminal's control and ended: the prompt has it again."""
         with self.boot() as console:

@@ -183,6 +183,8 @@ class ShellPromptTest(SystemTest):
             self.assertRegex(self._line(console, f"handles {pid[1]} | tail -1"), r"\n\d+ handles\n")
             self.assertIn(" mapping r-x ", self._line(console, f"vmaps {pid[1]}"))
             self.assertIn("initial-thread, ", self._line(console, f"threads {pid[1]}"))
+            # It would go on for ever if it were not ended by the pipe.
+            self.assertIn("CPU%", self._line(console, "top -d 50 | head -1"))
             # A service is started anew, and one is killed.
             self.assertIn("\nold\n", self._line(console, "echo old >/tmp/f; cat /tmp/f"))
             self.assertIn("\nrestarted 0\n", self._line(console, "svc restart memfs; echo restarted $?"))

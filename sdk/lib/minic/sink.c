@@ -14,6 +14,9 @@ constexpr zx_signals_t WRITABLE = ZX_USER_SIGNAL_1;
 constexpr zx_signals_t IS_FULL = ZX_USER_SIGNAL_3;
 constexpr zx_signals_t IS_DEBUG = ZX_USER_SIGNAL_4;
 
+// How programs of the C library end by that signal (docs/design/libc.md).
+constexpr int64_t ENDED_BY_SIGPIPE = -2000 - 13;
+
 static minic_sink_kind_t device_of(zx_handle_t event) {
     zx_signals_t observed = 0;
     (void)zx_object_wait_one(event, IS_FULL | IS_DEBUG, 0, &observed);
@@ -105,6 +108,9 @@ bool minic_sink_write(struct minic_sink* sink, const char* text, size_t len) {
         } else if (status == ZX_ERR_PEER_CLOSED && sink->kind == MINIC_SINK_TERMINAL) {
             sink->kind = MINIC_SINK_DEBUG; // its server has ended: what is to be said is said
             status = ZX_OK;
+        }
+        if (status == ZX_ERR_PEER_CLOSED && sink->kind == MINIC_SINK_SOCKET) {
+            zx_process_exit(ENDED_BY_SIGPIPE); // nobody reads: `top | head` is to end
         }
         if (status != ZX_OK) {
             return false;

@@ -114,12 +114,27 @@ static void controller_gone(struct async_wait* wait, const zx_packet_signal_t*) 
     drop_controller(container_of(wait, struct terminal, controller_wait));
 }
 
+static bool is_alive(zx_handle_t controller) {
+    return zx_object_wait_one(controller, ZX_EVENTPAIR_PEER_CLOSED, 0, nullptr) == ZX_ERR_TIMED_OUT;
+}
+
+// Whose session the terminal is: whoever opened it anew is not of it.
+static bool may_control(const struct open* o) {
+    const struct terminal* t = o->terminal;
+    return t->controller == ZX_HANDLE_INVALID || t->controller_open == nullptr ||
+           t->controller_open == o || !is_alive(t->controller);
+}
+
 // What could not be a controller leaves the one there is in its place.
-static zx_status_t take_controller(struct terminal* t, zx_handle_t controller) {
-    zx_status_t alive = zx_object_wait_one(controller, ZX_EVENTPAIR_PEER_CLOSED, 0, nullptr);
-    if (alive != ZX_ERR_TIMED_OUT) {
+static zx_status_t take_controller(const struct open* o, zx_handle_t controller) {
+    struct terminal* t = o->terminal;
+    if (!is_alive(controller)) {
         (void)zx_handle_close(controller);
-        return alive == ZX_OK ? ZX_ERR_PEER_CLOSED : alive;
+        return ZX_ERR_PEER_CLOSED;
+    }
+    if (!may_control(o)) {
+        (void)zx_handle_close(controller);
+        return ZX_ERR_ACCESS_DENIED;
     }
     drop_controller(t);
     t->controller_wait = (struct async_wait){
@@ -127,6 +142,7 @@ static zx_status_t take_controller(struct terminal* t, zx_handle_t controller) {
     zx_status_t status = async_wait_begin(t->loop, &t->controller_wait);
     if (status == ZX_OK) {
         t->controller = controller;
+        t->controller_open = o;
     } else {
         (void)zx_handle_close(controller);
     }
@@ -247,7 +263,7 @@ static zx_status_t do_flush(void* ctx, struct jacinth_io_terminal_flush_request*
 static zx_status_t do_set_controller(void* ctx,
                                      struct jacinth_io_terminal_set_controller_request* request,
                                      struct fidl_txn* txn) {
-    zx_status_t status = take_controller(open_of(ctx)->terminal, fidl_take(&request->controller));
+    zx_status_t status = take_controller(open_of(ctx), fidl_take(&request->controller));
     return status == ZX_OK ? jacinth_io_terminal_set_controller_reply(txn)
                            : jacinth_io_terminal_set_controller_reply_error(txn, status);
 }
@@ -295,6 +311,9 @@ static const struct jacinth_io_terminal_ops ops = {
 
 static void open_unref(struct open* o) {
     if (--o->connections == 0) {
+        if (o->terminal->controller_open == o) {
+            o->terminal->controller_open = nullptr;
+        }
         list_remove(&o->node);
         (void)zx_handle_close(o->events);
         free(o);
@@ -396,6 +415,7 @@ void terminal_init(struct terminal* t) {
     list_init(&t->opens);
     t->timer.handler = expire;
     t->controller = ZX_HANDLE_INVALID;
+    t->controller_open = nullptr;
     t->connection_count = 0;
     t->pending_count = 0;
 }

@@ -3,8 +3,9 @@
 //
 // An open is an eventpair that says whether Read and Write would do something, and one or more
 // connections (each clone is one). Requests never wait: who finds nothing is told so and watches
-// the events. So a client that does not read, or never comes back, is in nobody's way; whoever does
-// not take his answers loses his connection.
+// the events. The controller's own open, with whoever it was handed on to, may set another one, and
+// others may not while it is there. So a client that does not read, or never comes back, is in
+// nobody's way; whoever does not take his answers loses his connection.
 //
 // Everything runs on one loop (async/loop.h).
 #pragma once
@@ -17,6 +18,8 @@
 #include <zircon/types.h>
 
 constexpr uint32_t TERMINAL_CONNECTIONS_MAX = 1024;
+
+struct open;
 
 struct terminal {
     struct async_loop* loop;
@@ -32,6 +35,7 @@ struct terminal {
     struct async_task timer; // of VTIME
     zx_handle_t controller;  // or ZX_HANDLE_INVALID
     struct async_wait controller_wait;
+    const struct open* controller_open; // by which it came; null: that has been closed
     struct jacinth_io_window_size size;
     uint8_t pending[1024]; // output on its way to show()
     size_t pending_count;

@@ -3,6 +3,7 @@
 //   terminal line          one line, as the terminal gives it
 //   terminal raw COUNT     that many bytes, one by one, without echo
 //   terminal interrupt     waits for control-C as the terminal's controller
+//   terminal control       asks for the control by an open of its own, and says what came of it
 //   terminal stopped       writes while output may be stopped
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <jacinth/startup.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
 
 static struct io_opened terminal;
 
@@ -32,6 +34,18 @@ static void open_terminal(void) {
         }
     }
     must(ZX_ERR_NOT_FOUND, "/dev");
+}
+
+// The terminal that it was started at: the same open as its starter's.
+static void take_terminal(void) {
+    zx_handle_t handle;
+    while ((handle = zx_take_startup_handle(PA_HND(PA_FD, 0))) != ZX_HANDLE_INVALID) {
+        zx_info_handle_basic_t info = {};
+        (void)zx_object_get_info(handle, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr,
+                                 nullptr);
+        *(info.type == ZX_OBJ_TYPE_CHANNEL ? &terminal.connection : &terminal.events) = handle;
+    }
+    must(terminal.connection != ZX_HANDLE_INVALID ? ZX_OK : ZX_ERR_NOT_FOUND, "descriptor 0");
 }
 
 static void await(zx_signals_t event) {
@@ -104,6 +118,15 @@ static void await_interrupt(void) {
     say(" interrupted\n");
 }
 
+static void ask_for_control(void) {
+    char text[64];
+    zx_handle_t ours, theirs;
+    must(zx_eventpair_create(0, &ours, &theirs), "eventpair");
+    zx_status_t status = io_terminal_set_controller(terminal.connection, theirs);
+    (void)snprintf(text, sizeof(text), "control: %s\n", zx_status_get_string(status));
+    say(text);
+}
+
 static void write_when_stopped(void) {
     say("stop?");
     must(zx_object_wait_one(terminal.events, JACINTH_IO_EVENT_WRITABLE, 0, nullptr), "writable");
@@ -117,13 +140,19 @@ static void write_when_stopped(void) {
 
 int main(int argc, char** argv) {
     const char* what = argc > 1 ? argv[1] : "";
-    open_terminal();
+    if (strcmp(what, "interrupt") == 0) {
+        take_terminal();
+    } else {
+        open_terminal();
+    }
     if (strcmp(what, "line") == 0) {
         read_line();
     } else if (strcmp(what, "raw") == 0 && argc > 2) {
         read_raw((uint32_t)strtoull(argv[2], nullptr, 10));
     } else if (strcmp(what, "interrupt") == 0) {
         await_interrupt();
+    } else if (strcmp(what, "control") == 0) {
+        ask_for_control();
     } else if (strcmp(what, "stopped") == 0) {
         write_when_stopped();
     } else {
