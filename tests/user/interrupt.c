@@ -205,6 +205,23 @@ CASE(wait) {
     EXPECT_CLOSE(w.interrupt);
 }
 
+// A wait that was interrupted goes on, and finds what came meanwhile.
+CASE(a_waiting_thread_is_suspended) {
+    struct waiting w = {.interrupt = virtual_interrupt()};
+    struct utest_thread thread;
+    utest_thread_start(&thread, wait_once, &w);
+    utest_thread_reach(thread.handle, ZX_THREAD_STATE_BLOCKED_INTERRUPT);
+    zx_handle_t token;
+    EXPECT_OK(zx_task_suspend_token(thread.handle, &token));
+    EXPECT_OK(zx_object_wait_one(thread.handle, ZX_THREAD_SUSPENDED, ZX_TIME_INFINITE, nullptr));
+    trigger(w.interrupt, 9);
+    EXPECT_CLOSE(token);
+    utest_thread_join(&thread);
+    EXPECT_EQ(w.status, ZX_OK);
+    EXPECT_EQ(w.when, 9);
+    EXPECT_CLOSE(w.interrupt);
+}
+
 CASE(destroy) {
     zx_handle_t port = interrupt_port();
     zx_handle_t i = virtual_interrupt();
