@@ -174,7 +174,7 @@ static void sync_leave(void) {
     wake_list_flush(&wl);
 }
 
-void epoch_synchronize(void) {
+MINSIZE void epoch_synchronize(void) {
     cpu_mask_t online = atomic_load_explicit(&sched_global.online, memory_order_relaxed);
     struct synchronize sync = {.left = 1 + bit_count(online)};
     waiter_init(&sync.waiter);

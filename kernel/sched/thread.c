@@ -319,7 +319,7 @@ static void init_cpu(uint32_t cpu) {
     epoch_cpu_init(c);
 }
 
-void sched_init_boot(vaddr_t stack_top) {
+MINSIZE void sched_init_boot(vaddr_t stack_top) {
     for (uint32_t i = 0; i < CPU_MAX; i++) {
         init_cpu(i);
     }
@@ -411,7 +411,7 @@ static bool next_snapshot(uint64_t after, struct snapshot* out) {
     return true;
 }
 
-void thread_dump_all(print_fn print) {
+MINSIZE void thread_dump_all(print_fn print) {
     static const char* const state_names[] = {"initial", "ready",     "running",
                                               "blocked", "suspended", "dead"};
     print("%8s %4s %4s %-9s %14s %10s %6s %s\n", "id", "cpu", "prio", "state", "runtime us",

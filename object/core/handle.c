@@ -310,8 +310,8 @@ ALWAYS_INLINE void cancel_observers(struct object* o, const struct handle_entry*
     }
 }
 
-static struct handle take_locked(struct handle_table* t, struct handle_entry* e, uint32_t index)
-    TA_REQ(t->lock) {
+static inline struct handle take_locked(struct handle_table* t, struct handle_entry* e,
+                                        uint32_t index) TA_REQ(t->lock) {
     struct handle h = {.object = atomic_load_explicit(&e->object, memory_order_relaxed),
                        .rights = atomic_load_explicit(&e->rights, memory_order_relaxed)};
     if (h.object != nullptr) {

@@ -31,7 +31,7 @@ static struct channel_pair* pair_of(struct channel* c) {
 
 // ---- life ----
 
-static void wake_all(struct list* waiters, status_t status, struct wake_list* wl) {
+static inline void wake_all(struct list* waiters, status_t status, struct wake_list* wl) {
     struct list_node* n;
     while ((n = list_pop_front(waiters)) != nullptr) {
         struct waiter* w = container_of(n, struct waiter, node);

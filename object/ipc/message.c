@@ -96,7 +96,7 @@ struct message* message_new(uint32_t bytes, uint32_t handles) {
     return m;
 }
 
-static void free_memory(struct message* m) {
+static inline void free_memory(struct message* m) {
     if (likely(m->cache != MESSAGE_CACHES)) {
         slab_free_fast(&message_cache[m->cache], m);
         return;

@@ -201,7 +201,7 @@ static void uncount_locked(struct port* p, const struct port_packet* packet) TA_
     port_state(p)->waits -= is_wait(packet);
 }
 
-static void queue_locked(struct port* p, struct port_packet* packet, struct wake_list* wl)
+static inline void queue_locked(struct port* p, struct port_packet* packet, struct wake_list* wl)
     TA_REQ(p->lock) {
     struct port_state* s = port_state(p);
     struct list_node* n;

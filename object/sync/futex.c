@@ -302,9 +302,10 @@ ALWAYS_INLINE status_t wait_entered(struct futex_waiter* w, int64_t deadline_ns)
 }
 
 // With the word faulted in before each further try.
-static NOINLINE status_t wait_again(struct futex** spare, const zx_futex_storage_t __user* word,
-                                    struct futex_key key, zx_futex_storage_t expected,
-                                    struct thread* owner, int64_t deadline_ns) {
+static NOINLINE MINSIZE status_t wait_again(struct futex** spare,
+                                            const zx_futex_storage_t __user* word,
+                                            struct futex_key key, zx_futex_storage_t expected,
+                                            struct thread* owner, int64_t deadline_ns) {
     UNINITIALIZED struct futex_waiter w;
     status_t status;
     do {
@@ -456,7 +457,7 @@ static void requeue_locked(struct futex** spare, const struct futex_requeue* r,
     }
 }
 
-status_t futex_requeue(struct futex** spare, const struct futex_requeue* r) {
+MINSIZE status_t futex_requeue(struct futex** spare, const struct futex_requeue* r) {
     struct futex_key from_key;
     struct futex_key to_key;
     TRY(key_of(r->from, &from_key));

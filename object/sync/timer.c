@@ -39,7 +39,7 @@ static struct timer_object_state state_now(struct timer_object* t) {
 }
 
 // Gives the kernel timer the state's deadline, whoever else does so at the same time.
-static void arm(struct timer_object* t, struct timer_object_state s) {
+static inline void arm(struct timer_object* t, struct timer_object_state s) {
     struct timer_object_state armed;
     do {
         armed = s;

@@ -139,7 +139,8 @@ class _Wrapper:
     def text(self) -> str:
         used = len(self.call.args)
         registers = [f"uint64_t r{i}" if i < used else "uint64_t" for i in range(_MAX)]
-        head = wrapped(f"static int64_t syscall_wrap_{self.call.name}", registers, " {")
+        size = "" if "hot" in self.call.flags else "MINSIZE "
+        head = wrapped(f"{size}static int64_t syscall_wrap_{self.call.name}", registers, " {")
         self.scalars()
         self.consumed()
         self.takes_guarded()

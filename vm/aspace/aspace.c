@@ -129,7 +129,7 @@ static struct mapping* mapping_above_locked(struct aspace* as, vaddr_t va) TA_RE
     return nullptr;
 }
 
-void aspace_get_usage(struct aspace* as, struct aspace_usage* out) {
+MINSIZE void aspace_get_usage(struct aspace* as, struct aspace_usage* out) {
     *out = (struct aspace_usage){
         .page_tables = atomic_load_explicit(&as->arch.table_pages, memory_order_relaxed)
                        << PAGE_SHIFT,

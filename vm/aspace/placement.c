@@ -124,8 +124,8 @@ static bool place_in_block_locked(struct aspace* as, struct vmar* root, size_t s
 
 // Large regions prefer the boundaries of page directories: they can have large entries, and a
 // snapshot write-protects directories and no single pages. It costs 9 random bits.
-static bool place_random(const struct vmar* v, const struct place_request* want, uint64_t random,
-                         vaddr_t* out) {
+static inline bool place_random(const struct vmar* v, const struct place_request* want,
+                                uint64_t random, vaddr_t* out) {
     constexpr size_t large = (size_t)2 << 20;
     if (want->align < large && want->size >= large) {
         struct place_request aligned = *want;

@@ -168,7 +168,7 @@ static void stacks_unmake(struct kept_stack* list) {
 }
 
 // Takes up to `max` kept stacks off the common list while more than `keep` are there.
-static struct kept_stack* spare_take(uint32_t max, uint32_t keep) {
+static inline struct kept_stack* spare_take(uint32_t max, uint32_t keep) {
     struct kept_stack* list = nullptr;
     irq_state_t state = spin_acquire_irq(&spare.lock);
     while (max-- > 0 && spare.count > keep) {

@@ -124,7 +124,7 @@ static uint64_t free_locked(void) {
 }
 
 // After the amount of free memory changed. True: the caller calls the reclaimer after unlocking.
-static bool levels_update_locked(void) {
+static inline bool levels_update_locked(void) {
     uint64_t free = free_locked();
     atomic_store_explicit(&pmm.free, free, memory_order_relaxed);
     bool low = free < pmm.user_floor + pmm.cache_batch;
@@ -381,7 +381,7 @@ static struct page* take_run(int zone, uint64_t count, uint32_t align_order, enu
     }
 }
 
-struct page* pmm_alloc_contiguous(size_t count, uint32_t align_log2, enum pmm_flags flags) {
+MINSIZE struct page* pmm_alloc_contiguous(size_t count, uint32_t align_log2, enum pmm_flags flags) {
     uint32_t align_order = align_log2 > PAGE_SHIFT ? align_log2 - (uint32_t)PAGE_SHIFT : 0;
     if (injected(flags) || count == 0 || count > pmm.total || align_order >= ZONE_ORDERS) {
         return nullptr;
@@ -407,7 +407,7 @@ struct page* pmm_alloc_contiguous(size_t count, uint32_t align_log2, enum pmm_fl
     return p;
 }
 
-void pmm_free_contiguous(struct page* p, size_t count) {
+MINSIZE void pmm_free_contiguous(struct page* p, size_t count) {
     enum page_state kind = (enum page_state)p->state;
     for (size_t i = 0; i < count; i++) {
         enum page_state had = page_retire(p + i);
@@ -597,7 +597,7 @@ static void set_levels(void) {
     pmm.cache_batch = (uint32_t)capacity / 3;
 }
 
-void pmm_init(const struct handoff* h) {
+MINSIZE void pmm_init(const struct handoff* h) {
     uint64_t top = 0;
     for (uint32_t i = 0; i < h->memory_count; i++) {
         const struct handoff_memory* m = &h->memory[i];

@@ -164,8 +164,8 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
 }
 
 // Arms `request` for the missing pages from `index` on, up to what the caller wants.
-static status_t ask_read(struct page_set* root, const struct page_tree* tree, uint64_t index,
-                         uint64_t limit, struct page_request* request) {
+static inline status_t ask_read(struct page_set* root, const struct page_tree* tree, uint64_t index,
+                                uint64_t limit, struct page_request* request) {
     if (request == nullptr) {
         return STATUS_NOT_FOUND;
     }
@@ -218,9 +218,9 @@ status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t
 }
 
 // A pager's slot that is no page yet, or not yet one that may be written.
-static status_t make_paged_locked(struct page_set* set, uint64_t index, page_slot_t slot,
-                                  enum page_access access, struct page_request* request,
-                                  struct page_view* out) TA_REQ(set->lock) {
+static inline status_t make_paged_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                                         enum page_access access, struct page_request* request,
+                                         struct page_view* out) TA_REQ(set->lock) {
     const struct page_set_state* st = page_set_state(set);
     if (slot == PAGE_SLOT_ABSENT) {
         return ask_read(set, &st->tree, index, st->size >> PAGE_SHIFT, request);

@@ -187,7 +187,7 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
 // ---- registration ----
 
 // Outside the analysis: the second lock is taken only if there is a paged backing.
-static void link_clone(struct page_set* set, struct mapping* m, bool link) TA_OFF {
+static inline void link_clone(struct page_set* set, struct mapping* m, bool link) TA_OFF {
     struct page_set* backing = set->backing;
     if (backing == nullptr || backing->kind != PAGE_SET_PAGER) {
         return;

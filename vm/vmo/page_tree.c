@@ -146,8 +146,8 @@ static bool slot_search(page_slot_t slot, uint32_t span, uint64_t base, const st
     return false;
 }
 
-static bool tree_search(const struct page_tree* t, uint64_t first, uint64_t end, bool pages_only,
-                        struct page_tree_entry* out) {
+static inline bool tree_search(const struct page_tree* t, uint64_t first, uint64_t end,
+                               bool pages_only, struct page_tree_entry* out) {
     if (first >= end) {
         return false;
     }

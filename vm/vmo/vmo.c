@@ -224,7 +224,7 @@ static status_t fill_run(struct page_set* set, struct page* run, uint64_t count)
     return status;
 }
 
-status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struct vmo** out) {
+MINSIZE status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struct vmo** out) {
     uint64_t rounded;
     align_log2 = align_log2 == 0 ? PAGE_SHIFT : align_log2;
     if (size == 0 || align_log2 < PAGE_SHIFT || align_log2 >= 48) {

@@ -99,7 +99,7 @@ struct sample {
     uint32_t lapic;
 };
 
-static struct sample sample_take(void) {
+static MINSIZE struct sample sample_take(void) {
     struct sample best = {0};
     uint64_t best_width = UINT64_MAX;
     for (int i = 0; i < SAMPLE_TRIES; i++) {
@@ -135,8 +135,8 @@ static void calibrate(uint64_t* tsc_hz, uint64_t* lapic_hz) {
     *lapic_hz = clock_hz_measured(from.lapic - to.lapic, ref_ticks, clk.ref.hz);
 }
 
-void x86_clock_init(const struct ref_timer_places* where, uint64_t khz_override,
-                    uint64_t entry_ticks) {
+MINSIZE void x86_clock_init(const struct ref_timer_places* where, uint64_t khz_override,
+                            uint64_t entry_ticks) {
     clk.ref = ref_timer_find(where);
     uint64_t tsc_hz;
     calibrate(&tsc_hz, &clk.lapic_hz);

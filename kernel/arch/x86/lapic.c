@@ -104,7 +104,7 @@ bool lapic_init(uint64_t base_from_tables) {
     return true;
 }
 
-void lapic_cpu_init(void) {
+MINSIZE void lapic_cpu_init(void) {
     uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     msr_write(MSR_APIC_BASE, base);
     if (lapic.x2) {

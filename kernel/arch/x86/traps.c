@@ -186,21 +186,23 @@ static void report_exception(struct arch_user_frame* frame,
     frame_confine(frame);
 }
 
-void x86_user_return_prepare(struct arch_user_frame* frame) {
+// What stands between a thread and user mode, one round of it.
+static NOINLINE void before_return(struct arch_user_frame* frame) {
+    if (work_pending()) {
+        arch_upcall_user_return(frame);
+        frame_confine(frame);
+    } else {
+        // IRET would fault in the kernel; the thread gets the fault that the jump deserves.
+        report_exception(frame, &(struct arch_exception_report){.type = ZX_EXCP_GENERAL,
+                                                                .vector = X86_VECTOR_GP});
+    }
+}
+
+inline void x86_user_return_prepare(struct arch_user_frame* frame) {
     irq_disable();
-    for (;;) {
-        if (work_pending()) {
-            irq_enable();
-            arch_upcall_user_return(frame);
-            frame_confine(frame);
-        } else if (unlikely(!x86_canonical(frame->rip))) {
-            // IRET would fault in the kernel; the thread gets the fault that the jump deserves.
-            irq_enable();
-            report_exception(frame, &(struct arch_exception_report){.type = ZX_EXCP_GENERAL,
-                                                                    .vector = X86_VECTOR_GP});
-        } else {
-            return;
-        }
+    while (unlikely(work_pending() || !x86_canonical(frame->rip))) {
+        irq_enable();
+        before_return(frame);
         irq_disable();
     }
 }

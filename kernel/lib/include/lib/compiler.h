@@ -42,6 +42,8 @@
 #define INLINE_ACROSS_FILES __attribute__((always_inline))
 #define NOINLINE            __attribute__((noinline))
 #define COLD                __attribute__((cold))
+// As little code as can be: for what runs seldom.
+#define MINSIZE __attribute__((minsize))
 // For the slow half of what is inline everywhere: the caller's registers survive the call, so that
 // a caller that never takes it need not keep its own out of harm's way.
 #define PRESERVES_REGISTERS __attribute__((preserve_most))
