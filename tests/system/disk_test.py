@@ -8,9 +8,6 @@ from tempfile import TemporaryDirectory
 
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on
-from jx.tree import ROOT
-
-_FILE = ROOT / "system" / "etc" / "services"
 _SECTOR = 512
 
 
@@ -139,18 +136,13 @@ class DiskTest(SystemTest):
 
     def test_a_device_that_does_not_answer(self) -> None:
         """Its driver gives up and starts anew; another disk works before and after."""
-        service = "/boot/svc/virtio_blk"
-        text = _FILE.read_text()
-        self.assertEqual(text.count(service), 1)
-        path = self.folder / "services"
-        path.write_text(text.replace(service, f"{service} 1"))
         slow = "if=none,id=slow,driver=null-co,size=1M,read-zeroes=on,throttling.bps-total=512"
         image = self._image("a", 1 << 20)
         result = self.run_commands(
             "measure/disk sum disk0 0 2048",
             "measure/disk sum disk1 0 2048",
             "measure/disk sum disk0 0 2048",
-            adds=((path, "etc/services"),),
+            append="disk.patience=1",
             disks=(image,),
             qemu_args=(f"-drive {slow}", "-device virtio-blk-pci,drive=slow"),
         )

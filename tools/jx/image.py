@@ -58,7 +58,9 @@ class BootImage:
 
     def _make(self, folder: Path) -> BootFiles:
         out = out_dir(self._settings.variant)
-        cmdline = f"{self._options} {self._settings.append}".strip()
+        # Under -icount the clock runs ahead while the machine waits for a disk.
+        patience = "disk.patience=0" if self._settings.icount and self._settings.disks else ""
+        cmdline = " ".join(filter(None, (self._options, patience, self._settings.append)))
         length = len(cmdline.encode())
         if length > _CMDLINE_MAX:
             raise ImageError(f"the kernel's line has {length} bytes, at most {_CMDLINE_MAX} fit")

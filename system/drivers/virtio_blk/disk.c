@@ -145,7 +145,7 @@ static void kick(struct block_device* device) {
     if (d->interrupt == ZX_HANDLE_INVALID && d->poll.loop == nullptr) {
         async_task_post(d->block.loop, &d->poll, zx_clock_get_monotonic() + POLL_INTERVAL);
     }
-    if (d->watch.loop == nullptr) {
+    if (d->watch.loop == nullptr && d->patience != ZX_TIME_INFINITE) {
         d->answers_seen = d->answers;
         async_task_post(d->block.loop, &d->watch, zx_clock_get_monotonic() + d->patience);
     }

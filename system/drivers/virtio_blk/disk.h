@@ -51,7 +51,8 @@ struct disk {
     zx_handle_t interrupt; // or none: it is asked instead
     struct async_receiver receiver;
     // Whether it tells anything at all:
-    zx_duration_t patience; // how long it may say nothing while it has requests; the user's
+    zx_duration_t patience; // how long it may say nothing while it has requests; INFINITE: for
+                            // ever; the user's
     struct async_task watch;
     uint64_t answers, answers_seen;
     // The device is lost: whoever drives it next resets it.

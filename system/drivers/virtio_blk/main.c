@@ -2,7 +2,9 @@
 // offers them as disk0, disk1 ... (jacinth.block/Block) in the order of their addresses, and
 // jacinth.block.Statistics of them all.
 //
-// `virtio_blk SECONDS`: how long a device may leave requests without any answer (30).
+// disk.patience=SECONDS in the environment (the kernel's command line): how long a device may leave
+// requests without any answer (30; 0: for ever, for machines whose clock runs ahead while they
+// wait).
 //
 // It ends when a device fails it, or the bus driver ends: init starts it again, and then it begins
 // by stopping its devices.
@@ -24,7 +26,7 @@
 
 constexpr uint32_t DISKS_MAX = 4;
 constexpr uint32_t WATCHERS_MAX = 16;
-constexpr int64_t PATIENCE_S = 30;
+constexpr uint64_t PATIENCE_S = 30, PATIENCE_MAX_S = 1'000'000;
 
 static struct {
     struct async_loop loop;
@@ -176,7 +178,18 @@ static void abandoned(void*) {
     async_loop_quit(&state.loop);
 }
 
-int main(int argc, char** argv) {
+static zx_duration_t read_patience(char* const environment[]) {
+    static constexpr char name[] = "disk.patience=";
+    unsigned long long seconds = PATIENCE_S;
+    for (uint32_t i = 0; environment[i] != nullptr; i++) {
+        if (strncmp(environment[i], name, sizeof(name) - 1) == 0) {
+            seconds = strtoull(environment[i] + sizeof(name) - 1, nullptr, 10);
+        }
+    }
+    return seconds > 0 && seconds < PATIENCE_MAX_S ? ZX_SEC((int64_t)seconds) : ZX_TIME_INFINITE;
+}
+
+int main(int, char**, char** environment) {
     static struct io_offer offer[DISKS_MAX + 1] = {
         {.name = "jacinth.block.Statistics", .connect = connect_statistics}};
     static struct io_offers offers = {
@@ -185,8 +198,7 @@ int main(int argc, char** argv) {
         offer[i + 1] =
             (struct io_offer){.name = names[i], .connect = connect_disk, .ctx = &state.disks[i]};
     }
-    unsigned long long seconds = argc > 1 ? strtoull(argv[1], nullptr, 10) : PATIENCE_S;
-    state.patience = ZX_SEC(seconds > 0 && seconds < 3600 ? (int64_t)seconds : PATIENCE_S);
+    state.patience = read_patience(environment);
     zx_status_t status = async_loop_init(&state.loop);
     if (status == ZX_OK) {
         status = start_disks();
