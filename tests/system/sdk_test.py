@@ -22,6 +22,8 @@ _SAYS = {
     "threads": "together: 40000\n" + "".join(f"thread {i}: 10000\n" for i in range(4)),
     "event_loop": "".join(f"channel: tick {i}\n" for i in (1, 2, 3)) + "done after 3 ticks\n",
     "echo": "client: one -> ONE\nclient: two words -> TWO WORDS\nserver: the client is gone\n",
+    "pager 3 100000000": "3 squared is 9\n100000000 squared is 10000000000000000\n"
+    "32 of 262144 pages were made\n",
     "shared_memory": "2000, last by the child\n",
     "spawn": _CHILD,
     "spawn_service": _CHILD,
@@ -71,7 +73,7 @@ class SdkTest(SystemTest):
         c = ["clang-19", config, "-std=c23", "-O2", "-Wall", "-Wextra"]
         cxx = ["clang++-19", config, "-O2", "-Wall", "-fno-exceptions", "-fno-rtti"]
         programs = {
-            **{f"{name}.c": () for name in ("hello", "first", "threads", "event_loop", "child")},
+            **{f"{name}.c": () for name in ("hello", "first", "threads", "event_loop", "pager", "child")},
             "echo_server.c": (), "cplusplus.cc": (),
             "echo.c": ("start.c", "-llauncher"),
             "shared_memory.c": ("start.c", "-llauncher"),

@@ -862,6 +862,19 @@ CASE(growth_is_dirty_zeros) {
     close_fixture(&f);
 }
 
+CASE(zeros_are_supplied) {
+    struct fixture f = make(300 * PAGE, 0);
+    zx_handle_t aux = utest_vmo(300 * PAGE);
+    EXPECT_OK(zx_pager_supply_pages(f.pager, f.vmo, 0, 300 * PAGE, aux, 0));
+    expect_byte(f.vmo, 299 * PAGE, 0);
+    EXPECT_EQ(committed(f.vmo), 0);
+    uint8_t byte = 7;
+    EXPECT_OK(zx_vmo_write(f.vmo, &byte, 64 * PAGE, 1));
+    expect_ranges(&f, "64+1");
+    EXPECT_CLOSE(aux);
+    close_fixture(&f);
+}
+
 CASE(zeroing_is_writing) {
     struct fixture f = make(8 * PAGE, 0);
     supply(&f, 0, 8);

@@ -101,46 +101,71 @@ static bool pass(struct page* p, bool accessed) {
     return old;
 }
 
-// Bit i: the page at `first` + i goes.
-static uint64_t choose_locked(struct page_set* set, uint64_t first, uint64_t count)
+// What goes of the slots [first, first + 64), bit by bit.
+struct chosen {
+    uint64_t slots; // pages and markers
+    uint64_t pages;
+};
+
+// A marker that was supplied costs a slot of a node, and nothing to ask for again.
+static bool is_spare_marker(const struct page_set_state* st, const struct page_tree_entry* e) {
+    return e->slot == PAGE_SLOT_ZERO && e->count == 1 && e->index < st->zero_dirty;
+}
+
+static struct chosen choose_locked(struct page_set* set, uint64_t first, uint64_t count)
     TA_REQ(set->lock) {
+    const struct page_set_state* st = page_set_state(set);
     uint64_t accessed = page_set_harvest_locked(set, first, count);
-    uint64_t chosen = 0;
+    struct chosen chosen = {};
     struct page_tree_entry e;
-    for (uint64_t i = first; page_tree_next_page(&page_set_state(set)->tree, i, first + count, &e);
-         i = e.index + 1) {
+    for (uint64_t i = first; page_tree_next(&st->tree, i, first + count, &e);
+         i = e.index + e.count) {
         uint64_t b = bit((unsigned)(e.index - first));
-        chosen |= pass(page_slot_page(e.slot), (accessed & b) != 0) ? b : 0;
+        bool page = page_slot_is_page(e.slot) && pass(page_slot_page(e.slot), (accessed & b) != 0);
+        chosen.pages |= page ? b : 0;
+        chosen.slots |= page || is_spare_marker(st, &e) ? b : 0;
     }
     return chosen;
 }
 
-// The hand moves over the next leaf with pages. False: it came to the end, and starts again.
+static uint64_t low_bits(uint64_t n) {
+    return n < 64 ? bit((unsigned)n) - 1 : UINT64_MAX;
+}
+
+// Pages are gone: remembers which. Returns how many.
+static uint64_t forget(const struct page_set* set, uint64_t first, uint64_t pages) {
+    uint64_t count = 0;
+    for (; pages != 0; pages &= pages - 1) {
+        remember(set, first + bit_lowest(pages));
+        count++;
+    }
+    return count;
+}
+
+// The hand moves over the next leaf with something in it. False: it came to the end, and starts
+// again.
 static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* taken)
     TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);
     uint64_t* hand = &set->source->hand;
     struct page_tree_entry e;
-    if (!page_tree_next_page(&st->tree, *hand, st->size >> PAGE_SHIFT, &e)) {
+    if (!page_tree_next(&st->tree, *hand, st->size >> PAGE_SHIFT, &e)) {
         *hand = 0;
         return false;
     }
     uint64_t first = e.index;
     uint64_t end = align_down(first, (uint64_t)PAGE_NODE_SLOTS) + PAGE_NODE_SLOTS;
-    *hand = end;
-    uint64_t chosen = choose_locked(set, first, end - first);
-    while (chosen != 0) {
-        uint64_t skip = bit_lowest(chosen);
-        uint64_t rest = chosen >> skip;
-        uint64_t run = rest == UINT64_MAX ? 64 : bit_lowest(~rest);
-        for (uint64_t i = 0; i < run; i++) {
-            remember(set, first + skip + i);
+    *hand = max(end, e.index + e.count);
+    struct chosen chosen = choose_locked(set, first, end - first);
+    while (chosen.slots != 0) {
+        uint64_t skip = bit_lowest(chosen.slots);
+        uint64_t rest = ~(chosen.slots >> skip);
+        uint64_t run = rest == 0 ? PAGE_NODE_SLOTS : bit_lowest(rest);
+        chosen.slots &= ~(low_bits(run) << skip);
+        // Refused: part of a larger marker would have needed a node.
+        if (page_set_remove_locked(set, first + skip, run, g) == STATUS_OK) {
+            *taken += forget(set, first + skip, chosen.pages >> skip & low_bits(run));
         }
-        // Nodes of a pager's tree are never shared, so this needs none.
-        status_t status = page_set_remove_locked(set, first + skip, run, g);
-        ASSERT(status == STATUS_OK);
-        *taken += run;
-        chosen &= run == 64 ? 0 : ~((bit((unsigned)run) - 1) << skip);
     }
     return true;
 }
@@ -189,8 +214,11 @@ bool reclaim_wait(uint32_t* tries) {
     return reclaim_pages(PAGES_FOR_ONE) != 0;
 }
 
+static _Atomic(bool) work_queued;
+
 // Until there is some more than the mark, so that the fall below it is noticed the next time.
 static void work(struct work*) {
+    atomic_store_explicit(&work_queued, false, memory_order_release);
     struct pmm_stats s;
     pmm_get_stats(&s);
     uint64_t target = s.reclaim_mark + s.reclaim_mark / 4;
@@ -202,7 +230,9 @@ static void work(struct work*) {
 static struct work worker = WORK_INIT(work);
 
 void reclaim_start(void) {
-    worker_queue(&worker);
+    if (!atomic_exchange_explicit(&work_queued, true, memory_order_acquire)) {
+        worker_queue(&worker);
+    }
 }
 
 void reclaim_get_stats(struct reclaim_stats* out) {
