@@ -40,7 +40,7 @@ class UtilityTest(SystemTest):
         result = self.run_commands(
             "ls /", "ls -l /boot/doc", "sha256sum /boot/doc/LICENSE", "cat /boot/nowhere"
         )
-        self.assertEqual(_text(result, 0).split(), ["bin", "boot", "dev", "svc", "tmp"])
+        self.assertEqual(_text(result, 0).split(), ["bin", "boot", "data", "dev", "svc", "tmp"])
         self.assertRegex(_text(result, 1), r"(?m)^-r.* 1076 .* LICENSE$")
         host = subprocess.run(["sha256sum", "LICENSE"], capture_output=True, check=True, text=True)
         self.assertEqual(_text(result, 2).split()[0], host.stdout.split()[0])

@@ -96,7 +96,7 @@ class ToolsTest(SystemTest):
         for index in range(2):
             prefixes = [line.split()[0] for line in _text(result, index).splitlines()]
             found = [prefix for prefix in prefixes if prefix != "PREFIX"]
-            self.assertEqual(found, ["/boot", "/bin", "/tmp", "/dev", "/svc"])
+            self.assertEqual(found, ["/boot", "/bin", "/tmp", "/data", "/dev", "/svc"])
         self.assertRegex(_text(result, 1), r"(?m)^/boot +(\d+)K +\1K +\d+%  read-only$")
         self.assertRegex(_text(result, 1), r"(?m)^/tmp +\d+K +\d+K +0%$")
 

@@ -1,6 +1,10 @@
 // ext2: /data, the file system of a disk. `ext2 DEVICE`: an entry of its /svc that speaks
-// jacinth.block/Block. It offers Connect("data"), a connection to the root, and ends when whoever
-// started it is gone, or with a failure when the disk is.
+// jacinth.block/Block. It offers Connect("data"), a connection to the root.
+//
+// Every program that sees /data is given a connection, and few use it: the disk is asked for, and
+// mounted, when the first request comes. If there is no disk, or none with ext2, connections are
+// closed then, and the next one that is used tries again. It ends with a failure when the disk goes
+// away, and when whoever started it is gone.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +47,56 @@ static void device_lost(void*) {
     async_loop_quit(&state.loop);
 }
 
-static void connect(void*, zx_handle_t request) {
+// ---- mounting ----
+
+static zx_status_t mount(void) {
+    static bool has_complained;
+    char why[EXT2_WHY_MAX];
+    if (state.fs.core != nullptr) {
+        return ZX_OK;
+    }
+    zx_status_t status = ext2fs_init(&state.fs, why);
+    bool is_absent = status == ZX_ERR_PEER_CLOSED; // nobody offers such a disk
+    if (why[0] != 0 || (status != ZX_OK && !is_absent && !has_complained)) {
+        fprintf(stderr, "ext2: %s: %s: %s\n", state.device,
+                status == ZX_OK ? "mounted read-only" : zx_status_get_string(status), why);
+        has_complained = status != ZX_OK;
+    }
+    return status;
+}
+
+// ---- connections ----
+
+struct caller { // who has not asked for anything yet
+    struct async_wait wait;
+};
+
+static void caller_wakes(struct async_wait* wait, const zx_packet_signal_t* signal) {
+    struct caller* c = container_of(wait, struct caller, wait);
+    zx_handle_t channel = wait->object;
+    free(c);
+    if ((signal->observed & ZX_CHANNEL_READABLE) == 0 || mount() != ZX_OK) {
+        (void)zx_handle_close(channel);
+        return;
+    }
     // Who fails to be served sees the channel close.
-    (void)ext2fs_serve_root(&state.fs, request,
+    (void)ext2fs_serve_root(&state.fs, channel,
                             JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE |
                                 JACINTH_IO_FLAGS_EXECUTE);
+}
+
+static void connect(void*, zx_handle_t request) {
+    struct caller* c = malloc(sizeof(*c));
+    if (c != nullptr) {
+        c->wait = (struct async_wait){.object = request,
+                                      .trigger = ZX_CHANNEL_READABLE | ZX_CHANNEL_PEER_CLOSED,
+                                      .handler = caller_wakes};
+        if (async_wait_begin(&state.loop, &c->wait) == ZX_OK) {
+            return;
+        }
+        free(c);
+    }
+    (void)zx_handle_close(request);
 }
 
 static void abandoned(void*) {
@@ -63,8 +112,10 @@ static zx_handle_t services(void) {
     return ZX_HANDLE_INVALID;
 }
 
-static zx_status_t begin(void) {
-    char why[EXT2_WHY_MAX];
+static zx_status_t begin(zx_handle_t request) {
+    static struct io_offer offer[] = {{.name = "data", .connect = connect}};
+    static struct io_offers offers = {
+        .loop = &state.loop, .offers = offer, .count = 1, .abandoned = abandoned};
     state.svc = services();
     zx_status_t status = async_loop_init(&state.loop);
     if (status != ZX_OK) {
@@ -78,37 +129,24 @@ static zx_status_t begin(void) {
                                          .connections_max = CONNECTIONS_MAX,
                                          .watchers_max = WATCHERS_MAX};
     io_server_init(&state.fs.server);
-    status = ext2fs_init(&state.fs, why);
-    if (why[0] != 0) {
-        fprintf(stderr, "ext2: %s: %s: %s\n", state.device,
-                status == ZX_OK ? "mounted read-only" : "refused", why);
-    }
-    return status;
+    status = io_offers_begin(&offers, request);
+    return status == ZX_OK ? async_loop_run(&state.loop) : status;
 }
 
 int main(int argc, char** argv) {
-    static struct io_offer offer[] = {{.name = "data", .connect = connect}};
-    static struct io_offers offers = {
-        .loop = &state.loop, .offers = offer, .count = 1, .abandoned = abandoned};
     zx_handle_t request = zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0));
     if (argc != 2) {
         fprintf(stderr, "usage: ext2 DEVICE\n");
         return 2;
     }
     state.device = argv[1];
-    zx_status_t status = begin();
-    if (status != ZX_OK) {
-        // No disk, or none of ours: nothing to try again.
-        fprintf(stderr, "ext2: %s: %s\n", state.device, zx_status_get_string(status));
-        return EXIT_SUCCESS;
-    }
-    status = io_offers_begin(&offers, request);
-    if (status == ZX_OK) {
-        status = async_loop_run(&state.loop);
-    }
-    if (status == ZX_OK && !state.is_lost) {
+    zx_status_t status = begin(request);
+    if (status == ZX_OK && !state.is_lost && state.fs.core != nullptr) {
         io_server_end(&state.fs.server);
         status = ext2fs_destroy(&state.fs);
+    }
+    if (status != ZX_OK) {
+        fprintf(stderr, "ext2: %s: %s\n", state.device, zx_status_get_string(status));
     }
     return status == ZX_OK && !state.is_lost ? EXIT_SUCCESS : EXIT_FAILURE;
 }
