@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,26 @@ static void fault(int signal) {
     default:
         *(volatile int*)16 = 1;
     }
+}
+
+// Adds seven to an event descriptor that it has inherited, and takes what a read gives.
+static int add_event(int fd) {
+    uint64_t value = 7;
+    if (write(fd, &value, sizeof(value)) != sizeof(value) ||
+        read(fd, &value, sizeof(value)) != sizeof(value)) {
+        return 1;
+    }
+    return value == 1 ? 0 : 2;
+}
+
+// What lies at 5000 in inherited memory; leaves something behind it.
+static int look_at_memory(int fd) {
+    char* memory = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        return 1;
+    }
+    memory[5001] = 'y';
+    return memory[5000];
 }
 
 static void return_at_once(int) {}
@@ -227,6 +248,10 @@ int main(int argc, char** argv) {
         abort();
     } else if (strcmp(what, "fault") == 0) {
         fault(number);
+    } else if (strcmp(what, "event") == 0) {
+        return add_event(number);
+    } else if (strcmp(what, "memory") == 0) {
+        return look_at_memory(number);
     } else if (strcmp(what, "fatal") == 0) {
         return fatal(word);
     } else if (strcmp(what, "spin_handle") == 0) {

@@ -6,6 +6,7 @@
 #include <jacinth/startup.h>
 #include <libc/error.h>
 #include <libc/operations.h>
+#include <libc/thread_block.h>
 #include <spawn/children_watch.h>
 
 constexpr int LIMITS = 16;
@@ -67,8 +68,10 @@ long sys_getrusage(int who, struct abi_rusage* out) {
         return -ABI_EINVAL;
     }
     if (who != ABI_RUSAGE_CHILDREN) {
-        (void)zx_object_get_info(zx_process_self(), ZX_INFO_TASK_RUNTIME, &runtime, sizeof(runtime),
-                                 nullptr, nullptr);
+        zx_handle_t task =
+            who == ABI_RUSAGE_THREAD ? thread_block_self()->record->handle : zx_process_self();
+        (void)zx_object_get_info(task, ZX_INFO_TASK_RUNTIME, &runtime, sizeof(runtime), nullptr,
+                                 nullptr);
         (void)zx_object_get_info(zx_process_self(), ZX_INFO_TASK_STATS, &memory, sizeof(memory),
                                  nullptr, nullptr);
     }

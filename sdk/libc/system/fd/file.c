@@ -6,12 +6,16 @@
 
 #include <fd/file.h>
 
+#include <string.h>
+
 #include <fd/server.h>
 #include <io/client.h>
 #include <libc/early.h>
 #include <libc/error.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
+
+#include "ops_priv.h"
 
 struct file {
     struct fd_object base;
@@ -127,11 +131,34 @@ static long file_change(struct fd_object* o, const struct fd_change* change) {
 }
 
 static long file_resize(struct fd_object* o, uint64_t len) {
-    return has_server(o) ? fd_server_error(io_resize(file_of(o)->connection, len)) : -ABI_EINVAL;
+    if (has_server(o)) {
+        return fd_server_error(io_resize(file_of(o)->connection, len));
+    }
+    if (file_of(o)->memory == ZX_HANDLE_INVALID || !fd_object_writable(o)) {
+        return -ABI_EINVAL;
+    }
+    zx_status_t status = zx_vmo_set_size(file_of(o)->memory, len);
+    return status == ZX_ERR_OUT_OF_RANGE ? -ABI_EFBIG : errno_from_status(status);
 }
 
 static long file_sync(struct fd_object* o) {
     return has_server(o) ? fd_server_sync(file_of(o)->connection) : 0;
+}
+
+// How much can be read from here.
+static long file_control(struct fd_object* o, uint64_t request, void* argument) {
+    struct abi_stat s;
+    if (request != ABI_FIONREAD) {
+        return -ABI_ENOTTY;
+    }
+    long at = file_seek(o, 0, ABI_SEEK_CUR);
+    long error = at < 0 ? at : file_stat(o, &s);
+    if (error != 0) {
+        return error;
+    }
+    int64_t rest = s.size > at ? s.size - at : 0;
+    *(int*)argument = rest < INT32_MAX ? (int)rest : INT32_MAX;
+    return 0;
 }
 
 static long file_get_vmo(struct fd_object* o, uint32_t access, zx_handle_t* out) {
@@ -160,6 +187,10 @@ static long file_clone(struct fd_object* o, struct fd_handles* out) {
         status = io_clone(f->connection, &out->handle[out->count]);
         out->count += status == ZX_OK;
     }
+    if (status == ZX_OK && f->connection == ZX_HANDLE_INVALID && f->memory != ZX_HANDLE_INVALID) {
+        status = zx_handle_duplicate(f->memory, ZX_RIGHT_SAME_RIGHTS, &out->handle[out->count]);
+        out->count += status == ZX_OK;
+    }
     if (status == ZX_OK && f->stream != ZX_HANDLE_INVALID) {
         status = zx_handle_duplicate(f->stream, ZX_RIGHT_SAME_RIGHTS, &out->handle[out->count]);
         out->count += status == ZX_OK;
@@ -186,7 +217,7 @@ static const struct fd_ops file_ops = {
     .change = file_change,
     .resize = file_resize,
     .sync = file_sync,
-    .control = fd_no_control,
+    .control = file_control,
     .entries = fd_no_entries,
     .get_vmo = file_get_vmo,
     .wait_on = fd_always_ready,
@@ -213,17 +244,52 @@ long fd_file_new(zx_handle_t connection, zx_handle_t stream, uint32_t flags, uin
     return 0;
 }
 
-long fd_file_of_memory(zx_handle_t vmo, struct fd_object** out) {
-    zx_handle_t stream;
-    zx_status_t status = zx_stream_create(ZX_STREAM_MODE_READ, vmo, 0, &stream);
-    long error = errno_from_status(status);
-    if (error == 0) {
-        error = fd_file_new(ZX_HANDLE_INVALID, stream, ABI_O_RDONLY, 0, out);
-    }
+long fd_file_with_memory(zx_handle_t stream, zx_handle_t vmo, uint32_t flags,
+                         struct fd_object** out) {
+    long error = fd_file_new(ZX_HANDLE_INVALID, stream, flags, 0, out);
     if (error != 0) {
         (void)zx_handle_close(vmo);
         return error;
     }
-    ((struct file*)*out)->memory = vmo;
+    file_of(*out)->memory = vmo;
     return 0;
+}
+
+long fd_file_of_memory(zx_handle_t vmo, struct fd_object** out) {
+    zx_handle_t stream;
+    zx_status_t status = zx_stream_create(ZX_STREAM_MODE_READ, vmo, 0, &stream);
+    if (status != ZX_OK) {
+        (void)zx_handle_close(vmo);
+        return errno_from_status(status);
+    }
+    return fd_file_with_memory(stream, vmo, ABI_O_RDONLY, out);
+}
+
+// ---- files without a name ----
+
+// Not sealed, and no large pages. The name is for those who look.
+long sys_memfd_create(const char* name, unsigned flags) {
+    constexpr unsigned known = ABI_MFD_CLOEXEC | ABI_MFD_ALLOW_SEALING;
+    constexpr size_t longest = 249;
+    size_t len = strnlen(name, longest + 1);
+    if ((flags & ~known) != 0 || len > longest) {
+        return -ABI_EINVAL;
+    }
+    zx_handle_t vmo;
+    zx_handle_t stream = ZX_HANDLE_INVALID;
+    zx_status_t status = zx_vmo_create(0, ZX_VMO_RESIZABLE, &vmo);
+    if (status != ZX_OK) {
+        return errno_from_status(status);
+    }
+    (void)zx_object_set_property(vmo, ZX_PROP_NAME, name,
+                                 len < ZX_MAX_NAME_LEN ? len : ZX_MAX_NAME_LEN - 1);
+    status = zx_stream_create(ZX_STREAM_MODE_READ | ZX_STREAM_MODE_WRITE, vmo, 0, &stream);
+    if (status != ZX_OK) {
+        (void)zx_handle_close(vmo);
+        return errno_from_status(status);
+    }
+    struct fd_object* o;
+    long error = fd_file_with_memory(stream, vmo, ABI_O_RDWR, &o);
+    int keep = (flags & ABI_MFD_CLOEXEC) != 0 ? ABI_FD_CLOEXEC : 0;
+    return error != 0 ? error : fd_table_add(fd_table(), o, 0, keep);
 }

@@ -89,12 +89,21 @@ static long with_one(const struct imported* one, struct fd_object** out) {
         return fd_file_new(ZX_HANDLE_INVALID, one->handle, stream_flags(one), DEVICE_UNKNOWN, out);
     case ZX_OBJ_TYPE_DEBUGLOG:
         return log_object_new(one->handle, out);
+    case ZX_OBJ_TYPE_COUNTER:
+        return event_object_new(one->handle, out);
     case ZX_OBJ_TYPE_EVENT:
         return fd_device_from_event(one->handle, out);
     default:
         (void)zx_handle_close(one->handle);
         return -ABI_ENODEV;
     }
+}
+
+// A stream and the memory below it.
+static long with_memory(struct imported* all, uint32_t count, struct fd_object** out) {
+    struct imported stream = take(all, count, ZX_OBJ_TYPE_STREAM);
+    struct imported memory = take(all, count, ZX_OBJ_TYPE_VMO);
+    return fd_file_with_memory(stream.handle, memory.handle, stream_flags(&stream), out);
 }
 
 long fd_object_from_handles(struct fd_handles* handles, struct fd_object** out) {
@@ -109,6 +118,8 @@ long fd_object_from_handles(struct fd_handles* handles, struct fd_object** out) 
     long error = -ABI_ENODEV;
     if (channel.handle != ZX_HANDLE_INVALID) {
         error = with_channel(channel.handle, all, count, out);
+    } else if (count == 2) {
+        error = with_memory(all, count, out);
     } else if (count != 0) {
         struct imported last = all[count - 1];
         all[count - 1].handle = ZX_HANDLE_INVALID;

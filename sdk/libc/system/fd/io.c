@@ -2,6 +2,7 @@
 
 #include <fd/io.h>
 
+#include <fd/watch.h>
 #include <wait/wait.h>
 
 #include "sigpipe.h"
@@ -33,12 +34,19 @@ static bool must_not_wait(struct fd_object* o) {
     return (fd_object_flags(o) & ABI_O_NONBLOCK) != 0;
 }
 
+static void tell_watchers(struct fd_object* o, uint32_t events) {
+    if (o->is_watched && watch_object_moved != nullptr) {
+        watch_object_moved(o, events);
+    }
+}
+
 long fd_read_how(struct fd_object* o, struct fd_io* io, uint64_t offset, bool dont_wait) {
     if (!fd_object_readable(o)) {
         return -ABI_EBADF;
     }
     for (;;) {
         long n = o->ops->read(o, io, offset);
+        tell_watchers(o, ABI_POLLIN);
         if (n != -ABI_EAGAIN || dont_wait || must_not_wait(o)) {
             return n;
         }
@@ -61,6 +69,7 @@ long fd_write_how(struct fd_object* o, struct fd_io* io, uint64_t offset, bool d
     do {
         uint64_t at = offset == FD_OFFSET_CURRENT ? offset : offset + (io->skip - begin);
         long n = o->ops->write(o, io, at);
+        tell_watchers(o, ABI_POLLOUT);
         if (n > 0) {
             io->skip += (size_t)n;
         } else if (n == -ABI_EAGAIN && !dont_wait && !must_not_wait(o)) {

@@ -7,3 +7,5 @@
 long pipe_object_new(zx_handle_t socket, uint32_t flags, struct fd_object** out);
 // Lines for the kernel's log. Consumes the handle.
 long log_object_new(zx_handle_t log, struct fd_object** out);
+// A number that is added to and taken: a counter. Consumes it.
+long event_object_new(zx_handle_t counter, struct fd_object** out);

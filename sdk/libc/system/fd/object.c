@@ -5,12 +5,15 @@
 
 #include <string.h>
 
+#include <fd/watch.h>
+
 // ---- the count ----
 
 void fd_object_init(struct fd_object* o, const struct fd_ops* ops, uint32_t flags) {
     o->ops = ops;
     atomic_init(&o->refs, 1);
     atomic_init(&o->flags, flags);
+    atomic_init(&o->is_watched, false);
 }
 
 void fd_object_ref(struct fd_object* o) {
@@ -19,6 +22,9 @@ void fd_object_ref(struct fd_object* o) {
 
 void fd_object_unref(struct fd_object* o) {
     if (o != nullptr && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) {
+        if (o->is_watched && watch_object_closed != nullptr) {
+            watch_object_closed(o);
+        }
         o->ops->close(o);
     }
 }

@@ -37,6 +37,19 @@ long sys_sched_getaffinity(int tid, size_t len, uint64_t* mask) {
     return (long)need;
 }
 
+// Who wants all processors has them. Less needs a profile, which a process does not get by asking.
+long sys_sched_setaffinity(int tid, size_t len, const uint64_t* mask) {
+    uint32_t cpus = zx_system_get_num_cpus();
+    uint32_t wanted = 0;
+    if (!is_known(tid)) {
+        return -ABI_ESRCH;
+    }
+    for (uint32_t i = 0; i < cpus && i / 8 < len; i++) {
+        wanted += (mask[i / 64] >> i % 64 & 1) != 0;
+    }
+    return wanted == cpus ? 0 : wanted == 0 ? -ABI_EINVAL : -ABI_EPERM;
+}
+
 long sys_sched_getscheduler(int tid) {
     return is_known(tid) ? ABI_SCHED_OTHER : -ABI_ESRCH;
 }

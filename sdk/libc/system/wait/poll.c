@@ -10,6 +10,7 @@
 #include <zircon/syscalls.h>
 
 #include "deliver.h"
+#include "masked.h"
 
 constexpr uint32_t ALWAYS = ABI_POLLERR | ABI_POLLHUP | ABI_POLLNVAL;
 
@@ -140,10 +141,10 @@ static long poll_until(struct abi_pollfd* fds, size_t count, zx_time_t deadline)
 
 // A signal that the mask lets through ends the call, be it pending before or sent during the wait:
 // nobody can slip in between, because the mask is only looked at by this thread.
-static long poll_masked(struct abi_pollfd* fds, size_t count, zx_time_t deadline,
-                        const abi_sigset_t* mask) {
+long wait_masked(long (*wait)(void* ctx, zx_time_t deadline), void* ctx, zx_time_t deadline,
+                 const abi_sigset_t* mask) {
     if (mask == nullptr || signal_set_mask == nullptr) {
-        return poll_until(fds, count, deadline);
+        return wait(ctx, deadline);
     }
     abi_sigset_t before;
     long error = sys_rt_sigprocmask(ABI_SIG_SETMASK, nullptr, &before, sizeof(before));
@@ -151,11 +152,26 @@ static long poll_masked(struct abi_pollfd* fds, size_t count, zx_time_t deadline
         return error;
     }
     signal_set_mask(*mask);
-    long result =
-        signal_deliver() == SIGNAL_NOTHING ? poll_until(fds, count, deadline) : -ABI_EINTR;
+    long result = signal_deliver() == SIGNAL_NOTHING ? wait(ctx, deadline) : -ABI_EINTR;
     signal_set_mask(before);
     (void)signal_deliver();
     return result;
+}
+
+struct arguments {
+    struct abi_pollfd* fds;
+    size_t count;
+};
+
+static long poll_with(void* ctx, zx_time_t deadline) {
+    const struct arguments* a = ctx;
+    return poll_until(a->fds, a->count, deadline);
+}
+
+static long poll_masked(struct abi_pollfd* fds, size_t count, zx_time_t deadline,
+                        const abi_sigset_t* mask) {
+    struct arguments a = {fds, count};
+    return wait_masked(poll_with, &a, deadline, mask);
 }
 
 static bool is_time(const struct abi_timespec* t) {

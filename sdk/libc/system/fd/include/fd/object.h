@@ -81,7 +81,8 @@ struct fd_ops {
 struct fd_object {
     const struct fd_ops* ops; // immutable
     _Atomic(uint32_t) refs;
-    _Atomic(uint32_t) flags; // ABI_O_*: the access mode (immutable), APPEND, NONBLOCK, PATH
+    _Atomic(uint32_t) flags;  // ABI_O_*: the access mode (immutable), APPEND, NONBLOCK, PATH
+    _Atomic(bool) is_watched; // what it does is told (fd/watch.h); never cleared
 };
 
 void fd_object_init(struct fd_object* o, const struct fd_ops* ops, uint32_t flags);
