@@ -20,7 +20,8 @@ _NONSENSE = (
     b"mffffffffffffffff,ffffffffffffffff", b"M0,ffffffffffffffff:", b"X0,2:a", b"Z9,0,1", b"Z0,zz,1",
     b"Z0,0,1", b"Z2,1,8", b"Z2,1000,3", b"Hg99999", b"Hx1", b"T1", b"vCont", b"vCont;", b"vCont;q",
     b"vCont;C", b"vCont;c:zz", b"vCont;s" + 40 * b";c", b"c1000", b"qXfer:features:read:other.xml:0,1",
-    b"qXfer:features:read:target.xml:zz", b"qThreadExtraInfo,", b"QStartNoAckModeX", b"vNothing",
+    b"qXfer:features:read:target.xml:zz", b"qXfer:libraries-svr4:read::zz", b"qXfer:libraries-svr4:write:",
+    b"qThreadExtraInfo,", b"QStartNoAckModeX", b"vNothing",
 )  # fmt: skip
 
 
@@ -31,8 +32,11 @@ class GdbServerTest(unittest.TestCase):
         variant = settings_from_environment().variant
         build.build(variant, ["sdk/examples"])
         command = [sys.executable, str(ROOT / "jx"), "debug", f"--{variant}", *options]
-        for name in ("first", "workers"):
-            command += ["--add", f"{out_dir(variant)}/user/{name}=bin/{name}"]
+        adds = {f"bin/{name}": f"user/{name}" for name in ("first", "workers")}
+        adds["bin/linked"] = "libc/libc_linked"
+        adds |= {f"lib/{name}": f"libc/{name}" for name in ("libutest_early.so", "libutest_late.so")}
+        for boot, file in adds.items():
+            command += ["--add", f"{out_dir(variant)}/{file}={boot}"]
         answer = subprocess.run(
             [*command, "--attach", program], input="\n".join([*typed, ""]), cwd=ROOT,
             capture_output=True, text=True, timeout=200,
@@ -58,6 +62,39 @@ class GdbServerTest(unittest.TestCase):
         self.assertRegex(text, r"Breakpoint 2, .*printf \(")
         self.assertIn("$5 = 42", text)
         self.assertIn("7 bytes came through the channel: jacinth", text)
+        self.assertIn("exited normally", text)
+
+    @limit(220)
+    def test_a_dynamic_program(self) -> None:
+        """It stands at its own first instruction; libraries, also one that it loads itself, and the vDSO have symbols."""
+        text = self._gdb("linked libutest_late.so", [
+            "print $pc == (unsigned long)&_start", "info sharedlibrary", "print shared_counter",
+            "break main", "continue", "print argc", "info symbol zx_channel_write",
+            "break exit", "continue", "info sharedlibrary", "info symbol malloc", "delete", "continue",
+        ])  # fmt: skip
+        self.assertIn("$1 = 1\n", text)
+        self.assertIn("$2 = 40\n", text)  # a library's data, before anything of it has run
+        self.assertRegex(text, r"Breakpoint 1, main \(argc=2, .*linked\.c:")
+        self.assertRegex(text, r"zx_channel_write in section \.text of .*libzircon\.so")
+        self.assertRegex(text, r"malloc in section \.text of .*libc\.so")
+        self.assertRegex(text, r"Breakpoint 2, .*exit \(\) from .*libc\.so")
+        before, after = text[: text.index("Breakpoint 1, ")], text[text.index("Breakpoint 2, ") :]
+        for name, listed in (("libc", before), ("libzircon", before), ("libutest_early", before), ("libutest_late", after)):
+            self.assertRegex(listed, rf"(?m)^0x\w+ +0x\w+ +Yes .*/{name}\.so$")
+        self.assertNotRegex(before, r"Yes .*libutest_late\.so")
+        self.assertIn("exited with code 050]", text)
+
+    @limit(220)
+    def test_wide_registers_and_the_vdso(self) -> None:
+        text = self._gdb("first x", [
+            "break zx_channel_write", "continue", "backtrace", "print $ymm3.v4_int64[3] = 77",
+            "print $ymm3.v4_int64[0] = 5", "stepi", "print $ymm3.v4_int64", "print $xmm3.v2_int64[0]",
+            "delete", "continue",
+        ])  # fmt: skip
+        self.assertRegex(text, r"Breakpoint 1, zx_channel_write \(\)")
+        self.assertRegex(text, r"#1 .* in main \(argc=.* at \./sdk/examples/first\.c:")
+        self.assertRegex(text, r"\$3 = \{5, [^,]+, [^,]+, 77\}")
+        self.assertIn("$4 = 5\n", text)
         self.assertIn("exited normally", text)
 
     @limit(220)
@@ -88,7 +125,7 @@ class GdbServerTest(unittest.TestCase):
     @limit(220)
     def test_a_process_that_runs(self) -> None:
         text = self._gdb("init", ["backtrace", "info threads", "detach"], "--running")
-        self.assertRegex(text, r"#0 +.* in ")
+        self.assertRegex(text, r"#0 +zx_port_wait \(\)|#0 .* in ")  # it waits for the next request, or serves one
         self.assertRegex(text, r" main \(.* at \./system/init/init\.c:\d+")
         self.assertRegex(text, r"Thread \d+ \(initial-thread\)")
         self.assertIn("detached]", text)
@@ -110,7 +147,7 @@ class GdbServerTest(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="jx-gdb-") as folder:
             line = f"{folder}/line"
             command = [
-                sys.executable, str(ROOT / "jx"), "run", f"--{variant}", "-c", "gdbserver small/echo hello",
+                sys.executable, str(ROOT / "jx"), "run", f"--{variant}", "--direct", "-c", "gdbserver small/echo hello",
                 f"--qemu-arg=-chardev socket,id=gdb,path={line},server=on,wait=off -serial chardev:gdb",
             ]  # fmt: skip
             with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as machine:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from jx import build, interactive, machine, packages
@@ -105,7 +106,8 @@ def _debug_program(settings: Settings, port: Path, args: argparse.Namespace) -> 
         + (f"-chardev socket,id=gdb,path={port},server=on,wait=off -serial chardev:gdb",)
     )
     commands = [*(args.commands or []), f"gdbserver {option}{args.attach}"]
-    gdb = program_gdb_command(program_elf(settings, program), port, args.breaks)
+    elf = program_elf(settings, program)
+    gdb = program_gdb_command(elf, port, args.breaks, library_folder(settings, port.parent))
     if args.wait:
         print(f"jx: {' '.join(map(_quoted, gdb))}", file=sys.stderr, flush=True)
         return interactive.run(settings, commands, patient=True)
@@ -119,18 +121,38 @@ def program_elf(settings: Settings, program: str) -> Path:
     for file, added_as in settings.adds:
         if added_as == boot:
             return file
-    out = out_dir(settings.variant)
-    for line in (out / "system.manifest").read_text().splitlines():
-        path, _, file = line.partition("=")
+    for path, file in _boot_files(settings):
         if path == boot:
-            # What is in the image has no symbols; the file it was made from lies one folder above.
-            return out / file.replace("/stripped/", "/")
+            return file
     raise ImageError(f"no file of the build is {program}")
 
 
-def program_gdb_command(elf: Path, port: Path, breaks: list[str]) -> list[str]:
-    # gdb asks the other end where the image is.
-    lines = ["set confirm off", "set pagination off", "set width 0", f"target remote {port}"]
+def _boot_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """What is in the image as built, each as the file that has its symbols."""
+    out = out_dir(settings.variant)
+    for line in (out / f"{settings.image}.manifest").read_text().splitlines():
+        path, equals, file = line.partition("=")
+        if equals:
+            # What is in the image has no symbols; the file it was made from lies one folder above.
+            yield path, out / file.replace("/stripped/", "/")
+
+
+def library_folder(settings: Settings, parent: Path) -> Path:
+    """A folder with the libraries, under the names that programs know them by."""
+    folder = parent / "libraries"
+    folder.mkdir()
+    libraries = dict(_boot_files(settings)) | {boot: file for file, boot in settings.adds}
+    libraries["lib/libzircon.so"] = out_dir(settings.variant) / "user/libzircon.so"  # the vDSO
+    for boot, file in libraries.items():
+        if boot.startswith("lib/"):
+            (folder / Path(boot).name).symlink_to(file.resolve())
+    return folder
+
+
+def program_gdb_command(elf: Path, port: Path, breaks: list[str], libraries: Path) -> list[str]:
+    # gdb asks the other end where the image and its libraries are. No file of this machine is one of them.
+    lines = ["set confirm off", "set pagination off", "set width 0"]
+    lines += [f"set sysroot {libraries}", f"set solib-search-path {libraries}", f"target remote {port}"]
     lines += [f"break {name}" for name in breaks]
     command = ["gdb", "-q", "-nx", "--cd", str(ROOT), str(elf)]
     for line in lines:

@@ -7,6 +7,8 @@
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
 
+#include "libraries.h"
+
 static void ok(struct session* s) {
     rsp_text(&s->reply, "OK");
 }
@@ -84,13 +86,13 @@ static void read_registers(struct session* s, struct rsp_text* t, bool one) {
     struct target_thread* thread = chosen_thread(s);
     static struct registers r;
     uint64_t n = 0;
-    if (thread == nullptr || (one && (!rsp_take_number(t, &n) || n >= register_count)) ||
+    if (thread == nullptr || (one && (!rsp_take_number(t, &n) || n >= s->register_count)) ||
         target_read_registers(thread, &r) != ZX_OK) {
         error(s);
     } else if (one) {
         register_print(&r, (uint32_t)n, &s->reply);
     } else {
-        registers_print(&r, &s->reply);
+        registers_print(&r, s->register_count, &s->reply);
     }
 }
 
@@ -102,9 +104,9 @@ static void write_registers(struct session* s, struct rsp_text* t, bool one) {
         error(s);
         return;
     }
-    const bool good = one ? rsp_take_number(t, &n) && n < register_count && rsp_take(t, "=") &&
+    const bool good = one ? rsp_take_number(t, &n) && n < s->register_count && rsp_take(t, "=") &&
                                 register_parse(&r, (uint32_t)n, t)
-                          : registers_parse(&r, t);
+                          : registers_parse(&r, s->register_count, t);
     answer(s, good && rsp_at_end(t) ? target_write_registers(thread, &r) : ZX_ERR_INVALID_ARGS);
 }
 
@@ -303,7 +305,7 @@ static size_t auxiliary_vector(struct session* s, uint64_t out[14]) {
                                  PHENT,     elf.phentsize,
                                  PHNUM,     elf.phnum,
                                  PAGE_SIZE, 4096,
-                                 BASE,      0,
+                                 BASE,      libraries_linker(&s->target),
                                  ENTRY,     s->image + elf.entry,
                                  END,       0};
     memcpy(out, vector, sizeof(vector));
@@ -311,18 +313,20 @@ static size_t auxiliary_vector(struct session* s, uint64_t out[14]) {
 }
 
 static void transfer(struct session* s, struct rsp_text* t) {
-    static char xml[registers_xml_max];
+    static char xml[registers_xml_max > libraries_xml_max ? registers_xml_max : libraries_xml_max];
     uint64_t vector[14];
     uint64_t offset, len;
     const void* document = xml;
     size_t size;
     if (rsp_take(t, "features:read:target.xml:")) {
-        size = registers_describe(xml);
+        size = registers_describe(s->register_count, xml);
     } else if (rsp_take(t, "auxv:read::")) {
         document = vector;
         size = auxiliary_vector(s, vector);
+    } else if (rsp_take(t, "libraries-svr4:read::")) {
+        size = libraries_describe(&s->target, xml);
     } else {
-        if (rsp_take(t, "features:") || rsp_take(t, "auxv:")) {
+        if (rsp_take(t, "features:") || rsp_take(t, "auxv:") || rsp_take(t, "libraries-svr4:")) {
             rsp_text(&s->reply, "E00");
         }
         return;
@@ -339,8 +343,8 @@ static void transfer(struct session* s, struct rsp_text* t) {
 static void say_supported(struct session* s) {
     rsp_text(&s->reply, "PacketSize=");
     rsp_number(&s->reply, rsp_packet_max);
-    rsp_text(&s->reply, ";QStartNoAckMode+;qXfer:features:read+;qXfer:auxv:read+;swbreak+;hwbreak+;"
-                        "vContSupported+");
+    rsp_text(&s->reply, ";QStartNoAckMode+;qXfer:features:read+;qXfer:auxv:read+;"
+                        "qXfer:libraries-svr4:read+;swbreak+;hwbreak+;vContSupported+");
 }
 
 static void question(struct session* s, struct rsp_text* t) {

@@ -11,6 +11,7 @@ struct session {
     zx_koid_t thread; // that registers are asked of (Hg); 0: the one that stopped it
     size_t list_at;   // how far the list of threads has been told
     uint64_t image;   // where the program's image begins
+    uint32_t register_count;
     bool was_attached;
     bool no_ack;  // gdb trusts the line
     bool is_over; // killed, or let go

@@ -2,7 +2,9 @@
 // remote protocol.
 //
 //     gdbserver PROGRAM [ARGUMENT...]    starts it, stopped at its first instruction, with text of
-//                                        its own that breakpoints can be written to
+//                                        its own that breakpoints can be written to. If it needs a
+//                                        dynamic linker, that has done its work by then, and it is
+//                                        the linker's text that can be written to
 //     gdbserver --attach KOID|NAME       a program that runs
 //
 // It ends with the program, or when gdb lets go of it. One thread looks at the line and at the
@@ -21,6 +23,7 @@
 #include <zircon/time.h>
 
 #include "commands.h"
+#include "libraries.h"
 #include "serial.h"
 #include "tool.h"
 
@@ -103,12 +106,60 @@ static void serve(void) {
 
 // ---- the program ----
 
-static zx_status_t start_stopped(struct launched* l) {
+static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_file* out) {
+    char place[256];
+    (void)snprintf(place, sizeof(place), "lib/%s", path);
+    zx_status_t status = bootsvc_open(bootsvc_startup(), place, &out->vmo, &out->len);
+    *(zx_handle_t*)ctx = status == ZX_OK ? out->vmo : ZX_HANDLE_INVALID;
+    return status;
+}
+
+// All threads, until it stands again.
+static void go_on(void) {
+    struct target* t = &session.target;
+    for (size_t i = 0; i < t->thread_count; i++) {
+        target_prepare(t, &t->threads[i], ACTION_GO, SIGNAL_NONE);
+    }
+    target_go(t);
+    while (!target_wait(t, ZX_TIME_INFINITE)) {
+    }
+}
+
+// From the linker's first instruction to the program's. The linker says when the program is there
+// (a breakpoint exception of its own). If it fails, the program has ended when gdb comes.
+static void run_to_program(void) {
+    struct target* t = &session.target;
+    go_on();
+    const uint64_t image = libraries_program(t);
+    uint64_t entry = 0;
+    constexpr size_t entry_at = 24; // in the ELF header
+    if (t->stop.reason != STOP_SIGNAL || t->stop.signal != SIGNAL_TRAP || image == 0 ||
+        target_read(t, image + entry_at, &entry, sizeof(entry)) != sizeof(entry) ||
+        target_set_breakpoint(t, BREAKPOINT_SOFTWARE, image + entry, 1) != ZX_OK) {
+        return;
+    }
+    session.image = image;
+    go_on();
+    (void)target_clear_breakpoint(t, BREAKPOINT_SOFTWARE, image + entry, 1);
+    if (t->stop.reason == STOP_BREAKPOINT) {
+        t->stop.reason = STOP_SIGNAL; // gdb knows of no breakpoint there
+    }
+}
+
+static zx_status_t ask_linker_to_stop(zx_handle_t process) {
+    const uintptr_t value = ZX_PROCESS_DEBUG_ADDR_BREAK_ON_SET;
+    return zx_object_set_property(process, ZX_PROP_PROCESS_DEBUG_ADDR, &value, sizeof(value));
+}
+
+static zx_status_t start_stopped(struct launched* l, bool is_dynamic) {
     struct target* t = &session.target;
     zx_handle_t process;
     zx_status_t status = zx_handle_duplicate(l->process, ZX_RIGHT_SAME_RIGHTS, &process);
     if (status == ZX_OK) {
         status = target_attach(t, process);
+    }
+    if (status == ZX_OK && is_dynamic) {
+        status = ask_linker_to_stop(process);
     }
     if (status != ZX_OK) {
         launch_abandon(l);
@@ -119,6 +170,9 @@ static zx_status_t start_stopped(struct launched* l) {
     status = launch_start(l, nullptr).status;
     while (status == ZX_OK && !target_wait(t, ZX_TIME_INFINITE)) {
     }
+    if (status == ZX_OK && is_dynamic) {
+        run_to_program();
+    }
     return status;
 }
 
@@ -128,6 +182,7 @@ static zx_status_t start(int argc, char** argv) {
     (void)snprintf(path, sizeof(path), "%s%s", strchr(argv[0], '/') == nullptr ? "bin/" : "",
                    argv[0]);
     zx_handle_t boot;
+    zx_handle_t interpreter = ZX_HANDLE_INVALID;
     struct launch_vdso vdso;
     struct launch_handle handles[2] = {{PA_HND(PA_JOB_DEFAULT, 0), ZX_HANDLE_INVALID},
                                        {PA_HND(PA_NS_DIR, 0), ZX_HANDLE_INVALID}};
@@ -140,7 +195,9 @@ static zx_status_t start(int argc, char** argv) {
                                      .name_count = 1,
                                      .handles = handles,
                                      .handle_count = 2,
-                                     .private_text = true};
+                                     .private_text = true,
+                                     .find_interpreter = find_interpreter,
+                                     .find_ctx = &interpreter};
     zx_status_t status =
         bootsvc_open(bootsvc_startup(), path, &request.file.vmo, &request.file.len);
     if (status == ZX_OK) {
@@ -158,8 +215,10 @@ static zx_status_t start(int argc, char** argv) {
     }
     struct launched launched;
     struct launch_result result = launch_prepare(&request, &launched);
+    const bool is_dynamic = interpreter != ZX_HANDLE_INVALID;
+    (void)zx_handle_close(interpreter);
     (void)zx_handle_close(request.file.vmo);
-    return result.error == LAUNCH_OK ? start_stopped(&launched) : result.status;
+    return result.error == LAUNCH_OK ? start_stopped(&launched, is_dynamic) : result.status;
 }
 
 struct search {
@@ -209,6 +268,18 @@ static zx_status_t attach(const char* who) {
     return status;
 }
 
+// Whether the CPU has the upper halves of the vector registers, and the kernel keeps them.
+static bool has_avx(void) {
+    constexpr uint32_t osxsave = 1u << 27, avx = 1u << 28, kept = 6;
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if ((ecx & (osxsave | avx)) != (osxsave | avx)) {
+        return false;
+    }
+    __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return (eax & kept) == kept;
+}
+
 int main(int argc, char** argv) {
     const bool attaches = argc > 1 && strcmp(argv[1], "--attach") == 0;
     if (argc < 2 || (attaches ? argc != 3 : argv[1][0] == '-')) {
@@ -220,6 +291,7 @@ int main(int argc, char** argv) {
         fprintf(stderr, "gdbserver: no second serial port: %s\n", zx_status_get_string(status));
         return 1;
     }
+    session.register_count = has_avx() ? registers_with_avx : registers_without_avx;
     const char* who = argv[attaches ? 2 : 1];
     status = attaches ? attach(who) : start(argc - 1, argv + 1);
     if (status != ZX_OK) {

@@ -24,6 +24,7 @@ struct description {
 #define G(name_)   {#name_, "int64", 8, PLAIN, AT(general.name_)}
 #define ST(n)      {"st" #n, "i387_ext", 10, PLAIN, AT(fp.st[n])}
 #define XMM(n)     {"xmm" #n, "vec128", 16, PLAIN, AT(vector.zmm[n])}
+#define YMMH(n)    {"ymm" #n "h", "uint128", 16, PLAIN, AT(vector.zmm[n].v[2])}
 #define NONE(n)    {#n, "int32", 4, NOT_SHOWN, 0}
 
 static const struct description table[] = {
@@ -86,11 +87,29 @@ static const struct description table[] = {
     {"mxcsr", "int", 4, PLAIN, AT(vector.mxcsr)},
     {"fs_base", "int64", 8, PLAIN, AT(general.fs_base)},
     {"gs_base", "int64", 8, PLAIN, AT(general.gs_base)},
+    {"orig_rax", "int64", 8, NOT_SHOWN, 0}, // gdb wants it; there is no such thing here
+    YMMH(0),
+    YMMH(1),
+    YMMH(2),
+    YMMH(3),
+    YMMH(4),
+    YMMH(5),
+    YMMH(6),
+    YMMH(7),
+    YMMH(8),
+    YMMH(9),
+    YMMH(10),
+    YMMH(11),
+    YMMH(12),
+    YMMH(13),
+    YMMH(14),
+    YMMH(15),
 };
-static_assert(sizeof(table) / sizeof(table[0]) == register_count);
+static_assert(sizeof(table) / sizeof(table[0]) == registers_with_avx);
 
 constexpr uint32_t first_of_sse = 40;
 constexpr uint32_t first_of_segments = 57;
+constexpr uint32_t first_of_linux = 59;
 
 // Bytes that the member has; beyond them a register reads as zero.
 static size_t member_size(uint32_t n) {
@@ -154,8 +173,8 @@ void register_print(const struct registers* r, uint32_t n, struct rsp_reply* out
     }
 }
 
-void registers_print(const struct registers* r, struct rsp_reply* out) {
-    for (uint32_t n = 0; n < register_count; n++) {
+void registers_print(const struct registers* r, uint32_t count, struct rsp_reply* out) {
+    for (uint32_t n = 0; n < count; n++) {
         register_print(r, n, out);
     }
 }
@@ -176,11 +195,11 @@ bool register_parse(struct registers* r, uint32_t n, struct rsp_text* text) {
     return true;
 }
 
-bool registers_parse(struct registers* r, struct rsp_text* text) {
+bool registers_parse(struct registers* r, uint32_t count, struct rsp_text* text) {
     if (rsp_at_end(text)) {
         return false;
     }
-    for (uint32_t n = 0; n < register_count && !rsp_at_end(text); n++) {
+    for (uint32_t n = 0; n < count && !rsp_at_end(text); n++) {
         if (!register_parse(r, n, text)) {
             return false;
         }
@@ -212,7 +231,7 @@ static void add_registers(struct document* d, uint32_t first, uint32_t end) {
     add(d, "</feature>");
 }
 
-size_t registers_describe(char out[registers_xml_max]) {
+size_t registers_describe(uint32_t count, char out[registers_xml_max]) {
     struct document d = {.at = out};
     add(&d, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
             "<architecture>i386:x86-64</architecture>"
@@ -232,7 +251,14 @@ size_t registers_describe(char out[registers_xml_max]) {
             "</union>");
     add_registers(&d, first_of_sse, first_of_segments);
     add(&d, "<feature name=\"org.gnu.gdb.i386.segments\">");
-    add_registers(&d, first_of_segments, register_count);
+    add_registers(&d, first_of_segments, first_of_linux);
+    // Only with this feature does gdb look for shared libraries as System V's are (libraries.c).
+    add(&d, "<feature name=\"org.gnu.gdb.i386.linux\">");
+    add_registers(&d, first_of_linux, registers_without_avx);
+    if (count > registers_without_avx) {
+        add(&d, "<feature name=\"org.gnu.gdb.i386.avx\">");
+        add_registers(&d, registers_without_avx, count);
+    }
     add(&d, "</target>");
     return d.len;
 }

@@ -25,6 +25,9 @@ static void places(void**) {
     assert_true(register_get(&r, 32, v) && v[0] == 0x7f && v[1] == 0x03 && v[2] == 0);
     assert_true(register_get(&r, 55, v) && v[8] == 0x77);
     assert_true(register_get(&r, 58, v) && v[0] == 0x99);
+    r.vector.zmm[3].v[2] = 0x1234;
+    r.vector.zmm[3].v[3] = 0x56;
+    assert_true(register_get(&r, 63, v) && v[0] == 0x34 && v[1] == 0x12 && v[8] == 0x56);
     assert_int_equal(register_size(24), 10);
     assert_int_equal(register_size(56), 4);
 }
@@ -50,15 +53,15 @@ static void there_and_back(void**) {
     }
     s = r;
     rsp_clear(&out);
-    registers_print(&r, &out);
+    registers_print(&r, registers_with_avx, &out);
     assert_false(out.overflow);
     size_t size = 0;
-    for (uint32_t n = 0; n < register_count; n++) {
+    for (uint32_t n = 0; n < registers_with_avx; n++) {
         size += register_size(n);
     }
     assert_int_equal(out.len, 2 * size);
     struct rsp_text t = {out.data, out.data + out.len};
-    assert_true(registers_parse(&s, &t));
+    assert_true(registers_parse(&s, registers_with_avx, &t));
     assert_true(rsp_at_end(&t));
     assert_memory_equal(&r, &s, sizeof(r));
 }
@@ -68,17 +71,17 @@ static void bad_text(void**) {
     static const char* const bad[] = {"", "1", "112233445566778", "11223344556677zz", "xxxxxxxx"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rsp_text t = {bad[i], bad[i] + strlen(bad[i])};
-        assert_false(registers_parse(&r, &t));
+        assert_false(registers_parse(&r, registers_without_avx, &t));
     }
     static const char one[] = "8877665544332211"; // the first register alone
     struct rsp_text t = {one, one + 16};
-    assert_true(registers_parse(&r, &t));
+    assert_true(registers_parse(&r, registers_without_avx, &t));
     assert_true(r.general.rax == 0x1122334455667788 && r.general.rbx == 0);
 }
 
-static void description(void**) {
+static void check_description(uint32_t registers) {
     static char xml[registers_xml_max];
-    const size_t len = registers_describe(xml);
+    const size_t len = registers_describe(registers, xml);
     assert_true(len < registers_xml_max);
     assert_int_equal(strlen(xml), len);
     uint32_t count = 0;
@@ -87,8 +90,15 @@ static void description(void**) {
         (void)snprintf(number, sizeof(number), "regnum=\"%u\"/>", count++);
         assert_non_null(strstr(at, number));
     }
-    assert_int_equal(count, register_count);
+    assert_int_equal(count, registers);
     assert_non_null(strstr(xml, "name=\"fs_base\" bitsize=\"64\""));
+    const bool has_avx = strstr(xml, "org.gnu.gdb.i386.avx") != nullptr;
+    assert_int_equal(has_avx, registers == registers_with_avx);
+}
+
+static void description(void**) {
+    check_description(registers_without_avx);
+    check_description(registers_with_avx);
 }
 
 int main(void) {

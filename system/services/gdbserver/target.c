@@ -1,5 +1,7 @@
 #include "target.h"
 
+#include "libraries.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -461,6 +463,10 @@ static bool is_image(struct target* t, uint64_t address) {
 }
 
 uint64_t target_find_image(struct target* t) {
+    const uint64_t program = libraries_program(t);
+    if (program != 0) {
+        return program;
+    }
     constexpr size_t maps_max = 512;
     zx_info_maps_t* maps = malloc(maps_max * sizeof(*maps));
     size_t count = 0;
