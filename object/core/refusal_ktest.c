@@ -1,6 +1,7 @@
 // Want of memory: every allocation site of every creation is refused once. The result is NO_MEMORY
 // and nothing is left behind, which the runner's leak check sees.
 #include <debug/ktest.h>
+#include <object/bti.h>
 #include <object/channel.h>
 #include <object/clock_object.h>
 #include <object/counter_object.h>
@@ -9,6 +10,7 @@
 #include <object/exception.h>
 #include <object/fifo.h>
 #include <object/handle_table.h>
+#include <object/interrupt.h>
 #include <object/job.h>
 #include <object/message.h>
 #include <object/port.h>
@@ -203,6 +205,32 @@ static status_t make_handle_and_wait(struct made* out) {
     return status;
 }
 
+static status_t make_pin(struct made* out) {
+    struct bti* b;
+    struct pmt* p;
+    TRY(bti_create(UINT64_MAX, &b));
+    (void)!keep(out, 0, bti_object(b));
+    VMO_REF v = nullptr;
+    TRY(vmo_create_physical((paddr_t){0}, 2 * PAGE_SIZE, &v));
+    TRY(bti_pin(b, v, 0, 2 * PAGE_SIZE, true, &p));
+    pmt_set_unpinned(p);
+    return keep(out, 1, pmt_object(p));
+}
+
+static status_t make_interrupts(struct made* out) {
+    struct interrupt* i;
+    struct msi* m;
+    TRY(interrupt_create(0, ZX_INTERRUPT_VIRTUAL, &i));
+    (void)!keep(out, 0, interrupt_object(i));
+    TRY(msi_create(2, &m));
+    (void)!keep(out, 1, msi_object(m));
+    VMO_REF table = nullptr;
+    TRY(vmo_create_contiguous(PAGE_SIZE, 0, &table));
+    TRY(vmo_set_cache_policy(table, ZX_CACHE_POLICY_UNCACHED_DEVICE));
+    TRY(msi_interrupt_create(m, 1, true, table, 0, &i));
+    return keep(out, 2, interrupt_object(i));
+}
+
 struct creation {
     const char* what;
     status_t (*make)(struct made* out);
@@ -227,6 +255,8 @@ static const struct creation creations[] = {
     {"suspend token", make_suspend_token},
     {"resource", make_resource},
     {"handle, wait", make_handle_and_wait},
+    {"bti, pmt", make_pin},
+    {"interrupts, msi", make_interrupts},
 };
 
 static void throw_away(struct made* m) {
