@@ -186,12 +186,13 @@ static void report_exception(struct arch_user_frame* frame,
     frame_confine(frame);
 }
 
-// What stands between a thread and user mode, one round of it.
+// What stands between a thread and user mode, one round of it. Interrupts are on: what was pending
+// may have been done by one of them.
 static NOINLINE void before_return(struct arch_user_frame* frame) {
     if (work_pending()) {
         arch_upcall_user_return(frame);
         frame_confine(frame);
-    } else {
+    } else if (!x86_canonical(frame->rip)) {
         // IRET would fault in the kernel; the thread gets the fault that the jump deserves.
         report_exception(frame, &(struct arch_exception_report){.type = ZX_EXCP_GENERAL,
                                                                 .vector = X86_VECTOR_GP});
