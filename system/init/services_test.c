@@ -68,6 +68,44 @@ static void test_the_file_refuses_hardware_for_the_shell(void**) {
     free(changed);
 }
 
+// What the operator's shell may do is no service's.
+static void test_the_file_keeps_the_tools_from_services(void**) {
+    static const char* const wrong[][2] = {
+        {"service crash\n", "  uses jacinth.system.Power\n"},
+        {"service resolver\n", "  uses jacinth.system.Tasks\n"},
+        {"service tasks\n", "  resource system/debug\n"},
+        {"service shell\n", "  tasks programs\n"},
+        {"programs *\n", "  uses jacinth.system.Kernel\n"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        size_t size = sizeof(system_file) + 100;
+        char* changed = malloc(size);
+        assert_non_null(changed);
+        const char* at = strstr(system_file, wrong[i][0]);
+        assert_non_null(at);
+        at += strlen(wrong[i][0]);
+        (void)snprintf(changed, size, "%.*s%s%s", (int)(at - system_file), system_file, wrong[i][1],
+                       at);
+        assert_false(read_text(changed));
+        assert_non_null(strstr(error.text, "'never "));
+        free(changed);
+    }
+}
+
+static void test_prompts(void**) {
+    good("service a\n program p\n fallback init:prompt\n"
+         "service b\n program init:prompt\n"
+         "service c\n program p\n at-end power-off\n"
+         "service d\n program p\n");
+    assert_true(services_is_prompt(&s.paragraphs[0]));
+    assert_true(services_is_prompt(&s.paragraphs[1]));
+    assert_true(services_is_prompt(&s.paragraphs[2]));
+    assert_false(services_is_prompt(&s.paragraphs[3]));
+    bad("service a\n program p\n fallback q\n", 3, "'fallback' is no 'q'; there is: init:prompt");
+    bad("programs bin/*\n fallback init:prompt\n", 2,
+        "'fallback' is for services, not for programs");
+}
+
 // ---- reading ----
 
 static void test_words(void**) {
@@ -330,6 +368,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_file_of_the_system),
         cmocka_unit_test(test_the_file_refuses_hardware_for_the_shell),
+        cmocka_unit_test(test_the_file_keeps_the_tools_from_services),
+        cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_an_empty_file),
         cmocka_unit_test(test_what_is_wrong_is_said_with_its_line),

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from jx.run import shell_line
 from jx.script import ScriptResult
 from jx.testing.lab import Console, SystemTest, depends_on, limit
 
@@ -67,6 +68,12 @@ class ShellTest(SystemTest):
         for command, (line, text) in zip(result.commands, lines.items()):
             self.assertEqual((command.output.decode(), command.code), (text, 0), line)
         self.assertEqual([command.code for command in result.commands[-2:]], [5, 127])
+
+    def test_lines_of_jx_run(self) -> None:
+        lines = ("echo 'a  b' \"$((6 * 7))\" | tr a-z A-Z; exit 4", "ps | grep -c bin/init", "no_such_thing")
+        result = self.run_commands(*map(shell_line, lines))
+        self.assertEqual([_text(result, index) for index in range(2)], ["A  B 42\n", "1\n"])
+        self.assertEqual([command.code for command in result.commands], [4, 0, 127])
 
     @limit(300)
     def test_a_script_as_the_build_machines_shell_runs_it(self) -> None:
@@ -212,6 +219,9 @@ class ShellPromptTest(SystemTest):
             console.wait_text("init: service shell: killed; started again ")
             console.wait_text(_PROMPT)
             self.assertNotIn("sleep", self._line(console, "ps"))  # what it had started went with it
+            # It is among the programs, so what crashes below it is kept.
+            self.assertIn("Segmentation fault", self._line(console, "/boot/measure/crashing"))
+            self.assertIn("crash_here", self._line(console, "cat /tmp/crashes/*"))
             console.type("svc restart shell\r")
             console.wait_text(_PROMPT)
             console.type("top\r")
