@@ -8,6 +8,9 @@ from tempfile import TemporaryDirectory
 
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on
+from jx.tree import ROOT
+
+_FILE = ROOT / "system" / "etc" / "services"
 _SECTOR = 512
 
 
@@ -133,6 +136,27 @@ class DiskTest(SystemTest):
         restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 3)))
         self.assertEqual(restarts["pci"], "1")
         self.assertGreaterEqual(int(restarts["virtio_blk"]), 3)
+
+    def test_disks_in_memory(self) -> None:
+        """svc/ramdisk as a service: empty, and with the contents of a file."""
+        image, services = self._image("a", 1 << 20), self.folder / "services"
+        text, uses = _FILE.read_text(), "uses      disk0 disk1 disk2 disk3 "
+        self.assertEqual(text.count(uses), 1)
+        services.write_text(
+            text.replace(uses, f"{uses} one two ")
+            + "\nservice one\n program /boot/svc/ramdisk one 8\n offers one one-control\n"
+            "service two\n program /boot/svc/ramdisk two /boot/data/image\n sees /boot\n"
+            " offers two two-control\n"
+        )
+        result = self.run_commands(
+            "measure/disk storm one 16000",
+            "measure/disk sum two 0 2048",
+            "measure/disk survive one one 16384",
+            adds=((services, "etc/services"), (image, "data/image")),
+        )
+        self.assertEqual(result.commands[0].code, 0, self._text(result, 0))
+        self._expect_sum(result, 1, image.read_bytes())
+        self._expect_sum(result, 2, bytes(8 << 20))  # memory does not survive its server
 
     def test_a_device_that_does_not_answer(self) -> None:
         """Its driver gives up and starts anew; another disk works before and after."""

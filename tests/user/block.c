@@ -794,6 +794,25 @@ CASE(a_power_cut_loses_what_was_not_flushed) {
     end(&c);
 }
 
+CASE(a_disk_that_ignores_flushes) {
+    struct block_client c;
+    begin(&c);
+    zx_handle_t vmo = utest_vmo(4096);
+    uint16_t id = attach(&c, vmo);
+    struct jacinth_ramdisk_control_ignore_flushes_request ignore = {.ignore = true};
+    fill(vmo, 0, 1, 5);
+    EXPECT_OK(jacinth_ramdisk_control_ignore_flushes_call(server.control, ZX_TIME_INFINITE, &ignore,
+                                                          storage));
+    EXPECT_OK(block_run(&c, BLOCK_WRITE, id, 0, 0, 1));
+    EXPECT_OK(block_run(&c, BLOCK_FLUSH, 0, 0, 0, 0));
+    cut_power(0, 0);
+    restore();
+    EXPECT_OK(block_run(&c, BLOCK_READ, id, 0, 0, 1));
+    EXPECT_EQ(number_at(vmo, 0), 0);
+    EXPECT_CLOSE(vmo);
+    end(&c);
+}
+
 CASE(discarded_blocks_hold_anything) {
     struct block_client c;
     begin(&c);

@@ -45,6 +45,14 @@ static zx_status_t hold(void* ctx, struct jacinth_ramdisk_control_hold_request* 
     return jacinth_ramdisk_control_hold_reply(txn);
 }
 
+static zx_status_t ignore_flushes(void* ctx,
+                                  struct jacinth_ramdisk_control_ignore_flushes_request* r,
+                                  struct fidl_txn* txn) {
+    struct ramdisk* d = ctx;
+    d->ignores_flushes = r->ignore;
+    return jacinth_ramdisk_control_ignore_flushes_reply(txn);
+}
+
 static zx_status_t cut_power(void* ctx, struct jacinth_ramdisk_control_cut_power_request* r,
                              struct fidl_txn* txn) {
     ramdisk_cut(ctx, r->writes, r->seed);
@@ -67,6 +75,7 @@ static const struct jacinth_ramdisk_control_ops ops = {.fail_nth = fail_nth,
                                                        .fail_range = fail_range,
                                                        .delay = delay,
                                                        .hold = hold,
+                                                       .ignore_flushes = ignore_flushes,
                                                        .cut_power = cut_power,
                                                        .restore = restore,
                                                        .get_counts = get_counts};

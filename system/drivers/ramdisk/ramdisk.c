@@ -118,7 +118,7 @@ static zx_status_t carry_out(struct ramdisk* d, const struct block_op* op) {
     case BLOCK_WRITE:
         return write_blocks(d, op);
     case BLOCK_FLUSH:
-        return make_durable(d);
+        return d->ignores_flushes ? ZX_OK : make_durable(d);
     default:
         memset(at, DISCARDED, bytes);
         return ZX_OK;
@@ -189,6 +189,7 @@ void ramdisk_restore(struct ramdisk* d) {
     d->is_off = d->cut_is_near = false;
     d->nth = d->range = (struct ramdisk_fault){};
     d->delay = 0;
+    d->ignores_flushes = false;
     ramdisk_hold(d, false);
 }
 

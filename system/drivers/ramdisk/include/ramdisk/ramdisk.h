@@ -29,6 +29,7 @@ struct ramdisk {
     struct async_task task;
     struct list held; // not carried out
     bool holds;
+    bool ignores_flushes;
     bool is_off;
     bool cut_is_near;
     uint64_t cut_after; // blocks
