@@ -5,6 +5,7 @@
 #include <arch/cpu.h>
 #include <lib/compiler.h>
 #include <sched/thread.h>
+#include <vm/reclaim.h>
 #include <vm/vmo.h>
 
 #include "../testing/user_space.h"
@@ -211,3 +212,36 @@ static void clone_reads_through(struct ktest* t) {
     paged_end(t, &p);
 }
 KTEST(vmo, clone_reads_through);
+
+// What is clean and was not looked at goes; what is dirty, pinned or needed stays; and what went is
+// asked for again.
+static void evicts_old_clean_pages(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 0, PAGES * TEST_PAGE, p.aux, 0), STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(p.v, 3 * TEST_PAGE, 99), STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(p.v, 5 * TEST_PAGE, TEST_PAGE, false), STATUS_OK);
+    KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_ALWAYS_NEED, 7 * TEST_PAGE, TEST_PAGE), STATUS_OK);
+    KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_DONT_NEED, 20 * TEST_PAGE, 20 * TEST_PAGE),
+               STATUS_OK);
+    (void)reclaim_pages(1); // one visit: the old ones
+    KEXPECT_EQ(t, vmo_committed(p.v), 20 * TEST_PAGE);
+    (void)reclaim_pages(PAGES);
+    KEXPECT_EQ(t, vmo_committed(p.v), 3 * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_peek(p.v, 3 * TEST_PAGE), 99u);
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 9 * TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    KEXPECT_EQ(t, vmo_put(p.aux, 9 * TEST_PAGE, 10), STATUS_OK);
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 9 * TEST_PAGE, TEST_PAGE, p.aux, 9 * TEST_PAGE), STATUS_OK);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.value, 10u);
+    // Written back, it may go as well.
+    KEXPECT_EQ(t, vmo_writeback_begin(p.v, 0, PAGES * TEST_PAGE, false), STATUS_OK);
+    KEXPECT_EQ(t, vmo_writeback_end(p.v, 0, PAGES * TEST_PAGE), STATUS_OK);
+    vmo_unpin(p.v, 5 * TEST_PAGE, TEST_PAGE);
+    (void)reclaim_pages(PAGES);
+    KEXPECT_EQ(t, vmo_committed(p.v), TEST_PAGE); // the needed one
+    paged_end(t, &p);
+}
+KTEST(vmo, evicts_old_clean_pages);
