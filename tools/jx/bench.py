@@ -75,7 +75,10 @@ def _measure_all(
             disk = Path(folder) / "disk.img"
             with disk.open("wb") as file:
                 file.truncate(_DISK_BYTES)
-            with_disk = settings.with_changes(disks=(disk,))
+            program = out_dir("release") / "user" / "bench_disk"
+            with_disk = settings.with_changes(
+                disks=(disk,), adds=((program, "bin/bench_disk"),)
+            )
             more, code = _measure(with_disk, _DISK_PROGRAMS, rows, seconds)
         figures |= more
     return figures, code
