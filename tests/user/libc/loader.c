@@ -7,6 +7,7 @@
 #include <bootsvc/client.h>
 #include <fidl/channel.h>
 #include <fidl/fuchsia.ldsvc.h>
+#include <io/client.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
 
@@ -215,6 +216,25 @@ static void expect_said(const struct started* s, const char* reason) {
 static const struct program plain = {.sees_boot = true};
 
 // ---- cases ----
+
+static zx_handle_t system_loader(void) {
+    static const char protocol[] = "fuchsia.ldsvc.Loader";
+    struct utest_pair channel = utest_channel();
+    uint32_t i = 0;
+    while (zx_startup_name(i) != nullptr && strcmp(zx_startup_name(i), "/svc") != 0) {
+        i++;
+    }
+    EXPECT_OK(io_connect(utest_startup_peek(PA_HND(PA_NS_DIR, i)), protocol, sizeof(protocol) - 1,
+                         channel.b));
+    return channel.a;
+}
+
+// It has what is in /boot/lib, and the program sees nothing of /boot itself.
+CASE(the_systems_own) {
+    struct program p = {.sees_boot = false, .library = "libutest_late.so"};
+    struct started s = run(&p, system_loader());
+    EXPECT_EQ(s.code, IN_BOOT_LIB);
+}
 
 CASE(goes_before_the_system_s_places) {
     struct started s = run_with(&plain, SERVES, 1);
