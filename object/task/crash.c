@@ -47,7 +47,8 @@ static const char* exception_name(uint32_t type) {
 }
 
 // The module an address lies in: the outermost region below the root that covers it, and the name
-// of its first named mapping.
+// of its first named mapping. A mapping outside of all regions is of a file that the dynamic linker
+// has mapped piece by piece: it counts from the file's beginning.
 struct module {
     vaddr_t base;
     char name[ZX_MAX_NAME_LEN];
@@ -68,7 +69,8 @@ static bool find_module(struct vmar* root, vaddr_t pc, uint32_t* regions_left, s
                 break;
             }
             inside = pc - info.base < info.size;
-            candidate = (struct module){.base = info.base};
+            candidate =
+                (struct module){.base = info.base - (info.is_mapping ? info.vmo_offset : 0)};
         }
         if (inside && info.is_mapping && candidate.name[0] == '\0') {
             __builtin_memcpy(candidate.name, info.name, sizeof(candidate.name));

@@ -261,9 +261,13 @@ class CrashTest(SystemTest):
         result = self.run_commands(program, "cat /tmp/crashes/0.txt")
         self.assertEqual([command.code for command in result.commands], [-1028, 0])
         text = result.commands[1].output.decode()
-        frames = re.findall(r"(?m)^#(\d+) +([^ +]+)\+0x[0-9a-f]+ \(([^ +]+)\+0x[0-9a-f]+\)$", text)
+        frames = re.findall(r"(?m)^#(\d+) +([^ +]+)\+0x[0-9a-f]+ \(([^ +]+)\+0x([0-9a-f]+)\)$", text)
         self.assertEqual([int(frame[0]) for frame in frames], list(range(len(frames))), text)
-        return [(function, module) for _, function, module in frames]
+        # The kernel's own report says the same places.
+        report = result.commands[0].output.decode()
+        places = re.findall(r"(?m)^\{\{\{bt:(\d+):0x([0-9a-f]+):([^}]+)\}\}\}", report)
+        self.assertEqual([(n, offset, module) for n, _, module, offset in frames], places, report)
+        return [(function, module) for _, function, module, _ in frames]
 
     def test_a_static_program(self) -> None:
         frames = self._frames("measure/crashing")
