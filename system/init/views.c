@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <async/guests.h>
 #include <io/client.h>
 #include <lib/compiler.h>
 #include <zircon/syscalls.h>
@@ -40,7 +41,7 @@ static struct {
     const struct authority* a;
     struct async_loop* loop;
     struct io_server server;
-    uint32_t own_connections;
+    struct async_guests own_connections;
 } views;
 
 static struct view* view_of(struct io_node* node) {
@@ -224,7 +225,7 @@ static const struct io_ops ops = {
 // ---- what init offers ----
 
 struct own_connection {
-    struct async_channel channel;
+    struct async_guest guest;
     bool is_power;
 };
 
@@ -268,8 +269,9 @@ static const struct jacinth_system_power_ops power_ops = {.power_off = do_power_
                                                           .reboot = do_reboot};
 
 static zx_status_t own_message(struct async_channel* channel, struct fidl_message* message) {
-    struct own_connection* c = container_of(channel, struct own_connection, channel);
+    struct own_connection* c = container_of(channel, struct own_connection, guest.channel);
     struct fidl_storage storage = async_loop_storage(channel->loop);
+    async_guest_spoke(&views.own_connections, &c->guest);
     return c->is_power
                ? jacinth_system_power_dispatch(&power_ops, c, channel->handle, message, storage)
                : jacinth_system_services_dispatch(&services_ops, c, channel->handle, message,
@@ -277,25 +279,23 @@ static zx_status_t own_message(struct async_channel* channel, struct fidl_messag
 }
 
 static void own_closed(struct async_channel* channel, zx_status_t) {
-    views.own_connections--;
-    free(container_of(channel, struct own_connection, channel));
+    struct own_connection* c = container_of(channel, struct own_connection, guest.channel);
+    async_guest_gone(&views.own_connections, &c->guest);
+    free(c);
 }
 
 static void serve_own(bool is_power, zx_handle_t channel) {
-    struct own_connection* c =
-        views.own_connections < OWN_CONNECTIONS_MAX ? malloc(sizeof(*c)) : nullptr;
+    struct own_connection* c = malloc(sizeof(*c));
     if (c == nullptr) {
         (void)zx_handle_close(channel);
         return;
     }
     *c = (struct own_connection){
-        .channel = {.handle = channel, .message = own_message, .closed = own_closed},
+        .guest.channel = {.handle = channel, .message = own_message, .closed = own_closed},
         .is_power = is_power};
-    if (async_channel_begin(views.loop, &c->channel) != ZX_OK) {
+    if (async_guest_begin(views.loop, &views.own_connections, &c->guest) != ZX_OK) {
         free(c);
-        return;
     }
-    views.own_connections++;
 }
 
 // ---- attaching ----
@@ -334,6 +334,7 @@ void views_attach(supervisor_attach_t what, uint32_t paragraph, const char* name
 void views_init(const struct authority* a, struct async_loop* loop) {
     views.a = a;
     views.loop = loop;
+    async_guests_init(&views.own_connections, OWN_CONNECTIONS_MAX);
     views.server.loop = loop;
     views.server.ops = &ops;
     views.server.connections_max = CONNECTIONS_MAX;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <async/channel.h>
+#include <async/guests.h>
 #include <async/loop.h>
 #include <io/offers.h>
 #include <jacinth/startup.h>
@@ -20,28 +20,30 @@
 constexpr uint32_t CLIENTS_MAX = 4000; // fewer than a port can watch
 
 struct client {
-    struct async_channel channel;
+    struct async_guest guest;
     struct launchsvc_connection* connection;
 };
 
 static struct async_loop loop;
 static struct launch_vdso vdso;
-static uint32_t client_count;
+static struct async_guests clients;
 
 // ---- clients ----
 
 static struct client* client_of(struct async_channel* channel) {
-    return container_of(channel, struct client, channel);
+    return container_of(channel, struct client, guest.channel);
 }
 
 static void client_free(struct client* c) {
+    async_guest_gone(&clients, &c->guest);
     launchsvc_connection_end(c->connection);
     free(c);
-    client_count--;
 }
 
 static zx_status_t client_message(struct async_channel* channel, struct fidl_message* message) {
-    return launchsvc_handle(client_of(channel)->connection, message, async_loop_storage(&loop));
+    struct client* c = client_of(channel);
+    async_guest_spoke(&clients, &c->guest);
+    return launchsvc_handle(c->connection, message, async_loop_storage(&loop));
 }
 
 static void client_closed(struct async_channel* channel, zx_status_t) {
@@ -60,12 +62,12 @@ static void finish_work(struct launchsvc_work* work) {
         return;
     }
     struct client* c = owner;
-    async_channel_end(&c->channel);
+    async_channel_end(&c->guest.channel);
     client_free(c);
 }
 
 static void client_begin(void*, zx_handle_t channel) {
-    struct client* c = client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : nullptr;
+    struct client* c = calloc(1, sizeof(*c));
     if (c != nullptr) {
         c->connection = launchsvc_connection_new(&service, channel, c);
     }
@@ -74,11 +76,11 @@ static void client_begin(void*, zx_handle_t channel) {
         (void)zx_handle_close(channel);
         return;
     }
-    client_count++;
-    c->channel = (struct async_channel){
+    c->guest.channel = (struct async_channel){
         .handle = channel, .message = client_message, .closed = client_closed};
-    if (async_channel_begin(&loop, &c->channel) != ZX_OK) {
-        client_free(c);
+    if (async_guest_begin(&loop, &clients, &c->guest) != ZX_OK) {
+        launchsvc_connection_end(c->connection);
+        free(c);
     }
 }
 
@@ -104,6 +106,7 @@ int main(int, char**) {
     if (result.error != LAUNCH_OK) {
         return fail(launch_error_text(result.error), result.status);
     }
+    async_guests_init(&clients, CLIENTS_MAX);
     zx_status_t status = async_loop_init(&loop);
     if (status == ZX_OK) {
         status = workers_init(&loop, finish_work);

@@ -2,6 +2,7 @@
 // terminal, and what a program sees when a service is started again under its hands.
 #include <utest/utest.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <fidl/jacinth.system.h>
@@ -385,6 +386,73 @@ CASE(console_dies_with_opens_of_one_who_is_gone) {
         EXPECT_CLOSE(console);
     }
     reach_console();
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+}
+
+// ---- what tools ask ----
+
+// One who hoards connections ends his own: everybody else is served, and so is he.
+static void hoard(const char* protocol, size_t count, zx_status_t (*ask)(zx_handle_t connection)) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t* held = malloc(count * sizeof(*held));
+    EXPECT(held != nullptr);
+    for (size_t i = 0; i < count; i++) {
+        held[i] = connect(svc, protocol);
+        EXPECT_OK(ask(held[i]));
+    }
+    EXPECT_STATUS(ask(held[0]), ZX_ERR_PEER_CLOSED);
+    EXPECT_OK(ask(held[count - 1]));
+    for (size_t i = 0; i < count; i++) {
+        EXPECT_CLOSE(held[i]);
+    }
+    free(held);
+    EXPECT_CLOSE(svc);
+}
+
+static zx_status_t ask_services(zx_handle_t services) {
+    struct jacinth_system_services_list_response* answer;
+    return jacinth_system_services_list_call(services, ZX_TIME_INFINITE, storage, &answer);
+}
+
+static zx_status_t ask_tasks(zx_handle_t tasks) {
+    struct jacinth_system_tasks_get_root_response* answer;
+    zx_status_t status =
+        jacinth_system_tasks_get_root_call(tasks, ZX_TIME_INFINITE, storage, &answer);
+    if (status == ZX_OK) {
+        EXPECT_CLOSE(answer->job);
+    }
+    return status;
+}
+
+CASE(hoarding_connections_shuts_nobody_out) {
+    hoard("jacinth.system.Services", 300, ask_services);
+    hoard("jacinth.system.Tasks", 100, ask_tasks);
+}
+
+// What the job lets its holder do, and what not.
+CASE(tasks_are_for_looking_and_ending) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    zx_handle_t tasks = connect(svc, "jacinth.system.Tasks");
+    struct jacinth_system_tasks_get_root_response* answer;
+    EXPECT_OK(jacinth_system_tasks_get_root_call(tasks, ZX_TIME_INFINITE, storage, &answer));
+    zx_handle_t root = answer->job;
+    zx_info_handle_basic_t info;
+    EXPECT_OK(
+        zx_object_get_info(root, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr, nullptr));
+    EXPECT_EQ(info.rights & (ZX_RIGHT_WRITE | ZX_RIGHT_MANAGE_JOB | ZX_RIGHT_MANAGE_PROCESS |
+                             ZX_RIGHT_MANAGE_THREAD | ZX_RIGHT_SET_POLICY | ZX_RIGHT_SET_PROPERTY),
+              0u);
+    zx_handle_t made;
+    EXPECT_STATUS(zx_job_create(root, 0, &made), ZX_ERR_ACCESS_DENIED);
+    zx_handle_t process = find_process(root, state_of(services, "tasks").process);
+    EXPECT(process != ZX_HANDLE_INVALID);
+    zx_handle_t token;
+    EXPECT_STATUS(zx_task_suspend(process, &token), ZX_ERR_ACCESS_DENIED);
+    EXPECT_CLOSE(process);
+    EXPECT_CLOSE(root);
+    EXPECT_CLOSE(tasks);
     EXPECT_CLOSE(services);
     EXPECT_CLOSE(svc);
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <async/channel.h>
+#include <async/guests.h>
 #include <async/loop.h>
 #include <backtrace/backtrace.h>
 #include <fidl/jacinth.system.h>
@@ -41,7 +41,8 @@ constexpr zx_rights_t LOG_RIGHTS =
     ZX_RIGHT_TRANSFER | ZX_RIGHT_WAIT | ZX_RIGHT_READ | ZX_RIGHT_INSPECT;
 
 struct client {
-    struct async_channel channel;
+    struct async_guest guest;
+    zx_status_t (*message)(struct async_channel*, struct fidl_message*); // of its protocol
 };
 
 static struct async_loop loop;
@@ -50,7 +51,7 @@ static struct {
     zx_handle_t debug, info, log; // resources
     zx_koid_t own_koid;
 } held;
-static uint32_t client_count;
+static struct async_guests clients;
 
 // ---- Tasks ----
 
@@ -232,25 +233,35 @@ static zx_status_t kernel_message(struct async_channel* c, struct fidl_message* 
                                           async_loop_storage(&loop));
 }
 
+static struct client* client_of(struct async_channel* channel) {
+    return container_of(channel, struct client, guest.channel);
+}
+
+static zx_status_t client_message(struct async_channel* channel, struct fidl_message* message) {
+    struct client* c = client_of(channel);
+    async_guest_spoke(&clients, &c->guest);
+    return c->message(channel, message);
+}
+
 static void client_closed(struct async_channel* channel, zx_status_t) {
-    client_count--;
-    free(container_of(channel, struct client, channel));
+    struct client* c = client_of(channel);
+    async_guest_gone(&clients, &c->guest);
+    free(c);
 }
 
 static void begin(zx_handle_t channel,
                   zx_status_t (*message)(struct async_channel*, struct fidl_message*)) {
-    struct client* c = client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : nullptr;
+    struct client* c = calloc(1, sizeof(*c));
     if (c == nullptr) {
         (void)zx_handle_close(channel);
         return;
     }
-    c->channel =
-        (struct async_channel){.handle = channel, .message = message, .closed = client_closed};
-    if (async_channel_begin(&loop, &c->channel) != ZX_OK) {
+    c->message = message;
+    c->guest.channel = (struct async_channel){
+        .handle = channel, .message = client_message, .closed = client_closed};
+    if (async_guest_begin(&loop, &clients, &c->guest) != ZX_OK) {
         free(c);
-        return;
     }
-    client_count++;
 }
 
 static void begin_tasks(void*, zx_handle_t channel) {
@@ -303,6 +314,7 @@ int main(int, char**) {
                                       .count = sizeof(offer) / sizeof(offer[0]),
                                       .abandoned = abandoned};
     take_startup();
+    async_guests_init(&clients, CLIENTS_MAX);
     zx_status_t status = async_loop_init(&loop);
     if (status == ZX_OK) {
         status = io_offers_begin(&offers, zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0)));

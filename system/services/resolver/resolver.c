@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <async/channel.h>
+#include <async/guests.h>
 #include <async/loop.h>
 #include <bootsvc/client.h>
 #include <fidl/fuchsia.ldsvc.h>
@@ -23,13 +23,13 @@ constexpr uint32_t CLIENTS_MAX = 4000; // fewer than a port can watch
 constexpr size_t PATH_MAX = 256;
 
 struct client {
-    struct async_channel channel;
+    struct async_guest guest;
     bool is_loader;
 };
 
 static struct async_loop loop;
 static zx_handle_t boot;
-static uint32_t client_count;
+static struct async_guests clients;
 
 static zx_status_t client_begin(zx_handle_t channel, bool is_loader);
 
@@ -144,9 +144,14 @@ static const struct fuchsia_ldsvc_loader_ops loader_ops = {
 
 // ---- clients ----
 
+static struct client* client_of(struct async_channel* channel) {
+    return container_of(channel, struct client, guest.channel);
+}
+
 static zx_status_t client_message(struct async_channel* channel, struct fidl_message* message) {
-    const struct client* c = container_of(channel, struct client, channel);
+    struct client* c = client_of(channel);
     struct fidl_storage storage = async_loop_storage(&loop);
+    async_guest_spoke(&clients, &c->guest);
     return c->is_loader ? fuchsia_ldsvc_loader_dispatch(&loader_ops, nullptr, channel->handle,
                                                         message, storage)
                         : fuchsia_process_resolver_dispatch(&resolver_ops, nullptr, channel->handle,
@@ -154,27 +159,26 @@ static zx_status_t client_message(struct async_channel* channel, struct fidl_mes
 }
 
 static void client_closed(struct async_channel* channel, zx_status_t) {
-    free(container_of(channel, struct client, channel));
-    client_count--;
+    struct client* c = client_of(channel);
+    async_guest_gone(&clients, &c->guest);
+    free(c);
 }
 
 // The channel is gone whatever the outcome.
 static zx_status_t client_begin(zx_handle_t channel, bool is_loader) {
-    struct client* c = client_count < CLIENTS_MAX ? malloc(sizeof(*c)) : nullptr;
+    struct client* c = malloc(sizeof(*c));
     if (c == nullptr) {
         (void)zx_handle_close(channel);
-        return ZX_ERR_NO_RESOURCES;
+        return ZX_ERR_NO_MEMORY;
     }
     *c = (struct client){
-        .channel = {.handle = channel, .message = client_message, .closed = client_closed},
+        .guest.channel = {.handle = channel, .message = client_message, .closed = client_closed},
         .is_loader = is_loader};
-    zx_status_t status = async_channel_begin(&loop, &c->channel);
+    zx_status_t status = async_guest_begin(&loop, &clients, &c->guest);
     if (status != ZX_OK) {
         free(c);
-        return status;
     }
-    client_count++;
-    return ZX_OK;
+    return status;
 }
 
 static void connect_resolver(void*, zx_handle_t request) {
@@ -196,6 +200,7 @@ int main(int, char**) {
     };
     static struct io_offers offers = {
         .loop = &loop, .offers = offer_list, .count = 2, .abandoned = abandoned};
+    async_guests_init(&clients, CLIENTS_MAX);
     boot = bootsvc_startup();
     zx_handle_t directory = zx_take_startup_handle(PA_HND(PA_DIRECTORY_REQUEST, 0));
     zx_status_t status = boot != ZX_HANDLE_INVALID && directory != ZX_HANDLE_INVALID
