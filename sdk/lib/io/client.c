@@ -245,16 +245,27 @@ zx_status_t io_get_token(zx_handle_t directory, zx_handle_t* token) {
     return status;
 }
 
+// Both paths of a request that gives a directory's token away; the token is gone if one is no path.
+static zx_status_t paths_with_token(const char* from, size_t from_len,
+                                    struct fidl_vector_of_uint8* from_out, const char* to,
+                                    size_t to_len, struct fidl_vector_of_uint8* to_out,
+                                    zx_handle_t token) {
+    zx_status_t status = path_of(from, from_len, from_out);
+    if (status == ZX_OK) {
+        status = path_of(to, to_len, to_out);
+    }
+    if (status != ZX_OK) {
+        (void)zx_handle_close(token);
+    }
+    return status;
+}
+
 zx_status_t io_rename(zx_handle_t directory, const char* path, size_t len, zx_handle_t token,
                       const char* to, size_t to_len) {
     STORAGE(s, TWO_PATHS);
     struct jacinth_io_directory_rename_request r = {.token = token};
-    zx_status_t status = path_of(path, len, &r.path);
-    if (status == ZX_OK) {
-        status = path_of(to, to_len, &r.to);
-    }
+    zx_status_t status = paths_with_token(path, len, &r.path, to, to_len, &r.to, token);
     if (status != ZX_OK) {
-        (void)zx_handle_close(token);
         return status;
     }
     return jacinth_io_directory_rename_call(directory, ZX_TIME_INFINITE, &r, s);
@@ -264,12 +275,8 @@ zx_status_t io_link(zx_handle_t directory, const char* path, size_t len, zx_hand
                     const char* to, size_t to_len) {
     STORAGE(s, TWO_PATHS);
     struct jacinth_io_directory_link_request r = {.token = token};
-    zx_status_t status = path_of(path, len, &r.path);
-    if (status == ZX_OK) {
-        status = path_of(to, to_len, &r.to);
-    }
+    zx_status_t status = paths_with_token(path, len, &r.path, to, to_len, &r.to, token);
     if (status != ZX_OK) {
-        (void)zx_handle_close(token);
         return status;
     }
     return jacinth_io_directory_link_call(directory, ZX_TIME_INFINITE, &r, s);

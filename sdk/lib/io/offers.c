@@ -73,24 +73,13 @@ static void on_idle(struct io_server* server) {
 
 zx_status_t io_offers_begin(struct io_offers* offers, zx_handle_t channel) {
     static const struct io_ops ops = {
+        IO_OPS_NO_FILES,
         .release = op_release,
         .get_attributes = op_get_attributes,
-        .set_attributes = io_no_set_attributes,
-        .sync = io_no_sync,
-        .open_file = io_no_open_file,
-        .clone_file = io_no_use_of_file,
-        .close_file = io_no_use_of_file,
-        .resize = io_no_resize,
-        .get_vmo = io_no_get_vmo,
         .lookup = op_lookup,
         .parent = op_parent,
-        .create = io_no_create,
-        .unlink = io_no_unlink,
-        .rename = io_no_rename,
-        .link = io_no_link,
         .read_entries = op_read_entries,
         .query_usage = op_query_usage,
-        .read_link = io_no_read_link,
         .open_other = io_no_open_other,
         .connect = op_connect,
     };

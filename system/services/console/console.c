@@ -102,24 +102,13 @@ static void connect_service(struct io_node*, zx_handle_t request) {
 }
 
 static const struct io_ops ops = {
+    IO_OPS_NO_FILES,
     .release = release,
     .get_attributes = get_attributes,
-    .set_attributes = io_no_set_attributes,
-    .sync = io_no_sync,
-    .open_file = io_no_open_file,
-    .clone_file = io_no_use_of_file,
-    .close_file = io_no_use_of_file,
-    .resize = io_no_resize,
-    .get_vmo = io_no_get_vmo,
     .lookup = lookup,
     .parent = parent,
-    .create = io_no_create,
-    .unlink = io_no_unlink,
-    .rename = io_no_rename,
-    .link = io_no_link,
     .read_entries = read_entries,
     .query_usage = query_usage,
-    .read_link = io_no_read_link,
     .open_other = open_other,
     .connect = connect_service,
 };

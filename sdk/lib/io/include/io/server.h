@@ -130,6 +130,15 @@ zx_status_t io_no_open_other(struct io_node*, jacinth_io_flags_t, struct io_conn
                              struct fidl_txn*, struct jacinth_io_opened*);
 void io_no_connect(struct io_node*, zx_handle_t);
 
+// The slots of such tables: nothing can be changed, and a file that is open is nobody's business.
+#define IO_OPS_UNCHANGING                                                                        \
+    .set_attributes = io_no_set_attributes, .sync = io_no_sync, .clone_file = io_no_use_of_file, \
+    .close_file = io_no_use_of_file, .resize = io_no_resize, .create = io_no_create,             \
+    .unlink = io_no_unlink, .rename = io_no_rename, .link = io_no_link,                          \
+    .read_link = io_no_read_link
+// Those that have no files either.
+#define IO_OPS_NO_FILES IO_OPS_UNCHANGING, .open_file = io_no_open_file, .get_vmo = io_no_get_vmo
+
 // ---- the server ----
 
 struct io_server {

@@ -118,3 +118,7 @@ long fd_no_vmo(struct fd_object* o, uint32_t access, zx_handle_t* out);    // EN
 void fd_always_ready(struct fd_object* o, uint32_t events, struct fd_wait* out);
 uint32_t fd_no_signals(struct fd_object* o, zx_signals_t seen);
 long fd_append_is_a_flag(struct fd_object* o, bool append); // nobody else keeps it
+// The slots of what is no file and no directory: nothing of a file system's there.
+#define FD_OPS_NO_FILE                                                                          \
+    .statfs = fd_no_statfs, .change = fd_no_change, .resize = fd_no_resize, .sync = fd_no_sync, \
+    .entries = fd_no_entries, .get_vmo = fd_no_vmo, .set_append = fd_append_is_a_flag
