@@ -12,6 +12,7 @@
 #include <zircon/syscalls/object.h>
 
 #include "ns.h"
+#include "paging.h"
 #include "tool.h"
 #include "tools.h"
 
@@ -22,6 +23,7 @@ static const char options_help[] =
     "  -e NAME=VALUE     a line of its environment\n"
     "  -j                a job for children; without it, it can have none\n"
     "  -t                the job that ps and kill begin at\n"
+    "  --stats           says at its end what loading it and running it took\n"
     "The exit code is the program's, or 126 if it could not be started.\n";
 
 constexpr uint32_t WORDS_MAX = 24;
@@ -35,6 +37,7 @@ struct plan {
     const char* environ[WORDS_MAX];
     uint32_t environ_count;
     bool has_job;
+    bool wants_stats;
 };
 
 // ---- what is given ----
@@ -133,6 +136,10 @@ static int read_options(struct plan* p, int argc, char** argv) {
             i++;
             break;
         }
+        if (strcmp(argv[i], "--stats") == 0) {
+            p->wants_stats = true;
+            continue;
+        }
         bool takes_value = letter != '\0' && strchr("nfe", letter) != nullptr;
         bool is_known = takes_value || letter == 'j' || letter == 't';
         if (!is_known || argv[i][2] != '\0' || (takes_value && i + 1 >= argc)) {
@@ -178,6 +185,62 @@ static zx_status_t open_program(const char* path, struct launch_file* file) {
     return status;
 }
 
+// ---- what it took ----
+
+// At three moments: before the file is opened, before its first instruction, at its end.
+struct stats {
+    struct paging before, loaded, ended;
+    zx_time_t begin, first_instruction, end;
+    uint64_t load_private;  // bytes that were its own before it ran
+    uint64_t most_private;  // the most that was seen while it ran
+    uint64_t most_resident; // that and what it shared with others
+};
+
+static void look(zx_handle_t process, struct stats* s) {
+    zx_info_task_stats_t info;
+    if (zx_object_get_info(process, ZX_INFO_TASK_STATS, &info, sizeof(info), nullptr, nullptr) ==
+        ZX_OK) {
+        const uint64_t resident = info.mem_private_bytes + info.mem_shared_bytes;
+        s->most_private =
+            info.mem_private_bytes > s->most_private ? info.mem_private_bytes : s->most_private;
+        s->most_resident = resident > s->most_resident ? resident : s->most_resident;
+    }
+}
+
+// Memory is looked at every few milliseconds: what comes and goes in between is not seen.
+static void watch(zx_handle_t process, struct stats* s) {
+    do {
+        look(process, s);
+    } while (zx_object_wait_one(process, ZX_PROCESS_TERMINATED, zx_deadline_after(ZX_MSEC(5)),
+                                nullptr) == ZX_ERR_TIMED_OUT);
+    s->end = zx_clock_get_monotonic();
+    (void)paging_read(&s->ended);
+}
+
+static void print_part(const char* name, const struct paging* from, const struct paging* to,
+                       zx_duration_t took) {
+    fprintf(stderr,
+            "%-5s %6lld us, %llu disk reads, %llu KiB read, %llu requests for %llu pages, "
+            "%llu evicted\n",
+            name, (long long)(took / ZX_USEC(1)),
+            (unsigned long long)(to->disk_reads - from->disk_reads),
+            (unsigned long long)((to->disk_bytes - from->disk_bytes) / 1024),
+            (unsigned long long)(to->requests - from->requests),
+            (unsigned long long)(to->supplied_pages - from->supplied_pages),
+            (unsigned long long)(to->evicted_pages - from->evicted_pages));
+}
+
+// On the error output, so that the program's own stays what it is. The counters are the system's:
+// what others do meanwhile is in them.
+static void print_stats(const struct stats* s) {
+    print_part("load", &s->before, &s->loaded, s->first_instruction - s->begin);
+    print_part("run", &s->loaded, &s->ended, s->end - s->first_instruction);
+    fprintf(stderr,
+            "memory: %llu KiB its own when loaded, at most %llu KiB, with shared %llu KiB\n",
+            (unsigned long long)s->load_private / 1024, (unsigned long long)s->most_private / 1024,
+            (unsigned long long)s->most_resident / 1024);
+}
+
 static int exit_code(zx_handle_t process) {
     zx_info_process_t info = {};
     (void)zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr);
@@ -190,7 +253,14 @@ static int run(struct plan* p, char** argv, uint32_t count) {
     struct launch_vdso vdso;
     struct launch_file file = {};
     zx_handle_t job;
-    zx_status_t status = open_program(argv[0], &file);
+    struct stats stats = {};
+    zx_status_t status = p->wants_stats ? paging_read(&stats.before) : ZX_OK;
+    if (status != ZX_OK) {
+        (void)tool_failed("launch", "the kernel's figures", status);
+        return NOT_STARTED;
+    }
+    stats.begin = zx_clock_get_monotonic();
+    status = open_program(argv[0], &file);
     if (status == ZX_OK) {
         status = make_job(p, argv[0], &job);
     }
@@ -214,12 +284,26 @@ static int run(struct plan* p, char** argv, uint32_t count) {
                                            .handles = p->handles,
                                            .handle_count = p->handle_count};
     zx_handle_t process;
+    struct launched launched;
     (void)fflush(stdout);
-    struct launch_result result = launch(&request, &process);
+    struct launch_result result = launch_prepare(&request, &launched);
+    if (result.error == LAUNCH_OK && p->wants_stats) {
+        stats.first_instruction = zx_clock_get_monotonic();
+        look(launched.process, &stats);
+        stats.load_private = stats.most_private;
+        (void)paging_read(&stats.loaded);
+    }
+    if (result.error == LAUNCH_OK) {
+        result = launch_start(&launched, &process);
+    }
     if (result.error != LAUNCH_OK) {
         fprintf(stderr, "launch: %s: %s (%s)\n", argv[0], launch_error_text(result.error),
                 zx_status_get_string(result.status));
         return NOT_STARTED;
+    }
+    if (p->wants_stats) {
+        watch(process, &stats);
+        print_stats(&stats);
     }
     int code = exit_code(process);
     (void)zx_task_kill(job); // nothing of it stays

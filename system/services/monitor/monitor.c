@@ -198,6 +198,23 @@ static zx_status_t do_get_memory(void*, struct fidl_txn* txn) {
     return jacinth_system_memory_get_reply(txn, &response);
 }
 
+static zx_status_t do_get_paging(void*, struct fidl_txn* txn) {
+    zx_info_paging_t p;
+    const zx_status_t status =
+        zx_object_get_info(held.info, ZX_INFO_PAGING, &p, sizeof(p), nullptr, nullptr);
+    if (status != ZX_OK) {
+        return jacinth_system_memory_get_paging_reply_error(txn, status);
+    }
+    struct jacinth_system_memory_get_paging_response response = {.requests = p.requests,
+                                                                 .supplied_pages = p.supplied_pages,
+                                                                 .evicted_pages = p.evicted_pages,
+                                                                 .refaulted_pages =
+                                                                     p.refaulted_pages,
+                                                                 .memory_waits = p.memory_waits,
+                                                                 .overtime = p.overtime};
+    return jacinth_system_memory_get_paging_reply(txn, &response);
+}
+
 static zx_status_t do_command(void*, struct jacinth_system_kernel_command_request* request,
                               struct fidl_txn* txn) {
     zx_status_t status = zx_debug_send_command(held.debug, request->text.data, request->text.count);
@@ -210,7 +227,8 @@ static zx_status_t do_command(void*, struct jacinth_system_kernel_command_reques
 static const struct jacinth_system_tasks_ops tasks_ops = {
     .get_root = do_get_root, .get_stack = do_get_stack, .get_handles = do_get_handles};
 static const struct jacinth_system_log_ops log_ops = {.open = do_open_log};
-static const struct jacinth_system_memory_ops memory_ops = {.get = do_get_memory};
+static const struct jacinth_system_memory_ops memory_ops = {.get = do_get_memory,
+                                                            .get_paging = do_get_paging};
 static const struct jacinth_system_kernel_ops kernel_ops = {.command = do_command};
 
 static zx_status_t tasks_message(struct async_channel* c, struct fidl_message* message) {
