@@ -55,13 +55,17 @@ class ScreenTest(SystemTest):
 
     @limit(240)
     def test_the_keyboard_types(self) -> None:
-        with self.boot(uefi=True, machine="q35", smp=1) as console:
-            console.wait_text("jacinth> ")
+        """At the shell, and what a small program says is on the screen, too."""
+        with self.boot(shell=True, uefi=True, machine="q35", smp=1) as console:
+            console.wait_text("jacinth:/ # ")
             for key in ("h", "e", "l", "x", "backspace", "l", "o", "spc", "shift-k", "ret"):
                 keys = [{"type": "qcode", "data": code} for code in key.split("-")]
                 console.guest.query("send-key", keys=keys)
                 time.sleep(0.15)
-            self.assertIn("\nhello K\n", console.wait_text("\njacinth> "))
+            self.assertIn("\nhello K\n", console.wait_text("\njacinth:/ # "))
+            expected = ["Type help for help.", "jacinth:/ # hello K", "hello K", "jacinth:/ # "]
+            shown = self._wait_for(console, expected)
+            self.assertEqual(shown[: len(expected)], [line.rstrip() for line in expected])
 
     def _converse(self, console: Console) -> str:
         said = ""
