@@ -39,5 +39,8 @@ int free_main(int argc, char** argv) {
     row("page tables", m->page_tables);
     row("messages", m->messages);
     row("other", m->other);
+    printf("files: %llu pages were read, %llu given up for others, %llu of them read again soon\n",
+           (unsigned long long)m->supplied_pages, (unsigned long long)m->evicted_pages,
+           (unsigned long long)m->refaulted_pages);
     return 0;
 }

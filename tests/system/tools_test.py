@@ -82,6 +82,7 @@ class ToolsTest(SystemTest):
         assert total is not None and free is not None
         self.assertIn(f"total          {total[1]} KiB\n", _text(result, 4))
         self.assertLess(int(free[1]), int(total[1]))
+        self.assertRegex(_text(result, 0), r"(?m)^files: \d+ pages were read, \d+ given up for others, ")
         self.assertRegex(_text(result, 1), r"(?m)^\[ +\d+\.\d{6}\] 0\.\d+ info: ")
         self.assertRegex(_text(result, 2), r"(?m)^/boot +\d+ +\d+  served$")
         tables = _text(result, 3).split("    KOID")[1:]

@@ -20,8 +20,7 @@ struct page_ask {
 };
 SLAB_CACHE(page_ask_cache, struct page_ask);
 
-// What takes so long is worth a line in the log.
-constexpr int64_t OVERTIME_NS = 10'000'000'000;
+_Atomic(int64_t) page_source_overtime_ns = 10'000'000'000;
 
 // Asks beyond so many are given up, oldest first, where nobody waits: a provider that answers in
 // part must not make them pile up.
@@ -316,7 +315,8 @@ static bool wait_on(struct page_source* source, struct page_request* r) {
     if (waiting) {
         reclaim_count(&reclaim_counters.overtime, 1);
         klog(LOG_WARN, "pager %lu: no answer for %d s to %s of page %#lx",
-             (unsigned long)source->ops->koid(source), (int)(OVERTIME_NS / 1'000'000'000),
+             (unsigned long)source->ops->koid(source),
+             (int)(page_source_overtime_ns / 1'000'000'000),
              r->need == PAGE_NEED_READ ? "READ" : "DIRTY", (unsigned long)r->index);
     }
     return waiting;
@@ -328,7 +328,7 @@ status_t page_source_wait(struct page_request* request) {
     UNINITIALIZED struct wake_list wl;
     wake_list_begin(&wl);
     finish(source, &wl);
-    int64_t deadline = clock_monotonic_ns() + OVERTIME_NS;
+    int64_t deadline = clock_monotonic_ns() + page_source_overtime_ns;
     status_t status =
         waiter_block(&request->waiter, deadline, WAIT_KILLABLE, ZX_THREAD_STATE_BLOCKED_PAGER >> 8);
     if (status == STATUS_TIMED_OUT) {

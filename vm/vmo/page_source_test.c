@@ -245,3 +245,25 @@ static void evicts_old_clean_pages(struct ktest* t) {
     paged_end(t, &p);
 }
 KTEST(vmo, evicts_old_clean_pages);
+
+// Who does not answer for long is noticed, once, and the wait goes on.
+static void overtime_is_noticed(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    int64_t usual = atomic_exchange(&page_source_overtime_ns, 1'000'000);
+    uint64_t before = atomic_load(&reclaim_counters.overtime);
+    struct reader r;
+    struct thread* thread = start_reader(t, &p, &r, p.v, 2 * TEST_PAGE);
+    KASSERT(t, thread != nullptr);
+    for (int i = 0; i < 5000 && atomic_load(&reclaim_counters.overtime) == before; i++) {
+        (void)thread_sleep_until(clock_monotonic_ns() + 1'000'000, WAIT_UNINTERRUPTIBLE);
+    }
+    atomic_store(&page_source_overtime_ns, usual);
+    KEXPECT_EQ(t, atomic_load(&reclaim_counters.overtime), before + 1);
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 2 * TEST_PAGE, TEST_PAGE, p.aux, 2 * TEST_PAGE), STATUS_OK);
+    kthread_join(thread);
+    KEXPECT_EQ(t, r.status, STATUS_OK);
+    KEXPECT_EQ(t, r.value, 3u);
+    paged_end(t, &p);
+}
+KTEST(vmo, overtime_is_noticed);

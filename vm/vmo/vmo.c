@@ -235,7 +235,11 @@ MINSIZE status_t vmo_create_contiguous(uint64_t size, uint32_t align_log2, struc
     struct vmo* v;
     TRY(finish(set, 0, &v));
     uint64_t count = rounded >> PAGE_SHIFT;
-    struct page* run = pmm_alloc_contiguous(count, align_log2, PMM_VMO | PMM_USER | PMM_ZERO);
+    struct page* run;
+    uint32_t tries = 0;
+    do { // pages of files may lie where the run would fit
+        run = pmm_alloc_contiguous(count, align_log2, PMM_VMO | PMM_USER | PMM_ZERO);
+    } while (run == nullptr && reclaim_wait(&tries));
     status_t status = STATUS_NO_MEMORY;
     if (run != nullptr) {
         set->phys_base = page_to_paddr(run);

@@ -183,6 +183,10 @@ static zx_status_t do_get_memory(void*, struct fidl_txn* txn) {
     zx_info_kmem_stats_t m;
     zx_status_t status =
         zx_object_get_info(held.info, ZX_INFO_KMEM_STATS, &m, sizeof(m), nullptr, nullptr);
+    zx_info_paging_t p;
+    if (status == ZX_OK) {
+        status = zx_object_get_info(held.info, ZX_INFO_PAGING, &p, sizeof(p), nullptr, nullptr);
+    }
     if (status != ZX_OK) {
         return jacinth_system_memory_get_reply_error(txn, status);
     }
@@ -194,7 +198,10 @@ static zx_status_t do_get_memory(void*, struct fidl_txn* txn) {
                                                           .kernel_heap_free = m.free_heap_bytes,
                                                           .page_tables = m.mmu_overhead_bytes,
                                                           .messages = m.ipc_bytes,
-                                                          .other = m.other_bytes};
+                                                          .other = m.other_bytes,
+                                                          .supplied_pages = p.supplied_pages,
+                                                          .evicted_pages = p.evicted_pages,
+                                                          .refaulted_pages = p.refaulted_pages};
     return jacinth_system_memory_get_reply(txn, &response);
 }
 

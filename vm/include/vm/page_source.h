@@ -88,6 +88,9 @@ struct page_request {
     struct waiter waiter;
 };
 
+// A wait that takes longer is worth a line in the log. Only tests change it.
+extern _Atomic(int64_t) page_source_overtime_ns;
+
 void page_source_init(struct page_source* source, const struct page_source_ops* ops);
 [[nodiscard]] struct page_source* page_source_ref(struct page_source* source);
 // For who found it in a list of his own. False: it is going.
