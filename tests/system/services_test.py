@@ -263,8 +263,11 @@ class CrashTest(SystemTest):
         text = result.commands[1].output.decode()
         frames = re.findall(r"(?m)^#(\d+) +([^ +]+)\+0x[0-9a-f]+ \(([^ +]+)\+0x([0-9a-f]+)\)$", text)
         self.assertEqual([int(frame[0]) for frame in frames], list(range(len(frames))), text)
-        # The kernel's own report says the same places.
+        # One line on the console, then the kernel's own report, which says the same places.
         report = result.commands[0].output.decode()
+        self.assertRegex(
+            report, r"crash: \d+ in crash_here < shared_call < crash_by_call < main .*\(/tmp/crashes/0\.txt\)\n"
+        )
         places = re.findall(r"(?m)^\{\{\{bt:(\d+):0x([0-9a-f]+):([^}]+)\}\}\}", report)
         self.assertEqual([(n, offset, module) for n, _, module, offset in frames], places, report)
         return [(function, module) for _, function, module, _ in frames]

@@ -36,18 +36,27 @@ void symbols_boot_close(struct symbols_boot* b) {
     *b = (struct symbols_boot){};
 }
 
+bool symbols_frame_place(const struct symbols_boot* b, const struct backtrace_frame* frame,
+                         struct symbols_place* out) {
+    // A caller goes on behind its call, which may be the last thing in its function.
+    uint64_t back = frame->index > 0 && frame->offset > 0;
+    if (b->mapped == 0 || frame->build_id == 0 ||
+        !symbols_find(&b->symbols, frame->build_id, frame->offset - back, out)) {
+        return false;
+    }
+    out->offset += back;
+    return true;
+}
+
 void symbols_frame_line(const struct symbols_boot* b, const struct backtrace_frame* frame,
                         char line[SYMBOLS_LINE_MAX]) {
     struct symbols_place place;
-    // A caller goes on behind its call, which may be the last thing in its function.
-    uint64_t back = frame->index > 0 && frame->offset > 0;
-    if (b->mapped != 0 && frame->build_id != 0 &&
-        symbols_find(&b->symbols, frame->build_id, frame->offset - back, &place)) {
+    if (symbols_frame_place(b, frame, &place)) {
         (void)snprintf(line, SYMBOLS_LINE_MAX, "#%-2u %s+0x%llx (%s+0x%llx)\n", frame->index,
-                       place.name, (unsigned long long)(place.offset + back), frame->module,
+                       place.name, (unsigned long long)place.offset, frame->module,
                        (unsigned long long)frame->offset);
-        return;
+    } else {
+        (void)snprintf(line, SYMBOLS_LINE_MAX, "{{{bt:%u:0x%llx:%s}}}\n", frame->index,
+                       (unsigned long long)frame->offset, frame->module);
     }
-    (void)snprintf(line, SYMBOLS_LINE_MAX, "{{{bt:%u:0x%llx:%s}}}\n", frame->index,
-                   (unsigned long long)frame->offset, frame->module);
 }

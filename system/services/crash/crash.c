@@ -27,6 +27,8 @@ constexpr char folder[] = "crashes";
 struct report {
     char text[8192];
     size_t len;
+    char chain[200]; // the functions, the innermost first, as many as a line holds
+    size_t chain_len;
 };
 
 [[gnu::format(printf, 2, 3)]] static void put(struct report* r, const char* format, ...) {
@@ -93,11 +95,25 @@ struct frames {
     struct symbols_boot names;
 };
 
+// What does not fit whole is left out, with all that follows.
+static void put_link(struct report* r, const char* name) {
+    size_t room = sizeof(r->chain) - r->chain_len;
+    int len = snprintf(r->chain + r->chain_len, room, "%s%s", r->chain_len > 0 ? " < " : "", name);
+    if (len > 0 && (size_t)len < room) {
+        r->chain_len += (size_t)len;
+    } else {
+        r->chain[r->chain_len] = '\0';
+        r->chain_len = sizeof(r->chain) - 1;
+    }
+}
+
 static void put_frame(void* ctx, const struct backtrace_frame* frame) {
     struct frames* f = ctx;
     char line[SYMBOLS_LINE_MAX];
     symbols_frame_line(&f->names, frame, line);
     put(f->report, "%s", line);
+    struct symbols_place place;
+    put_link(f->report, symbols_frame_place(&f->names, frame, &place) ? place.name : "?");
 }
 
 // The names are mapped for as long as they are needed.
@@ -156,7 +172,7 @@ static void describe(struct report* r, const zx_exception_info_t* info, zx_handl
     zx_handle_t thread = ZX_HANDLE_INVALID;
     (void)zx_exception_get_process(exception, &process);
     (void)zx_exception_get_thread(exception, &thread);
-    r->len = 0;
+    *r = (struct report){};
     put(r, "crash: %s in process %llu '", is_abort(thread) ? "abort()" : type_name(info->type),
         (unsigned long long)info->pid);
     put_name(r, process);
@@ -232,6 +248,20 @@ static zx_status_t keep(const struct report* r) {
 
 // ---- exceptions ----
 
+// One line for whoever looks at the console, before the kernel's report.
+static void announce(const struct report* r, zx_koid_t pid, zx_status_t status) {
+    char line[sizeof(r->chain) + 80];
+    int len = status == ZX_OK
+                  ? snprintf(line, sizeof(line), "crash: %llu in %s (/tmp/%s/%llu.txt)\n",
+                             (unsigned long long)pid, r->chain, folder,
+                             (unsigned long long)((kept.count - 1) % REPORTS_KEPT))
+                  : snprintf(line, sizeof(line), "crash: %llu in %s, no report kept: %s\n",
+                             (unsigned long long)pid, r->chain, zx_status_get_string(status));
+    if (len > 0) { // in one piece
+        (void)zx_debug_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
+    }
+}
+
 static zx_status_t handle_next(zx_handle_t channel) {
     static struct report report;
     zx_exception_info_t info;
@@ -243,10 +273,7 @@ static zx_status_t handle_next(zx_handle_t channel) {
         return status;
     }
     describe(&report, &info, exception);
-    status = keep(&report);
-    if (status != ZX_OK) {
-        fprintf(stderr, "crash: no report kept: %s\n", zx_status_get_string(status));
-    }
+    announce(&report, info.pid, keep(&report));
     (void)zx_handle_close(exception); // goes on to the next, which is the kernel
     return ZX_OK;
 }

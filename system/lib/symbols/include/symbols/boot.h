@@ -15,6 +15,10 @@ struct symbols_boot {
 void symbols_boot_open(struct symbols_boot* b, zx_handle_t boot);
 void symbols_boot_close(struct symbols_boot* b);
 
+// False: nobody knows.
+bool symbols_frame_place(const struct symbols_boot* b, const struct backtrace_frame* frame,
+                         struct symbols_place* out);
+
 constexpr size_t SYMBOLS_LINE_MAX = SYMBOLS_NAME_MAX + 96;
 
 // One frame, with a line feed:
