@@ -138,7 +138,8 @@ class RealDefinitionsTest(unittest.TestCase):
 
     def test_deadlines_block(self) -> None:
         for call in self.interface.calls:
-            if call.name == "debug_read":  # waits for the console, for as long as it takes
+            # These wait for the console, or a device, for as long as it takes.
+            if call.name in ("debug_read", "interrupt_wait"):
                 self.assertIn("blocking", call.flags)
                 continue
             waits = any(a.name == "deadline" for a in call.args) and call.name != "timer_set"
