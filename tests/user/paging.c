@@ -235,8 +235,8 @@ static uint64_t committed(zx_handle_t vmo) {
 // ---- eviction ----
 
 CASE_WITHIN(clean_pages_make_room, 120) {
-    zx_handle_t hog = leave_free(40 * MIB);
-    struct file f = open_file(64 * MIB, 0);
+    zx_handle_t hog = leave_free(28 * MIB);
+    struct file f = open_file(32 * MIB, 0);
     zx_vaddr_t at = map_file(&f);
     zx_info_paging_t before = paging();
     // Written to, or always needed: these stay.
@@ -248,7 +248,7 @@ CASE_WITHIN(clean_pages_make_room, 120) {
     read_through(&f);
     read_through(&f);
     zx_info_paging_t after = paging();
-    EXPECT(after.evicted_pages - before.evicted_pages >= 64 * MIB / PAGE / 2);
+    EXPECT(after.evicted_pages - before.evicted_pages >= f.pages / 2);
     EXPECT(after.supplied_pages - before.supplied_pages > f.pages);
     EXPECT(committed(f.vmo) < f.pages);
     EXPECT(free_bytes() > 4 * MIB);
@@ -261,9 +261,9 @@ CASE_WITHIN(clean_pages_make_room, 120) {
         EXPECT_EQ(*(volatile uint64_t*)(at + page * PAGE), word_of(page, 0));
     }
     // Memory for others: a program that wants more than is free gets it from the file's pages.
-    zx_handle_t wish = utest_vmo(16 * MIB);
+    zx_handle_t wish = utest_vmo(12 * MIB);
     read_through(&f);
-    EXPECT_OK(zx_vmo_op_range(wish, ZX_VMO_OP_COMMIT, 0, 16 * MIB, nullptr, 0));
+    EXPECT_OK(zx_vmo_op_range(wish, ZX_VMO_OP_COMMIT, 0, 12 * MIB, nullptr, 0));
     EXPECT_CLOSE(wish);
     EXPECT_OK(zx_vmar_unmap(zx_vmar_root_self(), at, f.pages * PAGE));
     EXPECT_CLOSE(hog);
@@ -334,17 +334,17 @@ static void start_load(struct load l[], size_t count, const struct load* like) {
 }
 
 CASE_WITHIN(threads_fault_while_pages_go, 120) {
-    zx_handle_t hog = leave_free(36 * MIB);
-    struct file f = open_file(64 * MIB, 0);
+    zx_handle_t hog = leave_free(28 * MIB);
+    struct file f = open_file(32 * MIB, 0);
     struct load mapped[2];
     struct load called[2];
     zx_vaddr_t at = map_file(&f);
-    start_load(mapped, 2, &(struct load){.file = &f, .at = at, .rounds = 3000});
-    start_load(called, 2, &(struct load){.file = &f, .rounds = 3000});
+    start_load(mapped, 2, &(struct load){.file = &f, .at = at, .rounds = 1500});
+    start_load(called, 2, &(struct load){.file = &f, .rounds = 1500});
     for (int i = 0; i < 2; i++) {
         utest_thread_join(&mapped[i].thread);
         utest_thread_join(&called[i].thread);
-        EXPECT_EQ(mapped[i].good + called[i].good, 6000);
+        EXPECT_EQ(mapped[i].good + called[i].good, 3000);
     }
     EXPECT_OK(zx_vmar_unmap(zx_vmar_root_self(), at, f.pages * PAGE));
     EXPECT_CLOSE(hog);
@@ -352,7 +352,7 @@ CASE_WITHIN(threads_fault_while_pages_go, 120) {
 }
 
 CASE_WITHIN(pager_killed_in_the_middle, 60) {
-    struct file f = open_file(64 * MIB, 0);
+    struct file f = open_file(32 * MIB, 0);
     struct load l[4];
     start_load(l, 4, &(struct load){.file = &f, .rounds = 20000, .refusal = ZX_ERR_BAD_STATE});
     while (atomic_load(&l[0].good) < 20) {
@@ -369,12 +369,12 @@ CASE_WITHIN(pager_killed_in_the_middle, 60) {
 }
 
 CASE_WITHIN(resizes_and_detaches_race, 60) {
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < 3; round++) {
         struct file f = open_file(4 * MIB, ZX_VMO_RESIZABLE);
         struct load l[3];
         start_load(l, 3,
                    &(struct load){.file = &f,
-                                  .rounds = 2000,
+                                  .rounds = 1000,
                                   .refusal = ZX_ERR_BAD_STATE,
                                   .other = ZX_ERR_OUT_OF_RANGE});
         for (uint64_t i = 0; i < 100; i++) {
@@ -426,12 +426,12 @@ static void write_generations(void* arg) {
 }
 
 CASE_WITHIN(nothing_written_is_lost, 120) {
-    zx_handle_t hog = leave_free(30 * MIB);
-    struct file f = open_file(32 * MIB, ZX_VMO_TRAP_DIRTY);
+    zx_handle_t hog = leave_free(26 * MIB);
+    struct file f = open_file(24 * MIB, ZX_VMO_TRAP_DIRTY);
     zx_vaddr_t at = map_file(&f);
     struct scribe s[WRITERS];
     for (uint64_t i = 0; i < WRITERS; i++) {
-        s[i] = (struct scribe){.file = &f, .at = at, .number = i, .rounds = 3000};
+        s[i] = (struct scribe){.file = &f, .at = at, .number = i, .rounds = 2000};
         utest_thread_start(&s[i].thread, write_generations, &s[i]);
     }
     for (uint64_t i = 0; i < WRITERS; i++) {
