@@ -266,16 +266,12 @@ static void check_cuts(const uint8_t* before, unsigned every) {
         if (end < t.disk.log_count && t.disk.log[end].count != 0) {
             continue;
         }
-        // Up to `end` nothing was flushed since `flush`.
-        if (end > flush && window++ % every == 0) {
-            static const uint32_t chances[] = {0, 20, 50, 80, 100};
-            unsigned which = window / every;
-            check_cut(durable, flush, end, chances[which % 5]);
-            check_cut(durable, flush, end, 50);
-            if (is_soak()) {
-                for (unsigned i = 0; i < 5; i++) {
-                    check_cut(durable, flush, end, chances[i]);
-                }
+        // Up to `end` nothing was flushed since `flush`. Windows with little in them are many.
+        if (end > flush && (is_soak() || end - flush > 5 || window++ % every == 0)) {
+            static const uint32_t chances[] = {50, 80, 20, 100, 0};
+            unsigned count = is_soak() ? 5 : end - flush > 5 ? 2 : 1;
+            for (unsigned i = 0; i < count; i++) {
+                check_cut(durable, flush, end, chances[(window + i) % 5]);
             }
         }
         for (; flush < end; flush++) {
@@ -350,6 +346,62 @@ static void test_cuts_4k(void**) {
 static void test_cuts_while_directories_move(void**) {
     cut_random_operations("-b 1024 -N 512", 2048, 1024, is_soak() ? 4000 : 250, is_soak() ? 1 : 8,
                           true, 13);
+}
+
+// ---- whole trees ----
+
+static void make_tree(struct ext2* fs, struct ext2_node* d, unsigned depth) {
+    for (unsigned i = 0; i < 2; i++) {
+        char name[] = {(char)('a' + i), 0};
+        struct ext2_node* n;
+        MUST_OK(ext2_create(fs, d, (struct ext2_name){name, 1},
+                            depth != 0 ? EXT2_DIRECTORY : EXT2_FILE, 0755, (struct ext2_name){},
+                            &n));
+        if (depth != 0) {
+            make_tree(fs, n, depth - 1);
+        } else {
+            MUST_OK(ext2_write(fs, n, 0, "text", 4));
+        }
+        ext2_unref(fs, n);
+    }
+}
+
+static void remove_tree(struct ext2* fs, struct ext2_node* d, unsigned depth) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct ext2_name name = {&"ab"[i], 1};
+        struct ext2_node* n;
+        MUST_OK(ext2_lookup(fs, d, name, &n));
+        if (depth != 0) {
+            remove_tree(fs, n, depth - 1);
+        }
+        ext2_unref(fs, n);
+        MUST_OK(ext2_unlink(fs, d, name));
+    }
+}
+
+// Made in one batch, and removed in one: births go down the tree, deaths up.
+static void test_cuts_of_trees(void**) {
+    constexpr size_t LEN = 1024 * 1024;
+    memset(&t.model, 0, sizeof(t.model));
+    disk_init(&t.disk, image_make("-b 1024 -N 256", LEN / 1024), LEN);
+    t.block_size = 1024;
+    struct ext2* fs = mount_image(&t.disk, false);
+    struct ext2_node* root;
+    uint8_t* before = malloc(LEN);
+    memcpy(before, t.disk.bytes, LEN);
+    t.disk.records = true;
+    MUST_OK(ext2_root(fs, &root));
+    for (unsigned i = 0; i < 2; i++) {
+        make_tree(fs, root, 3);
+        MUST_OK(ext2_sync(fs));
+        remove_tree(fs, root, 3);
+        MUST_OK(ext2_sync(fs));
+    }
+    ext2_abandon(fs);
+    check_cuts(before, 1);
+    free(before);
+    disk_destroy(&t.disk);
+    t.images = t.repaired = t.by_hand = 0;
 }
 
 // ---- the new file or the old one ----
@@ -444,6 +496,7 @@ int main(void) {
         cmocka_unit_test(test_cuts_1k),
         cmocka_unit_test(test_cuts_4k),
         cmocka_unit_test(test_cuts_while_directories_move),
+        cmocka_unit_test(test_cuts_of_trees),
         cmocka_unit_test(test_a_file_is_replaced_at_once),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
