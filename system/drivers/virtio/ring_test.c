@@ -161,7 +161,7 @@ static void run(bool tables_too, bool rows_too) {
     uint64_t random = 42;
     uint32_t ended = 0;
     memset(requests, 0, sizeof(requests));
-    while (ended < 200'000) {
+    while (ended < 70'000) {
         for (uint32_t i = 0; i < 64; i++) {
             bool in_table = tables_too && (!rows_too || next_random(&random) % 2 == 0);
             if (!requests[i].is_under_way && next_random(&random) % 3 == 0 &&
