@@ -60,16 +60,13 @@ static status_t count_addresses(uint32_t options, const struct vmo* v, uint64_t 
 
 static status_t copy_addresses(struct vmo* v, uint64_t offset, zx_paddr_t __user* to,
                                size_t count) {
-    constexpr size_t AT_ONCE = 32;
-    UNINITIALIZED zx_paddr_t piece[AT_ONCE];
+    constexpr uint32_t AT_ONCE = 64;
+    UNINITIALIZED paddr_t pages[AT_ONCE];
+    static_assert(sizeof(pages[0]) == sizeof(zx_paddr_t));
     for (size_t done = 0; done < count;) {
-        const size_t n = min(count - done, AT_ONCE);
-        for (size_t i = 0; i < n; i++) {
-            paddr_t page;
-            TRY(vmo_lookup(v, offset + ((done + i) << PAGE_SHIFT), &page));
-            piece[i] = page.raw;
-        }
-        if (arch_copy_to_user(to + done, piece, n * sizeof(piece[0])) != 0) {
+        const uint32_t n = vmo_lookup_pinned(v, offset + (done << PAGE_SHIFT),
+                                             (uint32_t)min(count - done, (size_t)AT_ONCE), pages);
+        if (arch_copy_to_user(to + done, pages, n * sizeof(pages[0])) != 0) {
             return STATUS_INVALID_ARGS;
         }
         if (thread_killed()) {

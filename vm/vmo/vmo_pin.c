@@ -11,17 +11,32 @@ static bool has_page_structs(const struct page_set* set) {
     return set->kind != PAGE_SET_PHYSICAL && set->kind != PAGE_SET_WIRED;
 }
 
+// False: too many, or none to take back.
+static bool count_pin(struct page* p, int change) {
+    const int pins = atomic_load_explicit(&p->pins, memory_order_relaxed) + change;
+    if (pins < 0 || pins > (int)UINT16_MAX) {
+        return false;
+    }
+    atomic_store_explicit(&p->pins, (uint16_t)pins, memory_order_relaxed);
+    return true;
+}
+
 // Takes back `count` pins from `index` on.
 static void unpin_locked(struct page_set* set, uint64_t index, uint64_t count) TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);
     ASSERT(st->pin_count >= count);
     st->pin_count -= count;
-    for (uint64_t i = index; has_page_structs(set) && i < index + count; i++) {
-        page_slot_t slot = page_tree_lookup(&st->tree, i, nullptr);
-        ASSERT(page_slot_is_page(slot));
-        uint16_t before =
-            atomic_fetch_sub_explicit(&page_slot_page(slot)->pins, 1, memory_order_relaxed);
-        ASSERT(before > 0);
+    UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
+    for (uint64_t end = index + count; has_page_structs(set) && index < end;) {
+        uint32_t n = page_tree_lookup_run(&st->tree, index,
+                                          (uint32_t)min(end - index, (uint64_t)PAGE_NODE_SLOTS),
+                                          slots, nullptr);
+        for (uint32_t i = 0; i < n; i++) {
+            ASSERT(page_slot_is_page(slots[i]));
+            const bool pinned = count_pin(page_slot_page(slots[i]), -1);
+            ASSERT(pinned);
+        }
+        index += n;
     }
 }
 
@@ -35,13 +50,29 @@ static status_t pin_page_locked(struct page_set* set, uint64_t index, bool write
     if (view.page == nullptr) {
         TRY(page_set_get_locked(set, index, PAGE_WRITE, request, &view)); // a zero marker
     }
-    uint16_t pins = atomic_load_explicit(&view.page->pins, memory_order_relaxed);
-    if (pins < UINT16_MAX) {
-        atomic_store_explicit(&view.page->pins, (uint16_t)(pins + 1), memory_order_relaxed);
-        page_set_state(set)->pin_count++;
-    }
+    const bool pinned = count_pin(view.page, 1);
+    page_set_state(set)->pin_count += pinned;
     page_set_put(&view);
-    return pins < UINT16_MAX ? STATUS_OK : STATUS_UNAVAILABLE;
+    return pinned ? STATUS_OK : STATUS_UNAVAILABLE;
+}
+
+// The usual case, many pages with one look-up: as far as they are there and the set's own.
+static uint64_t pin_own_locked(struct page_set* set, uint64_t index, uint64_t count)
+    TA_REQ(set->lock) {
+    if (set->kind == PAGE_SET_PAGER) {
+        return 0; // what may be written there is another matter
+    }
+    struct page_set_state* st = page_set_state(set);
+    UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
+    UNINITIALIZED uint64_t own;
+    const uint32_t n = page_tree_lookup_run(
+        &st->tree, index, (uint32_t)min(count, (uint64_t)PAGE_NODE_SLOTS), slots, &own);
+    uint32_t i = 0;
+    while (i < n && (own >> i & 1) != 0 && count_pin(page_slot_page(slots[i]), 1)) {
+        i++;
+    }
+    st->pin_count += i;
+    return i;
 }
 
 // Pins a batch. STOP when all of the range is pinned. What lies in one piece for ever is counted
@@ -59,10 +90,14 @@ static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t o
     uint64_t first = v->first_page + (offset >> PAGE_SHIFT);
     uint64_t stop = min(count, *done + VMO_BATCH_PAGES);
     while (*done < stop) {
-        request->wanted = count - *done;
-        request->writes = request->wanted;
-        TRY(pin_page_locked(set, first + *done, write, request));
-        (*done)++;
+        uint64_t pinned = pin_own_locked(set, first + *done, stop - *done);
+        if (pinned == 0) {
+            request->wanted = count - *done;
+            request->writes = request->wanted;
+            TRY(pin_page_locked(set, first + *done, write, request));
+            pinned = 1;
+        }
+        *done += pinned;
     }
     return *done == count ? STATUS_STOP : STATUS_OK;
 }
@@ -110,6 +145,26 @@ void vmo_unpin(struct vmo* v, uint64_t offset, uint64_t len) {
     mutex_release(&set->lock);
     atomic_fetch_sub_explicit(&v->pin_count, 1, memory_order_relaxed);
     vmo_unref(v);
+}
+
+uint32_t vmo_lookup_pinned(struct vmo* v, uint64_t offset, uint32_t max, paddr_t out[]) {
+    struct page_set* set = v->set;
+    const uint64_t first = v->first_page + (offset >> PAGE_SHIFT);
+    if (set->kind != PAGE_SET_ANON && set->kind != PAGE_SET_PAGER) {
+        for (uint32_t i = 0; i < max; i++) {
+            out[i] = (paddr_t){set->phys_base.raw + ((first + i) << PAGE_SHIFT)};
+        }
+        return max;
+    }
+    UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
+    MUTEX_GUARD(&set->lock);
+    const uint32_t n = page_tree_lookup_run(&page_set_state(set)->tree, first,
+                                            min(max, PAGE_NODE_SLOTS), slots, nullptr);
+    for (uint32_t i = 0; i < n; i++) {
+        ASSERT(page_slot_is_page(slots[i]));
+        out[i] = page_to_paddr(page_slot_page(slots[i]));
+    }
+    return n;
 }
 
 status_t vmo_lookup(struct vmo* v, uint64_t offset, paddr_t* out) {

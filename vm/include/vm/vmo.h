@@ -166,6 +166,8 @@ status_t vmo_next_dirty(struct vmo* v, uint64_t* at, uint64_t end, zx_vmo_dirty_
 // too many pins), ACCESS_DENIED (`write` and wired), INTR_KILLED.
 status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write);
 void vmo_unpin(struct vmo* v, uint64_t offset, uint64_t len);
+// The addresses of up to `max` pages from `offset` on, all pinned; how many (>= 1).
+uint32_t vmo_lookup_pinned(struct vmo* v, uint64_t offset, uint32_t max, paddr_t out[]);
 // The page at a byte offset if it is there now (no commit); valid only as long as something keeps
 // it (a pin, CONTIGUOUS, PHYSICAL).
 status_t vmo_lookup(struct vmo* v, uint64_t offset, paddr_t* out);
