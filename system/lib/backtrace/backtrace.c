@@ -52,18 +52,22 @@ static bool begins_image(const struct backtrace_space* space, uint64_t at) {
 }
 
 // What the dynamic linker maps lies in the root region, one mapping behind the other: the image
-// begins with the nearest one before that begins as an image does.
+// begins with the nearest one before that begins as an image does. If there is none among a few,
+// the mapping stands for itself.
 static uint64_t image_before(const struct backtrace_space* space, size_t index) {
-    const zx_info_maps_t* m = &space->maps[index];
-    while (!begins_image(space, m->base)) {
-        if (index == 0 || !is_mapping(m - 1) || m[-1].depth != m->depth ||
-            m[-1].base + m[-1].size != m->base) {
-            return space->maps[index].base;
+    constexpr size_t pieces_max = 32; // an image has a handful
+    const zx_info_maps_t* last = &space->maps[index];
+    const zx_info_maps_t* m = last;
+    for (size_t i = 0; i < pieces_max; i++, m--) {
+        if (begins_image(space, m->base)) {
+            return m->base;
         }
-        index--;
-        m--;
+        if (m == space->maps || !is_mapping(m - 1) || m[-1].depth != m->depth ||
+            m[-1].base + m[-1].size != m->base) {
+            break;
+        }
     }
-    return m->base;
+    return last->base;
 }
 
 // What the launcher maps has a region below the root, which bears the name of the first memory

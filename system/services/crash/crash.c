@@ -251,12 +251,13 @@ static zx_status_t keep(const struct report* r) {
 // One line for whoever looks at the console, before the kernel's report.
 static void announce(const struct report* r, zx_koid_t pid, zx_status_t status) {
     char line[sizeof(r->chain) + 80];
+    const char* chain = r->chain[0] != '\0' ? r->chain : "?"; // killed meanwhile
     int len = status == ZX_OK
                   ? snprintf(line, sizeof(line), "crash: %llu in %s (/tmp/%s/%llu.txt)\n",
-                             (unsigned long long)pid, r->chain, folder,
+                             (unsigned long long)pid, chain, folder,
                              (unsigned long long)((kept.count - 1) % REPORTS_KEPT))
                   : snprintf(line, sizeof(line), "crash: %llu in %s, no report kept: %s\n",
-                             (unsigned long long)pid, r->chain, zx_status_get_string(status));
+                             (unsigned long long)pid, chain, zx_status_get_string(status));
     if (len > 0) { // in one piece
         (void)zx_debug_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
     }
