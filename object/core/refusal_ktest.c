@@ -223,12 +223,7 @@ static status_t make_interrupts(struct made* out) {
     TRY(interrupt_create(0, ZX_INTERRUPT_VIRTUAL, &i));
     (void)!keep(out, 0, interrupt_object(i));
     TRY(msi_create(2, &m));
-    (void)!keep(out, 1, msi_object(m));
-    VMO_REF table = nullptr;
-    TRY(vmo_create_contiguous(PAGE_SIZE, 0, &table));
-    TRY(vmo_set_cache_policy(table, ZX_CACHE_POLICY_UNCACHED_DEVICE));
-    TRY(msi_interrupt_create(m, 1, true, table, 0, &i));
-    return keep(out, 2, interrupt_object(i));
+    return keep(out, 1, msi_object(m));
 }
 
 struct creation {
