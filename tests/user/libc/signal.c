@@ -162,6 +162,50 @@ CASE(waiting_for_a_signal) {
     EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
 }
 
+static int values[8];
+
+static void on_value(int signal, siginfo_t* info, void*) {
+    EXPECT_EQ(signal, SIGRTMIN);
+    values[count++ % 8] = info->si_code == SI_QUEUE ? info->si_value.sival_int : -1;
+}
+
+CASE(values_are_queued) {
+    sigset_t set = set_of(SIGRTMIN), old;
+    struct sigaction action = {.sa_sigaction = on_value, .sa_flags = SA_SIGINFO};
+    EXPECT_EQ(sigaction(SIGRTMIN, &action, nullptr), 0);
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, &set, &old), 0);
+    count = 0;
+    for (int i = 1; i <= 3; i++) {
+        EXPECT_EQ(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i}), 0);
+    }
+    EXPECT_EQ(kill(getpid(), SIGRTMIN), 0);
+    EXPECT_EQ(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 5}), 0);
+    EXPECT_EQ(count, 0);
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
+    EXPECT_EQ(count, 5);
+    EXPECT(values[0] == 1 && values[1] == 2 && values[2] == 3 && values[3] == -1 && values[4] == 5);
+
+    // There is an end to it; what is ignored in the meantime is gone.
+    EXPECT_EQ(sigprocmask(SIG_BLOCK, &set, &old), 0);
+    int n = 0;
+    while (sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 7}) == 0) {
+        n++;
+    }
+    EXPECT(errno == EAGAIN && n >= 32);
+    EXPECT(signal(SIGRTMIN, SIG_IGN) != SIG_ERR);
+    EXPECT_EQ(sigaction(SIGRTMIN, &action, nullptr), 0);
+    count = 0;
+    EXPECT_EQ(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 8}), 0);
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
+    EXPECT(count == 1 && values[0] == 8);
+    EXPECT_EQ(sigqueue(getpid(), 0, (union sigval){}), 0);
+    EXPECT_EQ(sigqueue(getpid(), 65, (union sigval){}), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(sigqueue(1, SIGRTMIN, (union sigval){}), -1);
+    EXPECT_EQ(errno, ESRCH);
+    leave(SIGRTMIN);
+}
+
 CASE(broken_pipe) {
     handle(SIGPIPE, 0);
     int ends[2];
@@ -206,6 +250,31 @@ CASE(alarms) {
     EXPECT(left.it_value.tv_sec <= 100 && left.it_value.tv_sec > 50);
     EXPECT(alarm(0) > 50);
     leave(SIGALRM);
+}
+
+static void expect_rings(int which, int sig) {
+    handle(sig, 0);
+    struct itimerval often = {.it_value.tv_usec = 4000, .it_interval.tv_usec = 4000}, left;
+    EXPECT_EQ(setitimer(which, &often, nullptr), 0);
+    while (count < 4) { // it runs only while we do
+    }
+    EXPECT_EQ(setitimer(which, &(struct itimerval){.it_value.tv_sec = 500}, &left), 0);
+    EXPECT_EQ(left.it_interval.tv_usec, 4000);
+    int before = count;
+    EXPECT_EQ(getitimer(which, &left), 0);
+    EXPECT(left.it_value.tv_sec > 250 && left.it_value.tv_sec <= 500);
+    EXPECT_EQ(setitimer(which, &(struct itimerval){}, nullptr), 0);
+    EXPECT_EQ(count, before);
+    leave(sig);
+}
+
+CASE(alarms_of_what_has_run) {
+    expect_rings(ITIMER_PROF, SIGPROF);
+    expect_rings(ITIMER_VIRTUAL, SIGVTALRM);
+    EXPECT_EQ(setitimer(7, &(struct itimerval){}, nullptr), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(getitimer(-1, &(struct itimerval){}), -1);
+    EXPECT_EQ(errno, EINVAL);
 }
 
 // ---- what a signal does to what waits ----
@@ -306,6 +375,57 @@ CASE(sigchld) {
     EXPECT_EQ(sigprocmask(SIG_SETMASK, &old, nullptr), 0);
     EXPECT_EQ(exit_signal(pid), SIGTERM);
     leave(SIGCHLD);
+}
+
+CASE(sigchld_of_stops) {
+    pid_t pid = start(nullptr, ARGS((char*)"sleep"));
+    handle(SIGCHLD, SA_SIGINFO);
+    EXPECT_EQ(kill(pid, SIGSTOP), 0);
+    EXPECT_EQ(getpid() > 0, 1);
+    EXPECT(raise(0) == 0 && count == 1);
+    EXPECT(last_pid == pid && last_code == CLD_STOPPED && last_status == SIGSTOP);
+    EXPECT_EQ(kill(pid, SIGCONT), 0);
+    EXPECT(raise(0) == 0 && count == 2);
+    EXPECT(last_pid == pid && last_code == CLD_CONTINUED && last_status == SIGCONT);
+    handle(SIGCHLD, SA_SIGINFO | SA_NOCLDSTOP);
+    EXPECT_EQ(kill(pid, SIGTSTP), 0);
+    EXPECT_EQ(kill(pid, SIGCONT), 0);
+    EXPECT(raise(0) == 0 && count == 0);
+    leave(SIGCHLD);
+    EXPECT_EQ(kill(pid, SIGKILL), 0);
+    EXPECT_EQ(exit_signal(pid), SIGKILL);
+}
+
+CASE(values_for_a_child) {
+    int out;
+    pid_t pid = start(&out, ARGS((char*)"values"));
+    (void)line_of(out);
+    for (int i = 1; i <= 3; i++) {
+        EXPECT_EQ(sigqueue(pid, SIGRTMIN, (union sigval){.sival_int = i}), 0);
+    }
+    EXPECT_EQ(exit_code(pid), 0123);
+    EXPECT_EQ(close(out), 0);
+}
+
+// Whenever it comes, in the old program, in the new one, or between: it is not lost.
+CASE_WITHIN(exec_loses_no_signal, 90) {
+    posix_spawnattr_t attr;
+    sigset_t mask = set_of(SIGUSR1);
+    EXPECT_EQ(posix_spawnattr_init(&attr), 0);
+    EXPECT_EQ(posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK), 0);
+    EXPECT_EQ(posix_spawnattr_setsigmask(&attr, &mask), 0);
+    for (int i = 0; i < 25; i++) {
+        pid_t pid;
+        EXPECT_EQ(posix_spawn(&pid, PROGRAM, nullptr, &attr,
+                              ARGS((char*)"exec_and_wait", (char*)"3"), environ),
+                  0);
+        int64_t begin = now_ms();
+        while (now_ms() - begin < i) {
+        }
+        EXPECT_EQ(kill(pid, SIGUSR1), 0);
+        EXPECT_EQ(exit_code(pid), 10);
+    }
+    EXPECT_EQ(posix_spawnattr_destroy(&attr), 0);
 }
 
 CASE(children_that_nobody_wants) {

@@ -43,10 +43,29 @@ bool signal_is_diverted(void) {
     return diverted != nullptr;
 }
 
-void signal_post(int signal, const struct signal_info* info) {
+// Makes it pend. False: it is to be queued, and there is no room.
+static bool pend_locked(struct thread_record* thread, int signal, const struct signal_info* info)
+    __attribute__((exclusive_locks_required(signal_lock))) {
+    abi_sigset_t bit = signal_bit(signal);
+    bool pends = ((thread != nullptr ? thread->signals_pending : signal_process.pending) & bit) != 0;
+    if (signal < signal_first_queued) {
+        signal_process.infos[signal - 1] = *info;
+    } else if (!signal_queue_put_locked(thread, signal, pends, info) &&
+               info->code == ABI_SI_QUEUE) {
+        return false;
+    }
+    if (thread != nullptr) {
+        thread->signals_pending |= bit;
+    } else {
+        signal_process.pending |= bit;
+    }
+    return true;
+}
+
+bool signal_post(int signal, const struct signal_info* info) {
     if (diverted != nullptr) {
         diverted(signal);
-        return;
+        return true;
     }
     abi_sigset_t bit = signal_bit(signal);
     libc_lock_acquire(&signal_lock);
@@ -55,13 +74,10 @@ void signal_post(int signal, const struct signal_info* info) {
     bool ends = !ignored && signal_handler(action) == SIGNAL_DFL;
     // What is ignored and blocked may have somebody who waits for it, now or later.
     bool pends = !ignored || (signal_process.blocked & bit) != 0;
-    if (pends) {
-        signal_process.pending |= bit;
-        signal_process.infos[signal - 1] = *info;
-    }
+    bool good = !pends || pend_locked(nullptr, signal, info);
     libc_lock_release(&signal_lock);
-    if (!pends || !tell_threads(bit)) {
-        return;
+    if (!pends || !good || !tell_threads(bit)) {
+        return good;
     }
     if (ends) {
         signal_end_process(signal);
@@ -70,6 +86,7 @@ void signal_post(int signal, const struct signal_info* info) {
     if (herald_is_self() || (signal_blocked_by(signal_thread_self()) & bit) != 0) {
         herald_chase();
     }
+    return true;
 }
 
 bool signal_post_thread(int tid, int signal, const struct signal_info* info) {
@@ -78,8 +95,7 @@ bool signal_post_thread(int tid, int signal, const struct signal_info* info) {
         return false;
     }
     libc_lock_acquire(&signal_lock);
-    thread->signals_pending |= signal_bit(signal);
-    signal_process.infos[signal - 1] = *info;
+    (void)pend_locked(thread, signal, info); // (no value: it pends in any case)
     libc_lock_release(&signal_lock);
     if (thread != signal_thread_self()) {
         thread_interrupt(tid);
@@ -93,14 +109,23 @@ bool signal_post_thread(int tid, int signal, const struct signal_info* info) {
 int signal_take_locked(struct thread_record* thread, bool of_process, abi_sigset_t set,
                        struct signal_info* info) {
     int signal = signal_first(thread->signals_pending & set);
-    if (signal != 0) {
-        thread->signals_pending &= ~signal_bit(signal);
-    } else if (of_process) {
+    bool of_thread = signal != 0;
+    if (!of_thread && of_process) {
         signal = signal_first(signal_process.pending & set);
-        signal_process.pending &= signal != 0 ? ~signal_bit(signal) : UINT64_MAX;
     }
-    if (signal != 0) {
+    if (signal == 0) {
+        return 0;
+    }
+    bool more = false;
+    if (signal < signal_first_queued) {
         *info = signal_process.infos[signal - 1];
+    } else if (!signal_queue_take_locked(of_thread ? thread : nullptr, signal, info, &more)) {
+        *info = (struct signal_info){.code = ABI_SI_USER};
+    }
+    if (!more && of_thread) {
+        thread->signals_pending &= ~signal_bit(signal);
+    } else if (!more) {
+        signal_process.pending &= ~signal_bit(signal);
     }
     return signal;
 }

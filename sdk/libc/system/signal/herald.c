@@ -7,6 +7,7 @@
 #include <spawn/inherit.h>
 #include <zircon/processargs.h>
 #include <zircon/syscalls.h>
+#include <zircon/syscalls/object.h>
 #include <zircon/syscalls/port.h>
 
 #include "foreground.h"
@@ -26,53 +27,134 @@ static zx_handle_t port;
 static struct {
     zx_handle_t channel;    // from the parent; ZX_HANDLE_INVALID: there is none. Never changes
     zx_signals_t announced; // what is raised on the channel's other end
+    uint64_t heard;         // messages that were read of it
+    bool hears;             // one is being read, and posted
+    bool is_held;           // none is to be read
     zx_handle_t controller;
-    struct herald_alarm alarm;
+    struct herald_alarm alarms[HERALD_ALARMS];
+    zx_time_t run_at;   // when to look how long the process has run, for the last two
     zx_handle_t faults; // the process's exceptions
     // When to look for threads that have signals to act on, and how long to wait after that.
     zx_time_t look_at;
     zx_duration_t look_after;
-} herald __attribute__((guarded_by(signal_lock))) = {.alarm = {.at = ZX_TIME_INFINITE},
-                                                     .look_at = ZX_TIME_INFINITE};
+} herald __attribute__((guarded_by(signal_lock))) = {
+    .alarms = {{.at = ZX_TIME_INFINITE}, {.at = ZX_TIME_INFINITE}, {.at = ZX_TIME_INFINITE}},
+    .run_at = ZX_TIME_INFINITE,
+    .look_at = ZX_TIME_INFINITE};
 
 // ---- what it hears ----
 
-static void hear_channel(zx_handle_t channel) {
-    uint32_t signal;
+// False: somebody holds the channel.
+static bool begin_hearing(void) {
+    libc_lock_acquire(&signal_lock);
+    herald.hears = !herald.is_held;
+    bool may = herald.hears;
+    libc_lock_release(&signal_lock);
+    return may;
+}
+
+static void end_hearing(bool one) {
+    libc_lock_acquire(&signal_lock);
+    herald.hears = false;
+    herald.heard += one;
+    libc_lock_release(&signal_lock);
+}
+
+// One message. False: there is none.
+static bool hear_one(zx_handle_t channel) {
+    struct signal_message m = {};
     uint32_t bytes;
     uint32_t handles;
-    for (;;) {
-        zx_status_t status = zx_channel_read(channel, ZX_CHANNEL_READ_MAY_DISCARD, &signal, nullptr,
-                                             sizeof(signal), 0, &bytes, &handles);
-        if (status == ZX_OK && bytes == sizeof(signal) && signal_valid((int)signal)) {
-            signal_post((int)signal,
-                        &(struct signal_info){.code = ABI_SI_USER, .pid = spawn_inherited()->ppid});
-        } else if (status != ZX_OK && status != ZX_ERR_BUFFER_TOO_SMALL) {
-            return;
-        }
+    zx_status_t status = zx_channel_read(channel, ZX_CHANNEL_READ_MAY_DISCARD, &m, nullptr,
+                                         sizeof(m), 0, &bytes, &handles);
+    if (status != ZX_OK) {
+        return status == ZX_ERR_BUFFER_TOO_SMALL; // thrown away
     }
+    bool plain = bytes == sizeof(m.signal);
+    if ((plain || bytes == sizeof(m)) && signal_valid((int)m.signal)) {
+        signal_post((int)m.signal, &(struct signal_info){.code = plain ? (int)ABI_SI_USER : m.code,
+                                                         .pid = spawn_inherited()->ppid,
+                                                         .value = (void*)m.value});
+    }
+    return true;
+}
+
+// False: nobody is to listen.
+static bool hear_channel(zx_handle_t channel) {
+    bool one = true;
+    while (one) {
+        if (!begin_hearing()) {
+            return false;
+        }
+        one = hear_one(channel);
+        end_hearing(one);
+    }
+    return true;
+}
+
+static zx_time_t earlier(zx_time_t a, zx_time_t b) {
+    return a < b ? a : b;
 }
 
 static zx_time_t next_deadline(void) {
     libc_lock_acquire(&signal_lock);
-    zx_time_t at = herald.alarm.at < herald.look_at ? herald.alarm.at : herald.look_at;
+    zx_time_t at = earlier(earlier(herald.alarms[HERALD_REAL].at, herald.run_at), herald.look_at);
     libc_lock_release(&signal_lock);
     return at;
 }
 
-static void hear_alarm(void) {
+zx_time_t herald_alarm_now(int which) {
+    if (which == HERALD_REAL) {
+        return zx_clock_get_monotonic();
+    }
+    zx_info_task_runtime_t run = {};
+    (void)zx_object_get_info(zx_process_self(), ZX_INFO_TASK_RUNTIME, &run, sizeof(run), nullptr,
+                             nullptr);
+    return run.cpu_time;
+}
+
+// The process cannot have run so long before all processors have worked for it until then.
+static void plan_run_locked(zx_time_t run) __attribute__((exclusive_locks_required(signal_lock))) {
+    constexpr zx_duration_t least = 500'000;
+    zx_time_t at =
+        earlier(herald.alarms[HERALD_VIRTUAL].at, herald.alarms[HERALD_PROF].at);
+    herald.run_at = ZX_TIME_INFINITE;
+    if (at != ZX_TIME_INFINITE) {
+        zx_duration_t left = at > run ? (at - run) / zx_system_get_num_cpus() : 0;
+        herald.run_at = zx_deadline_after(left > least ? left : least);
+    }
+}
+
+static void hear_alarm(int which, zx_time_t now) {
+    static const uint8_t signals[HERALD_ALARMS] = {ABI_SIGALRM, ABI_SIGVTALRM, ABI_SIGPROF};
     libc_lock_acquire(&signal_lock);
-    struct herald_alarm* alarm = &herald.alarm;
-    bool rings = alarm->at <= zx_clock_get_monotonic();
+    struct herald_alarm* alarm = &herald.alarms[which];
+    bool rings = alarm->at <= now;
     if (rings) {
         // Rings that were missed are not made up for.
-        alarm->at =
-            alarm->interval_ns != 0 ? zx_deadline_after(alarm->interval_ns) : ZX_TIME_INFINITE;
+        alarm->at = alarm->interval_ns != 0 ? now + alarm->interval_ns : ZX_TIME_INFINITE;
     }
     libc_lock_release(&signal_lock);
     if (rings) {
-        signal_post(ABI_SIGALRM, &(struct signal_info){.code = ABI_SI_USER});
+        (void)signal_post(signals[which], &(struct signal_info){.code = ABI_SI_USER});
     }
+}
+
+static void hear_alarms(void) {
+    zx_time_t now = zx_clock_get_monotonic();
+    hear_alarm(HERALD_REAL, now);
+    libc_lock_acquire(&signal_lock);
+    bool due = herald.run_at <= now;
+    libc_lock_release(&signal_lock);
+    if (!due) {
+        return;
+    }
+    zx_time_t run = herald_alarm_now(HERALD_PROF);
+    hear_alarm(HERALD_VIRTUAL, run);
+    hear_alarm(HERALD_PROF, run);
+    libc_lock_acquire(&signal_lock);
+    plan_run_locked(run);
+    libc_lock_release(&signal_lock);
 }
 
 static void hear_child(int pid) {
@@ -113,8 +195,7 @@ static void hear(const zx_port_packet_t* packet) {
     }
     switch (packet->key) {
     case KEY_CHANNEL:
-        hear_channel(channel);
-        if ((seen & ZX_CHANNEL_READABLE) != 0) {
+        if (hear_channel(channel) && (seen & ZX_CHANNEL_READABLE) != 0) {
             listen_to(channel, KEY_CHANNEL, ZX_CHANNEL_READABLE);
         }
         break;
@@ -143,7 +224,7 @@ static void hear(const zx_port_packet_t* packet) {
         if (status == ZX_OK) {
             hear(&packet);
         }
-        hear_alarm();
+        hear_alarms();
         look_after_threads();
     }
 }
@@ -264,7 +345,8 @@ static void announce_locked(zx_signals_t classes)
 long herald_update(void) {
     libc_lock_acquire(&signal_lock);
     abi_sigset_t takes = takes_locked();
-    bool outside = herald.channel != ZX_HANDLE_INVALID && takes != 0;
+    // (Also what was announced until now may have come.)
+    bool outside = herald.channel != ZX_HANDLE_INVALID && (takes != 0 || herald.announced != 0);
     bool children = (takes & signal_bit(ABI_SIGCHLD)) != 0 && spawn_watch_children != nullptr;
     zx_status_t status = outside || children ? start_locked() : ZX_OK;
     if (status == ZX_OK) {
@@ -278,12 +360,24 @@ long herald_update(void) {
     return errno_from_status(status);
 }
 
-long herald_set_alarm(const struct herald_alarm* alarm, struct herald_alarm* old) {
+void herald_listen(void) {
+    libc_lock_acquire(&signal_lock);
+    if (herald.channel != ZX_HANDLE_INVALID && herald.announced != 0) {
+        (void)start_locked(); // without it the program hears nothing from outside
+    }
+    libc_lock_release(&signal_lock);
+}
+
+long herald_set_alarm(int which, const struct herald_alarm* alarm, struct herald_alarm* old) {
+    zx_time_t run = which != HERALD_REAL ? herald_alarm_now(which) : 0;
     libc_lock_acquire(&signal_lock);
     zx_status_t status = alarm->at != ZX_TIME_INFINITE ? start_locked() : ZX_OK;
     if (status == ZX_OK) {
-        *old = herald.alarm;
-        herald.alarm = *alarm;
+        *old = herald.alarms[which];
+        herald.alarms[which] = *alarm;
+        if (which != HERALD_REAL) {
+            plan_run_locked(run);
+        }
         if (alarm->at != ZX_TIME_INFINITE) {
             poke_locked();
         }
@@ -292,9 +386,9 @@ long herald_set_alarm(const struct herald_alarm* alarm, struct herald_alarm* old
     return errno_from_status(status);
 }
 
-struct herald_alarm herald_alarm(void) {
+struct herald_alarm herald_alarm(int which) {
     libc_lock_acquire(&signal_lock);
-    struct herald_alarm alarm = herald.alarm;
+    struct herald_alarm alarm = herald.alarms[which];
     libc_lock_release(&signal_lock);
     return alarm;
 }
@@ -364,4 +458,33 @@ long herald_hear_faults(void) {
     libc_lock_release(&signal_lock);
     // (Somebody else handles them already: who starts programs, or this one by itself.)
     return status == ZX_ERR_ALREADY_BOUND ? -ABI_EBUSY : errno_from_status(status);
+}
+
+void herald_hold_channel(void) {
+    constexpr zx_duration_t moment = 50'000;
+    libc_lock_acquire(&signal_lock);
+    herald.is_held = true;
+    while (herald.hears) { // it has no more to do than to post one signal
+        libc_lock_release(&signal_lock);
+        (void)zx_nanosleep(zx_deadline_after(moment));
+        libc_lock_acquire(&signal_lock);
+    }
+    libc_lock_release(&signal_lock);
+}
+
+void herald_release_channel(void) {
+    libc_lock_acquire(&signal_lock);
+    herald.is_held = false;
+    if (port != ZX_HANDLE_INVALID && herald.channel != ZX_HANDLE_INVALID) {
+        (void)zx_port_cancel(port, herald.channel, KEY_CHANNEL);
+        listen_to(herald.channel, KEY_CHANNEL, ZX_CHANNEL_READABLE);
+    }
+    libc_lock_release(&signal_lock);
+}
+
+uint64_t herald_heard(void) {
+    libc_lock_acquire(&signal_lock);
+    uint64_t heard = herald.heard;
+    libc_lock_release(&signal_lock);
+    return heard;
 }

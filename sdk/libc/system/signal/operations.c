@@ -1,6 +1,7 @@
 // Operations that wait for signals, and the alarm clock.
 #include <libc/operations.h>
 #include <libc/thread.h>
+#include <spawn/children_watch.h>
 #include <wait/wait.h>
 #include <zircon/syscalls.h>
 
@@ -9,6 +10,7 @@
 
 // Until a handler has run, or the thread is cancelled.
 static long wait_for_handler(void) {
+    herald_listen();
     while (wait_interrupted(false) == 0) {
         (void)wait_many(nullptr, 0, ZX_TIME_INFINITE);
     }
@@ -39,11 +41,13 @@ static int take_awaited(abi_sigset_t set, struct signal_info* info) {
 
 static long await(abi_sigset_t set, zx_time_t deadline, struct signal_info* info) {
     for (;;) {
+        // In this order: looking takes the interruption away by which the signal is told.
+        bool ends = wait_interrupted(false) != 0;
         int signal = take_awaited(set, info);
         if (signal != 0) {
             return signal;
         }
-        if (wait_interrupted(false) != 0) {
+        if (ends) {
             return -ABI_EINTR;
         }
         if (wait_many(nullptr, 0, deadline) == -ABI_ETIMEDOUT) {
@@ -61,6 +65,7 @@ long sys_rt_sigtimedwait(const abi_sigset_t* set, struct abi_siginfo* out,
     }
     struct thread_record* self = signal_thread_self();
     struct signal_info info = {};
+    herald_listen();
     atomic_store_explicit(&self->signals_awaited, *set & ~signal_immutable, memory_order_seq_cst);
     long result = await(*set & ~signal_immutable, wait_deadline_after(timeout), &info);
     atomic_store_explicit(&self->signals_awaited, 0, memory_order_relaxed);
@@ -92,14 +97,21 @@ long sys_tkill(int tid, int signal) {
     return 0;
 }
 
+// To this process, or to a child, which gets a value only if it takes the signal itself.
 long sys_rt_sigqueueinfo(int pid, int signal, const struct abi_siginfo* info) {
-    if (!signal_valid(signal) || pid != (int)sys_getpid()) {
-        return pid != (int)sys_getpid() ? -ABI_EPERM : -ABI_EINVAL; // a value goes to nobody else
+    if (signal < 0 || signal > signal_max || info->code >= 0) {
+        return signal >= 0 && signal <= signal_max ? -ABI_EPERM : -ABI_EINVAL;
     }
-    struct signal_info own = {.code = info->code, .pid = pid, .value = info->value};
-    signal_post(signal, &own);
+    int self = (int)sys_getpid();
+    if (pid != self) {
+        struct signal_message message = {
+            .signal = (uint32_t)signal, .code = info->code, .value = (uint64_t)info->value};
+        return spawn_send_value != nullptr ? spawn_send_value(pid, &message) : -ABI_ESRCH;
+    }
+    struct signal_info own = {.code = info->code, .pid = self, .value = info->value};
+    bool good = signal == 0 || signal_post(signal, &own);
     (void)signal_deliver();
-    return 0;
+    return good ? 0 : -ABI_EAGAIN;
 }
 
 // ---- the alarm clock ----
@@ -118,37 +130,46 @@ static struct abi_timeval timeval_of(zx_duration_t ns) {
     return (struct abi_timeval){.sec = ns / 1'000'000'000, .usec = ns % 1'000'000'000 / 1000};
 }
 
-static void report(const struct herald_alarm* alarm, struct abi_itimerval* out) {
+static void report(int which, const struct herald_alarm* alarm, struct abi_itimerval* out) {
     *out = (struct abi_itimerval){.interval = timeval_of(alarm->interval_ns)};
     if (alarm->at != ZX_TIME_INFINITE) {
-        zx_duration_t left = alarm->at - zx_clock_get_monotonic();
+        zx_duration_t left = alarm->at - herald_alarm_now(which);
         out->value = timeval_of(left > 1000 ? left : 1000); // 0 would say that it is off
     }
 }
 
+static_assert(ABI_ITIMER_REAL == HERALD_REAL && ABI_ITIMER_VIRTUAL == HERALD_VIRTUAL &&
+              ABI_ITIMER_PROF == HERALD_PROF);
+
+static bool is_timer(int which) {
+    return which >= 0 && which < HERALD_ALARMS;
+}
+
 long sys_setitimer(int which, const struct abi_itimerval* value, struct abi_itimerval* old) {
-    if (which != ABI_ITIMER_REAL || !is_good(&value->value) || !is_good(&value->interval)) {
+    if (!is_timer(which) || !is_good(&value->value) || !is_good(&value->interval)) {
         return -ABI_EINVAL;
     }
     struct herald_alarm alarm = {.at = ZX_TIME_INFINITE};
     zx_duration_t first = duration_of(&value->value);
     if (first != 0) {
-        alarm = (struct herald_alarm){.at = zx_deadline_after(first),
+        zx_time_t now = herald_alarm_now(which);
+        alarm = (struct herald_alarm){.at = first < ZX_TIME_INFINITE - now ? now + first
+                                                                           : ZX_TIME_INFINITE - 1,
                                       .interval_ns = duration_of(&value->interval)};
     }
     struct herald_alarm before;
-    long error = herald_set_alarm(&alarm, &before);
+    long error = herald_set_alarm(which, &alarm, &before);
     if (error == 0 && old != nullptr) {
-        report(&before, old);
+        report(which, &before, old);
     }
     return error;
 }
 
 long sys_getitimer(int which, struct abi_itimerval* out) {
-    if (which != ABI_ITIMER_REAL) {
+    if (!is_timer(which)) {
         return -ABI_EINVAL;
     }
-    struct herald_alarm alarm = herald_alarm();
-    report(&alarm, out);
+    struct herald_alarm alarm = herald_alarm(which);
+    report(which, &alarm, out);
     return 0;
 }

@@ -34,6 +34,23 @@ struct signal_process {
 };
 extern struct signal_process signal_process __attribute__((guarded_by(signal_lock)));
 
+// ---- queues (queue.c) ----
+
+// From this one on a signal that comes twice acts twice, each time with what it brought.
+constexpr int signal_first_queued = 32;
+
+// Keeps what a signal brings that is about to pend, for a thread or (null) the process. `pends`: it
+// does already. False: there is no room.
+bool signal_queue_put_locked(const struct thread_record* thread, int signal, bool pends,
+                             const struct signal_info* info)
+    __attribute__((exclusive_locks_required(signal_lock)));
+// The oldest. False: nothing was kept. *more: there is another one.
+bool signal_queue_take_locked(const struct thread_record* thread, int signal,
+                              struct signal_info* info, bool* more)
+    __attribute__((exclusive_locks_required(signal_lock)));
+
+// ---- views ----
+
 static inline struct signal_state* signal_state_self(void) {
     return process_view()->signals;
 }

@@ -116,6 +116,7 @@ long sys_rt_sigprocmask(int how, const abi_sigset_t* set, abi_sigset_t* old, siz
         *old = before;
     }
     if (set == nullptr) {
+        herald_listen(); // who asks, as ppoll() does, is about to look for signals
         return 0;
     }
     abi_sigset_t mask;
@@ -147,6 +148,7 @@ long sys_rt_sigpending(abi_sigset_t* out, size_t mask_len) {
         return -ABI_EINVAL;
     }
     struct thread_record* self = signal_thread_self();
+    herald_listen();
     libc_lock_acquire(&signal_lock);
     *out = (self->signals_pending | signal_process.pending) & self->signals_blocked;
     libc_lock_release(&signal_lock);

@@ -1,5 +1,6 @@
 // The table of children, kept up to date with what the kernel knows of them.
 #include <stdlib.h>
+#include <string.h>
 
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/exception.h>
@@ -23,11 +24,26 @@ int64_t spawn_children_run_ns(void) {
 
 // ---- how a process ended ----
 
+// What the old process has not read is for the new one. (Under the lock: nothing is written
+// meanwhile, and nothing to the old one from here on.)
+static void send_again(struct child* child, uint64_t heard)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    struct signal_message recent[child_recent];
+    memcpy(recent, child->recent, sizeof(recent));
+    uint64_t end = child->written;
+    uint64_t begin = end > child_recent && heard < end - child_recent ? end - child_recent : heard;
+    child->written = 0;
+    for (uint64_t i = begin; i < end; i++) {
+        (void)child_send_locked(child, &recent[i % child_recent]);
+    }
+}
+
 // exec() in the child: its last message names the process in which it goes on.
 static bool follow(struct child* child) __attribute__((exclusive_locks_required(spawn_lock))) {
     zx_handle_t next;
     zx_handle_t signals;
-    if (!replaced_receive(child->signals, &next, &signals)) {
+    uint64_t heard;
+    if (!replaced_receive(child->signals, &next, &signals, &heard)) {
         return false;
     }
     (void)zx_handle_close(child->process);
@@ -40,6 +56,7 @@ static bool follow(struct child* child) __attribute__((exclusive_locks_required(
         (void)zx_object_wait_async(next, watch_port, (uint64_t)child->pid, ZX_PROCESS_TERMINATED,
                                    0);
     }
+    send_again(child, heard);
     return true;
 }
 

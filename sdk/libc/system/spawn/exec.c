@@ -26,7 +26,9 @@ static long exec_process(const char* path, char* const* argv, char* const* envir
     if (!spawn_has_parent()) {
         plan.channel = ZX_HANDLE_INVALID;
     }
-    return spawn_replace(&plan);
+    long error = spawn_replace(&plan);
+    signal_exec_failed();
+    return error;
 }
 
 long sys_execve(const char* path, char* const* argv, char* const* environ) {
@@ -61,6 +63,7 @@ static void pass_on(int signal) {
 void exec_stand_in(int pid) {
     stand_in_for = pid;
     signal_divert(pass_on);
+    signal_exec_failed(); // this process goes on listening, for the new one
     // The other ends must see that this program is gone: an end of file, a broken pipe.
     for (int fd = 0; fd < FD_MAX; fd++) {
         (void)fd_table_close(fd_table(), fd);

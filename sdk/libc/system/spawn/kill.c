@@ -9,6 +9,7 @@
 #include <libc/error.h>
 #include <libc/operations.h>
 #include <names/namespace.h>
+#include <signal/children.h>
 #include <signal/signal.h>
 #include <signal/signal_set.h>
 #include <spawn/group.h>
@@ -56,6 +57,9 @@ static long child_stop_locked(struct child* child, int signal)
     child->tells_stop = true;
     child->tells_continue = false;
     waiters_wake_locked();
+    if (signal_child_stopped != nullptr) {
+        signal_child_stopped(child->pid, signal);
+    }
     return 0;
 }
 
@@ -69,9 +73,29 @@ static void child_continue_locked(struct child* child)
     child->tells_stop = false;
     child->tells_continue = true;
     waiters_wake_locked();
+    if (signal_child_stopped != nullptr) {
+        signal_child_stopped(child->pid, 0);
+    }
 }
 
-long child_signal_locked(struct child* child, int signal) {
+// Closed: it is about to end, or has said that it goes on as another, which gets it then. Full (it
+// stands still, or listens to nothing): a signal that pends already is not counted.
+static long child_write_locked(struct child* child, const struct signal_message* message)
+    __attribute__((exclusive_locks_required(spawn_lock))) {
+    zx_status_t status = zx_channel_write(child->signals, ZX_CHANNEL_WRITE_MAY_REFUSE, message,
+                                          signal_message_len(message), nullptr, 0);
+    if (status == ZX_OK || status == ZX_ERR_PEER_CLOSED) {
+        child->recent[child->written++ % child_recent] = *message;
+        return 0;
+    }
+    if (status == ZX_ERR_SHOULD_WAIT) {
+        return message->code != 0 ? -ABI_EAGAIN : 0;
+    }
+    return errno_from_status(status);
+}
+
+long child_send_locked(struct child* child, const struct signal_message* message) {
+    int signal = (int)message->signal;
     child_refresh_locked(child);
     if (child->ended || signal == 0) {
         return 0;
@@ -80,14 +104,7 @@ long child_signal_locked(struct child* child, int signal) {
         child_continue_locked(child); // whether it takes the signal or not
     }
     if (takes(child, signal)) {
-        uint32_t message = (uint32_t)signal;
-        zx_status_t status = zx_channel_write(child->signals, ZX_CHANNEL_WRITE_MAY_REFUSE, &message,
-                                              sizeof(message), nullptr, 0);
-        // Closed: it is about to end, or said so and does not care. Full (it stands still, or
-        // listens to nothing): a signal that pends already is not counted.
-        return status == ZX_ERR_PEER_CLOSED || status == ZX_ERR_SHOULD_WAIT
-                   ? 0
-                   : errno_from_status(status);
+        return child_write_locked(child, message);
     }
     switch (signal_default(signal)) {
     case SIGNAL_ENDS:
@@ -98,6 +115,10 @@ long child_signal_locked(struct child* child, int signal) {
     default:
         return 0;
     }
+}
+
+long child_signal_locked(struct child* child, int signal) {
+    return child_send_locked(child, &(struct signal_message){.signal = (uint32_t)signal});
 }
 
 // All members, and if none of them takes it what else is in the group's job: what they started.
@@ -204,6 +225,14 @@ static long kill_one(int pid, int signal) {
     long error = child != nullptr ? child_signal_locked(child, signal) : -ABI_ESRCH;
     libc_lock_release(&spawn_lock);
     return child != nullptr ? error : kill_stranger(pid, signal);
+}
+
+long spawn_send_value(int pid, const struct signal_message* message) {
+    libc_lock_acquire(&spawn_lock);
+    struct child* child = children_find(&spawn_children, pid);
+    long error = child != nullptr ? child_send_locked(child, message) : -ABI_ESRCH;
+    libc_lock_release(&spawn_lock);
+    return error;
 }
 
 static long kill_all_children(int signal) {

@@ -13,6 +13,7 @@
 #include <libc/operations.h>
 #include <names/namespace.h>
 #include <signal/children.h>
+#include <signal/exec.h>
 #include <signal/signal_set.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
@@ -422,18 +423,8 @@ long spawn_start(const struct spawn_plan* plan, int* pid) {
 
 // ---- in place of this process ----
 
-// What came for this process and was not heard yet is for the new one.
-static void pass_on_signals(zx_handle_t from, zx_handle_t to) {
-    uint32_t signal;
-    uint32_t bytes;
-    uint32_t handles;
-    while (zx_channel_read(from, ZX_CHANNEL_READ_MAY_DISCARD, &signal, nullptr, sizeof(signal), 0,
-                           &bytes, &handles) == ZX_OK) {
-        (void)zx_channel_write(to, ZX_CHANNEL_WRITE_MAY_REFUSE, &signal, bytes, nullptr, 0);
-    }
-}
-
-// The parent takes the new process for this one.
+// The parent takes the new process for this one. What it has written and this process has not heard
+// (the herald has stopped listening: signal_for_exec()) it writes to the new one.
 static long hand_over(struct work* w, struct launched* launched) {
     zx_handle_t process;
     zx_status_t status = zx_handle_duplicate(launched->process, ZX_RIGHT_SAME_RIGHTS, &process);
@@ -446,8 +437,7 @@ static long hand_over(struct work* w, struct launched* launched) {
         (void)zx_handle_close(process);
         return errno_from_status(status);
     }
-    pass_on_signals(w->plan->channel, w->signals);
-    replaced_send(w->plan->channel, process, w->signals);
+    replaced_send(w->plan->channel, process, w->signals, signal_heard());
     zx_process_exit(spawn_retcode_replaced);
     __builtin_trap();
 }

@@ -52,6 +52,11 @@ extern _Atomic int64_t spawn_reaped_run_ns;
 // What kill() does to one child (kill.c).
 long child_signal_locked(struct child* child, int signal)
     __attribute__((exclusive_locks_required(spawn_lock)));
+// The same, perhaps with a value; -ABI_EAGAIN: there is no room for one.
+long child_send_locked(struct child* child, const struct signal_message* message)
+    __attribute__((exclusive_locks_required(spawn_lock)));
+
+long spawn_send_value(int pid, const struct signal_message* message);
 
 // ---- starting programs ----
 

@@ -9,6 +9,7 @@
 
 #include <jacinth/startup.h>
 #include <libc/error.h>
+#include <libc/lock.h>
 #include <libc/operations.h>
 #include <libc/thread.h>
 #include <libc/thread_block.h>
@@ -35,14 +36,16 @@ static bool ns_of(const struct abi_timespec* t, int64_t* out) {
 
 // The clock of the world; ZX_HANDLE_INVALID: there is none.
 static zx_handle_t utc_clock(void) {
+    static struct libc_lock lock = LIBC_LOCK_INIT; // one takes it
     static _Atomic zx_handle_t clock;
     static _Atomic bool is_known; // `clock` does not change from then on
     if (!is_known) {
-        zx_handle_t taken = zx_take_startup_handle(PA_HND(PA_CLOCK_UTC, 0));
-        if (taken != ZX_HANDLE_INVALID) {
-            clock = taken;
+        libc_lock_acquire(&lock);
+        if (!is_known) {
+            clock = zx_take_startup_handle(PA_HND(PA_CLOCK_UTC, 0));
+            is_known = true;
         }
-        is_known = true;
+        libc_lock_release(&lock);
     }
     return clock;
 }

@@ -40,6 +40,18 @@ extern const abi_sigset_t signal_faults;
 // The signal that stands for an exception, its si_code in *code (may be null).
 int signal_of_exception(const zx_exception_report_t* report, int* code);
 
+// ---- what goes over the channel of signals ----
+
+// The first four bytes for a signal without a value, all for one with.
+struct signal_message {
+    uint32_t signal;
+    int32_t code; // ABI_SI_QUEUE
+    uint64_t value;
+};
+static inline uint32_t signal_message_len(const struct signal_message* m) {
+    return m->code != 0 ? sizeof(*m) : sizeof(m->signal);
+}
+
 // ---- told to parents ----
 
 // The user signal on the parent's end of the signal channel that stands for this one

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include <signal/signal_set.h>
 #include <zircon/types.h>
 
 struct child_group {
@@ -18,6 +19,9 @@ struct child_group {
     uint32_t members;
     zx_handle_t job; // ZX_HANDLE_INVALID: it was killed
 };
+
+// How many of the last messages to a child are kept, for the case that it execs before it reads them.
+constexpr uint32_t child_recent = 16;
 
 struct child {
     struct child* next;
@@ -28,7 +32,9 @@ struct child {
     zx_handle_t process;       // ZX_HANDLE_INVALID for a child that never was
     zx_handle_t signals;       // our end of its channel, or ZX_HANDLE_INVALID
     zx_handle_t stopped;       // it stands still until this token is closed, or ZX_HANDLE_INVALID
-    int stop_signal;           // why
+    uint64_t written;          // messages to `signals`
+    struct signal_message recent[child_recent]; // the last ones: of message n at n % child_recent
+    int stop_signal;                            // why
     bool tells_stop;           // waitpid() has not said so yet
     bool tells_continue;       // nor that it goes on
     int sent;                  // the signal whose default was carried out by killing it

@@ -13,3 +13,7 @@
 // Such a packet has come. True: a child has ended, and *info says how. (A process that execed ends,
 // too, and the child lives on in another.)
 [[gnu::weak]] bool spawn_child_changed(int pid, struct signal_info* info);
+
+// sigqueue() for a child. -ABI_ESRCH: there is none with this pid; -ABI_EAGAIN: it has no room.
+struct signal_message;
+[[gnu::weak]] long spawn_send_value(int pid, const struct signal_message* message);
