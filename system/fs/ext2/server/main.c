@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <block/volume.h>
 #include <io/client.h>
 #include <io/offers.h>
 #include <jacinth/startup.h>
@@ -30,15 +31,18 @@ static struct {
 } state; // the loop's thread alone
 
 static zx_status_t connect_device(void*, zx_handle_t* out) {
+    zx_handle_t device;
     zx_handle_t theirs;
-    zx_status_t status = zx_channel_create(0, out, &theirs);
-    if (status == ZX_OK) {
-        status = io_connect(state.svc, state.device, strlen(state.device), theirs);
-        if (status != ZX_OK) {
-            (void)zx_handle_close(*out);
-        }
+    zx_status_t status = zx_channel_create(0, &device, &theirs);
+    if (status != ZX_OK) {
+        return status;
     }
-    return status;
+    status = io_connect(state.svc, state.device, strlen(state.device), theirs);
+    if (status != ZX_OK) {
+        (void)zx_handle_close(device);
+        return status;
+    }
+    return block_volume_open(device, out);
 }
 
 static void device_lost(void*) {
