@@ -41,7 +41,7 @@ def create(folder: Path, image: Path, size: int) -> None:
     try:
         with unfinished.open("wb") as file:
             file.truncate(size)
-        words = ["mke2fs", "-q", "-F", "-t", "ext2", "-E", "root_owner=0:0", "-d", str(folder)]
+        words = ["mke2fs", "-q", "-F", "-t", "ext2", "-b", "4096", "-E", "root_owner=0:0", "-d", str(folder)]
         subprocess.run([*words, str(unfinished)], check=True, capture_output=True, text=True)
         unfinished.replace(image)
     finally:
