@@ -210,7 +210,11 @@ static bool enter(zx_handle_t thread, struct thread_record* record, const regist
 void signal_run_frame(struct signal_frame* frame) {
     struct thread_record* self = signal_thread_self();
     const struct abi_sigaction* action = &frame->delivery.action;
-    action->handler3(frame->delivery.signal, &frame->info, &frame->context);
+    if ((action->flags & ABI_SA_SIGINFO) != 0) {
+        action->handler3(frame->delivery.signal, &frame->info, &frame->context);
+    } else {
+        action->handler(frame->delivery.signal);
+    }
     // (Inside, so that the next one does not come on top of this frame, but here.)
     thread_record_go_inside(self);
     signal_set_mask(frame->context.mask);
