@@ -398,6 +398,41 @@ CASE(holes_and_resizing) {
     end();
 }
 
+// Somebody wants all of a large hole at once; others are served meanwhile.
+static void commit(void* vmo) {
+    uint64_t size;
+    EXPECT_OK(zx_vmo_get_size(*(zx_handle_t*)vmo, &size));
+    EXPECT_OK(zx_vmo_op_range(*(zx_handle_t*)vmo, ZX_VMO_OP_PREFETCH, 0, size, nullptr, 0));
+}
+
+CASE(one_who_wants_much) {
+    begin();
+    write_file("other", CREATE, "other");
+    struct io_opened o = open_at("f", READ | WRITE | CREATE);
+    size_t actual;
+    EXPECT_OK(write_some(o.stream, "start", 5, &actual));
+    EXPECT_OK(io_resize(o.connection, 20 << 20));
+    EXPECT_OK(io_sync(o.connection));
+    io_opened_close(&o);
+    remount();
+    o = open_at("f", READ);
+    zx_handle_t vmo;
+    uint64_t size;
+    EXPECT_OK(io_get_vmo(o.connection, READ, &vmo, &size));
+    struct utest_thread thread;
+    utest_thread_start(&thread, commit, &vmo);
+    for (unsigned i = 0; i < 10; i++) {
+        expect_text("other", "other");
+    }
+    utest_thread_join(&thread);
+    char got[5];
+    EXPECT_OK(zx_vmo_read(vmo, got, 0, 5));
+    EXPECT(memcmp(got, "start", 5) == 0);
+    EXPECT_CLOSE(vmo);
+    io_opened_close(&o);
+    end();
+}
+
 CASE(a_mapping_reaches_the_disk) {
     begin();
     struct io_opened o = open_at("f", READ | WRITE | CREATE);

@@ -89,6 +89,9 @@ struct names {
     uint32_t first_gap; // blocks before this one have no room worth a look
 };
 
+// Directories that nobody uses keep their tables while all together have no more than these.
+constexpr uint32_t NAMES_MAX = 400'000;
+
 // ---- nodes ----
 
 struct node {
@@ -177,6 +180,7 @@ struct ext2 {
     struct node* nodes[NODE_BUCKETS];
     struct list node_lru, dirty_nodes;
     uint32_t node_count, lru_count, dirty_node_count;
+    uint32_t name_count; // in the tables of all directories
     struct node* root;
     struct list pending; // names that the next sync takes out or replaces
     // Given back by the next sync. Blocks of attributes may have other owners.
@@ -225,7 +229,7 @@ void node_release(struct ext2* fs, struct node* n);
 // ---- directories ----
 
 zx_status_t directory_load(struct ext2* fs, struct node* d);
-void directory_unload(struct node* d);
+void directory_unload(struct ext2* fs, struct node* d);
 struct dname* directory_find(struct node* d, struct ext2_name name); // ghosts too
 // Another name; loaded, and the name is not there.
 zx_status_t directory_add(struct ext2* fs, struct node* d, struct ext2_name name, uint32_t ino,
@@ -234,7 +238,7 @@ zx_status_t directory_add(struct ext2* fs, struct node* d, struct ext2_name name
 // everybody else, directory_touch was called.)
 zx_status_t directory_erase(struct ext2* fs, struct node* d, struct dname* e);
 // Takes it out of the table alone.
-void directory_forget(struct node* d, struct dname* e);
+void directory_forget(struct ext2* fs, struct node* d, struct dname* e);
 // Writes the name's inode into its entry.
 zx_status_t directory_store(struct ext2* fs, struct node* d, const struct dname* e);
 zx_status_t directory_set_dotdot(struct ext2* fs, struct node* d, uint32_t ino);

@@ -101,7 +101,7 @@ static struct dname* dname_new(struct ext2_name name, uint32_t ino, uint8_t type
     return e;
 }
 
-static void table_add(struct names* t, struct dname* e) {
+static void table_add(struct ext2* fs, struct names* t, struct dname* e) {
     if (t->count >= t->bucket_count) {
         grow(t);
     }
@@ -110,15 +110,17 @@ static void table_add(struct names* t, struct dname* e) {
     *bucket = e;
     t->count++;
     t->live++;
+    fs->name_count++;
 }
 
-static void table_remove(struct names* t, struct dname* e) {
+static void table_remove(struct ext2* fs, struct names* t, struct dname* e) {
     struct dname** at = bucket_of(t, e->hash);
     while (*at != e) {
         at = &(*at)->next;
     }
     *at = e->next;
     t->count--;
+    fs->name_count--;
 }
 
 static bool is_dots(const char* text, size_t len) {
@@ -162,7 +164,7 @@ static zx_status_t load_block(struct ext2* fs, struct node* d, uint32_t index) {
         if (e == nullptr) {
             status = ZX_ERR_NO_MEMORY;
         } else {
-            table_add(t, e);
+            table_add(fs, t, e);
         }
     }
     t->gaps[index] = largest_gap(fs, b);
@@ -182,7 +184,7 @@ static zx_status_t drop_the_dead(struct ext2* fs, struct node* d) {
             if (status == ZX_OK) {
                 node_unref(fs, n);
             } else if (status == ZX_ERR_NOT_FOUND && fs->read_only) {
-                directory_forget(d, e);
+                directory_forget(fs, d, e);
             } else if (status == ZX_ERR_NOT_FOUND) {
                 directory_touch(fs, d);
                 status = directory_erase(fs, d, e);
@@ -217,13 +219,14 @@ zx_status_t directory_load(struct ext2* fs, struct node* d) {
         status = drop_the_dead(fs, d);
     }
     if (status != ZX_OK) {
-        directory_unload(d);
+        directory_unload(fs, d);
     }
     return status;
 }
 
-void directory_unload(struct node* d) {
+void directory_unload(struct ext2* fs, struct node* d) {
     struct names* t = &d->names;
+    fs->name_count -= t->count;
     for (uint32_t i = 0; t->buckets != nullptr && i < t->bucket_count; i++) {
         while (t->buckets[i] != nullptr) {
             struct dname* e = t->buckets[i];
@@ -353,7 +356,7 @@ zx_status_t directory_add(struct ext2* fs, struct node* d, struct ext2_name name
         return ZX_ERR_IO_DATA_INTEGRITY;
     }
     e->batch = fs->batch;
-    table_add(t, e);
+    table_add(fs, t, e);
     directory_touch(fs, d);
     *out = e;
     return ZX_OK;
@@ -386,11 +389,11 @@ static zx_status_t find_record(struct ext2* fs, struct node* d, const struct dna
     return ZX_ERR_IO_DATA_INTEGRITY;
 }
 
-void directory_forget(struct node* d, struct dname* e) {
+void directory_forget(struct ext2* fs, struct node* d, struct dname* e) {
     if (e->state != NAME_GHOST) {
         d->names.live--;
     }
-    table_remove(&d->names, e);
+    table_remove(fs, &d->names, e);
     free(e);
 }
 
@@ -418,7 +421,7 @@ zx_status_t directory_erase(struct ext2* fs, struct node* d, struct dname* e) {
     if (index < t->first_gap && t->gaps[index] >= GAP_WORTH_A_LOOK) {
         t->first_gap = index;
     }
-    directory_forget(d, e);
+    directory_forget(fs, d, e);
     return ZX_OK;
 }
 
@@ -470,8 +473,8 @@ zx_status_t directory_rename_in_place(struct ext2* fs, struct node* d, struct dn
         block_dirty(fs, b, CLASS_LINKS);
         t->gaps[index] = largest_gap(fs, b);
         fresh->batch = e->batch;
-        directory_forget(d, e);
-        table_add(t, fresh);
+        directory_forget(fs, d, e);
+        table_add(fs, t, fresh);
         directory_touch(fs, d);
     } else {
         free(fresh);
@@ -493,7 +496,7 @@ zx_status_t directory_init(struct ext2* fs, struct node* d, uint32_t parent) {
         status = append_block(fs, d, &b);
     }
     if (status != ZX_OK) {
-        directory_unload(d);
+        directory_unload(fs, d);
         return status;
     }
     uint8_t type = fs->has_filetype ? EXT2_DIRECTORY : 0;

@@ -45,7 +45,7 @@ static void node_free(struct ext2* fs, struct node* n) {
         list_remove(&n->dirty);
         fs->dirty_node_count--;
     }
-    directory_unload(n);
+    directory_unload(fs, n);
     fs->node_count--;
     free(n);
 }
@@ -180,7 +180,7 @@ zx_status_t node_new(struct ext2* fs, uint32_t ino, uint16_t mode, struct node**
 static void to_lru(struct ext2* fs, struct node* n) {
     list_push_back(&fs->node_lru, &n->lru);
     fs->lru_count++;
-    while (fs->lru_count > LRU_MAX) {
+    while (fs->lru_count > LRU_MAX || (fs->name_count > NAMES_MAX && fs->lru_count > 1)) {
         node_free(fs, container_of(list_first(&fs->node_lru), struct node, lru));
     }
 }

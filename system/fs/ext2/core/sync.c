@@ -230,7 +230,7 @@ static zx_status_t ghosts(struct ext2* fs) {
         bool is_needed = e->is_needed;
         if (d->raw.links_count == 0) {
             list_remove(&e->pending);
-            directory_forget(d, e); // its block goes with the directory
+            directory_forget(fs, d, e); // its block goes with the directory
         } else {
             // The node of the list goes with the entry.
             list_remove(&e->pending);

@@ -137,8 +137,58 @@ static void fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_sta
                             status_for_pages(status));
 }
 
+// Somebody asked for very much. It comes piece by piece, so that others are not kept waiting.
+struct long_read {
+    struct list_node node; // of the file's
+    struct async_task task;
+    struct ext2fs_node* file;
+    uint64_t offset, end;
+};
+
+static void long_read_end(struct long_read* r) {
+    async_task_cancel(&r->task);
+    list_remove(&r->node);
+    free(r);
+}
+
+static void long_read_step(struct async_task* task) {
+    struct long_read* r = container_of(task, struct long_read, task);
+    struct ext2fs_node* file = r->file;
+    uint64_t left = r->end - r->offset;
+    uint64_t n = left < EXT2FS_CONTENTS_MAX ? left : EXT2FS_CONTENTS_MAX;
+    ext2fs_file_refresh(file);
+    zx_status_t status = give(file, r->offset, n);
+    if (status != ZX_OK) {
+        fail(file, r->offset, left, status); // whoever still wants a part of it asks again
+        long_read_end(r);
+        return;
+    }
+    r->offset += n;
+    if (r->offset == r->end) {
+        long_read_end(r);
+    } else {
+        async_task_post(file->fs->server.loop, task, 0);
+    }
+}
+
+static void begin_long_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    struct long_read* r = malloc(sizeof(*r));
+    if (r == nullptr) {
+        fail(file, offset, len, ZX_ERR_IO);
+        return;
+    }
+    *r = (struct long_read){
+        .task.handler = long_read_step, .file = file, .offset = offset, .end = offset + len};
+    list_push_back(&file->reads, &r->node);
+    async_task_post(file->fs->server.loop, &r->task, 0);
+}
+
 // What is asked for, and what will be asked for next.
 static void on_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    if (len > EXT2FS_CONTENTS_MAX) {
+        begin_long_read(file, offset, len);
+        return;
+    }
     ext2fs_file_refresh(file);
     uint64_t size = page_up(core_size(file));
     uint64_t ahead = offset == file->next_read ? READ_AHEAD : READ_AROUND;
@@ -358,6 +408,7 @@ zx_status_t ext2fs_file_need(struct ext2fs_node* file) {
     if (file->vmo != ZX_HANDLE_INVALID) {
         return ZX_OK;
     }
+    list_init(&file->reads);
     file->pages = (struct async_receiver){.handler = on_packet};
     async_receiver_begin(fs->server.loop, &file->pages);
     zx_status_t status =
@@ -378,8 +429,20 @@ bool ext2fs_file_has_users(const struct ext2fs_node* file) {
     return status == ZX_ERR_TIMED_OUT;
 }
 
+// A writer that was killed may have left pages there.
+void ext2fs_file_trim(struct ext2fs_node* file) {
+    uint64_t size, pages;
+    if (file->vmo != ZX_HANDLE_INVALID && zx_vmo_get_stream_size(file->vmo, &size) == ZX_OK &&
+        zx_vmo_get_size(file->vmo, &pages) == ZX_OK && pages > page_up(size)) {
+        (void)zx_vmo_set_size(file->vmo, size);
+    }
+}
+
 void ext2fs_file_end(struct ext2fs_node* file) {
     file->is_ending = true;
+    for (struct list_node* n; (n = list_first(&file->reads)) != nullptr;) {
+        long_read_end(container_of(n, struct long_read, node));
+    }
     (void)zx_pager_detach_vmo(file->fs->pager, file->vmo);
     (void)zx_handle_close(file->vmo);
     file->vmo = ZX_HANDLE_INVALID;

@@ -92,6 +92,7 @@ static bool has_names(const struct ext2fs_node* n) {
 void ext2fs_node_settle(struct ext2fs_node* n) {
     struct ext2fs* fs = n->fs;
     ext2fs_file_refresh(n);
+    ext2fs_file_trim(n);
     if (!has_names(n)) {
         node_end(n); // what is dirty is nobody's any more
         ext2fs_changed(fs);

@@ -69,6 +69,7 @@ struct ext2fs_node {
     struct async_wait without_users; // only while no connection has it
     uint64_t reserved;
     uint64_t next_read; // where the last one ended
+    struct list reads;  // that go on: more was asked for than is given at once
     bool is_ending;     // until the last packet has come
 };
 
@@ -116,4 +117,5 @@ void ext2fs_file_refresh(struct ext2fs_node* file);     // how long it is now
 zx_status_t ext2fs_file_save(struct ext2fs_node* file);
 zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length);
 bool ext2fs_file_has_users(const struct ext2fs_node* file);
-void ext2fs_file_end(struct ext2fs_node* file); // it is freed when its last packet has come
+void ext2fs_file_trim(struct ext2fs_node* file); // nobody writes: nothing lies behind its end
+void ext2fs_file_end(struct ext2fs_node* file);  // it is freed when its last packet has come
