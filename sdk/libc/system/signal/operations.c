@@ -106,7 +106,9 @@ long sys_rt_sigqueueinfo(int pid, int signal, const struct abi_siginfo* info) {
     if (pid != self) {
         struct signal_message message = {
             .signal = (uint32_t)signal, .code = info->code, .value = (uint64_t)info->value};
-        return spawn_send_value != nullptr ? spawn_send_value(pid, &message) : -ABI_ESRCH;
+        long error = spawn_send_value != nullptr ? spawn_send_value(pid, &message) : -ABI_ESRCH;
+        (void)signal_deliver(); // SIGCHLD, if that has stopped it
+        return error;
     }
     struct signal_info own = {.code = info->code, .pid = self, .value = info->value};
     bool good = signal == 0 || signal_post(signal, &own);

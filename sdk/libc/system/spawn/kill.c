@@ -256,12 +256,13 @@ long sys_kill(int pid, int signal) {
         signal_self(signal);
         error = 0;
     } else if (pid > 0) {
-        return kill_one(pid, signal);
+        error = kill_one(pid, signal);
     } else if (pid == -1) {
-        return kill_all_children(signal);
+        error = kill_all_children(signal);
     } else {
         error = spawn_signal_group(pid == 0 ? self->group : -pid, signal);
     }
-    (void)signal_deliver(); // a signal to oneself acts before kill() returns
+    // A signal to oneself acts before kill() returns; so does SIGCHLD, of a child that was stopped.
+    (void)signal_deliver();
     return error;
 }
