@@ -77,8 +77,7 @@ static status_t fault_make_locked(const struct mapping* m, struct page_set* set,
                                   struct fault_ctx* ctx) TA_REQ(set->lock) {
     enum page_access access = (flags & FAULT_WRITE) != 0 ? PAGE_WRITE : PAGE_LOOK;
     access |= (flags & FAULT_PRESENT) == 0 ? PAGE_UNMAPPED : 0;
-    ctx->request.wanted = FAULT_AROUND_PAGES;
-    ctx->request.writes = 1;
+    ctx->request.wanted = 0;
     UNINITIALIZED struct page_view view;
     TRY(page_set_make_locked(set, index, slot, access, &ctx->request, &view));
     if (view.zero) {

@@ -9,6 +9,7 @@
 #include <lib/align.h>
 #include <lib/assert.h>
 #include <lib/string.h>
+#include <vm/fault.h>
 #include <vm/heap.h>
 #include <vm/page_source.h>
 #include <vm/pmm.h>
@@ -169,7 +170,8 @@ static inline status_t ask_read(struct page_set* root, const struct page_tree* t
     if (request == nullptr) {
         return STATUS_NOT_FOUND;
     }
-    uint64_t count = min(max(request->wanted, (uint64_t)1), limit - index);
+    uint64_t count = request->wanted != 0 ? request->wanted : FAULT_AROUND_PAGES;
+    count = min(count, limit - index);
     struct page_tree_entry present;
     if (page_tree_next(tree, index, index + count, &present)) {
         count = present.index - index;
@@ -186,7 +188,7 @@ static status_t ask_dirty_locked(struct page_set* set, uint64_t index, struct pa
         return STATUS_NOT_FOUND;
     }
     const struct page_set_state* st = page_set_state(set);
-    uint64_t most = min(request->writes, (uint64_t)PAGE_NODE_SLOTS);
+    uint64_t most = min(request->wanted, (uint64_t)PAGE_NODE_SLOTS);
     most = min(most, (st->size >> PAGE_SHIFT) - index);
     uint64_t count = 1;
     for (; count < most; count++) {

@@ -71,7 +71,6 @@ static status_t transfer_batch_locked(struct transfer* t, struct page_set* set,
         size_t in_page = at & PAGE_MASK;
         size_t piece = min(PAGE_SIZE - in_page, t->len - t->done);
         request->wanted = ((in_page + t->len - t->done + PAGE_MASK) >> PAGE_SHIFT);
-        request->writes = request->wanted;
         struct page_view view;
         TRY(page_set_get_locked(set, t->vmo->first_page + (at >> PAGE_SHIFT),
                                 t->to_vmo ? PAGE_WRITE : PAGE_LOOK, request, &view));

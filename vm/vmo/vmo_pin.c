@@ -93,7 +93,6 @@ static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t o
         uint64_t pinned = pin_own_locked(set, first + *done, stop - *done);
         if (pinned == 0) {
             request->wanted = count - *done;
-            request->writes = request->wanted;
             TRY(pin_page_locked(set, first + *done, write, request));
             pinned = 1;
         }

@@ -83,8 +83,9 @@ struct page_request {
     struct list_node node;      // under source->lock
     enum page_need need;        // immutable while linked, as the index
     uint64_t index;
-    uint64_t wanted; // a hint: how many pages from there on the caller is going to need
-    uint64_t writes; // likewise: going to write to
+    // A hint: how many pages from there on the caller is going to read, or write to. 0: what a
+    // fault wants, which is some to read and one to write to.
+    uint64_t wanted;
     struct waiter waiter;
 };
 
