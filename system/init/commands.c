@@ -83,9 +83,14 @@ static void ended(void*) {
     supervisor_settle();
 }
 
+static void power_ends(void*) {
+    supervisor_sync();
+}
+
 // Ends the machine; if that fails userboot does, after this process.
 [[noreturn]] static void power_off(int code) {
     (void)fflush(stdout);
+    supervisor_sync();
     (void)zx_system_powerctl(commands.shell.power, ZX_SYSTEM_POWERCTL_SHUTDOWN, nullptr);
     exit(code);
 }
@@ -179,7 +184,8 @@ zx_status_t commands_start(const struct authority* a, char* list, uint32_t promp
                        .debug = authority_system_part(a, ZX_RSRC_SYSTEM_DEBUG_BASE, "debug"),
                        .power = authority_system_part(a, ZX_RSRC_SYSTEM_POWER_BASE, "power"),
                        .give = give,
-                       .ended = ended};
+                       .ended = ended,
+                       .power_ends = power_ends};
     zx_handle_t thread;
     zx_status_t status = zx_thread_create(zx_process_self(), "commands", 8, 0, &thread);
     if (status != ZX_OK) {

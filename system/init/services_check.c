@@ -36,6 +36,10 @@ static bool is_own(services_key_t key, const char* word) {
 
 // ---- asking ----
 
+const char* services_entry_of(const char* prefix) {
+    return prefix[1] != '\0' ? prefix + 1 : "@root";
+}
+
 uint32_t services_find(const struct services* s, const char* name) {
     for (uint32_t i = 0; i < s->paragraph_count; i++) {
         if (s->paragraphs[i].is_service && strcmp(s->paragraphs[i].name, name) == 0) {
@@ -324,7 +328,7 @@ static bool check_form(services_key_t key, const struct services_word* w,
                services_fail(error, w->line, "'%.40s' is not NAME=VALUE", text);
     case SERVICES_MOUNTS:
     case SERVICES_SEES:
-        return (len > 1 && text[0] == '/' && text[len - 1] != '/') ||
+        return strcmp(text, "/") == 0 || (len > 1 && text[0] == '/' && text[len - 1] != '/') ||
                services_fail(error, w->line, "'%.40s' is no prefix: /NAME is", text);
     case SERVICES_RESOURCE:
         return services_parse_resource(text, &resource) ||

@@ -183,6 +183,13 @@ static void test_names_must_exist(void**) {
     good("service a\n program p\n offers x.Y\n mounts /tmp\n devices console\n"
          "programs *\n uses x.Y jacinth.system.Services\n sees /tmp /boot /svc\n"
          " reaches console null\n terminal console\n");
+    good("service a\n program p\n mounts / /tmp\nprograms *\n sees / /tmp\n");
+    assert_int_equal(services_server(&s, SERVICES_MOUNTS, "/"), 0);
+    assert_string_equal(services_entry_of("/"), "@root");
+    assert_string_equal(services_entry_of("/a/b"), "a/b");
+    good("service a\n program p\n offers x.Y\n mounts /tmp\n devices console\n"
+         "programs *\n uses x.Y jacinth.system.Services\n sees /tmp /boot /svc\n"
+         " reaches console null\n terminal console\n");
     assert_int_equal(services_server(&s, SERVICES_OFFERS, "x.Y"), 0);
     assert_int_equal(services_server(&s, SERVICES_OFFERS, "x.Z"), SERVICES_NONE);
 }

@@ -23,6 +23,7 @@ constexpr zx_duration_t BACK_OFF_FIRST = ZX_MSEC(100);
 constexpr zx_duration_t BACK_OFF_MOST = ZX_SEC(5);
 constexpr zx_duration_t HEALTHY_AFTER = ZX_SEC(10);
 constexpr zx_duration_t HOPELESS_BACK_OFF = ZX_MSEC(1600); // the fifth such end
+constexpr zx_duration_t SYNC_WAIT = ZX_SEC(10);
 constexpr uint32_t ARGS_MAX = 32;
 
 static_assert(SERVICES_PARAGRAPHS_MAX <= JACINTH_SYSTEM_MAX_SERVICES);
@@ -531,7 +532,8 @@ void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const c
         views_attach(what, paragraph, name, channel);
         return;
     }
-    connect_when_used(&sup.services[server], name + (what == SUPERVISOR_PREFIX), channel);
+    connect_when_used(&sup.services[server],
+                      what == SUPERVISOR_PREFIX ? services_entry_of(name) : name, channel);
 }
 
 // ---- devices ----
@@ -588,7 +590,7 @@ static void take_attachment(struct async_receiver*, const zx_port_packet_t* pack
                           (const char*)(uintptr_t)packet->user.u64[2], packet->user.u32[2]);
 }
 
-void supervisor_settle(void) {
+static void settle(bool sync) {
     zx_handle_t event;
     if (zx_event_create(0, &event) != ZX_OK) {
         return;
@@ -596,13 +598,49 @@ void supervisor_settle(void) {
     zx_port_packet_t packet = {.key = async_receiver_key(&sup.settlements),
                                .type = ZX_PKT_TYPE_USER};
     packet.user.u32[0] = event;
+    packet.user.u32[1] = sync;
     if (zx_port_queue(sup.loop->port, &packet) == ZX_OK) {
         (void)zx_object_wait_one(event, ZX_EVENT_SIGNALED, ZX_TIME_INFINITE, nullptr);
     }
     (void)zx_handle_close(event);
 }
 
+void supervisor_settle(void) {
+    settle(false);
+}
+
+void supervisor_sync(void) {
+    settle(true);
+}
+
+// Here the loop does wait: the machine is about to end.
+static void sync_service(struct service* s, const char* prefix) {
+    alignas(8) uint8_t bytes[64];
+    const struct fidl_storage storage = {bytes, sizeof(bytes)};
+    zx_handle_t near;
+    zx_handle_t far;
+    if (zx_channel_create(0, &near, &far) == ZX_OK) {
+        send_connect(s, services_entry_of(prefix), far);
+        (void)jacinth_io_node_sync_call(near, zx_deadline_after(SYNC_WAIT), storage);
+        (void)zx_handle_close(near);
+    }
+}
+
+void supervisor_sync_now(void) {
+    for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
+        struct service* s = &sup.services[i];
+        const struct services_word* mount =
+            s->paragraph != nullptr ? s->paragraph->words[SERVICES_MOUNTS] : nullptr;
+        if (mount != nullptr && s->state == JACINTH_SYSTEM_STATE_RUNNING) {
+            sync_service(s, mount->text);
+        }
+    }
+}
+
 static void take_settlement(struct async_receiver*, const zx_port_packet_t* packet) {
+    if (packet->user.u32[1] != 0) {
+        supervisor_sync_now();
+    }
     (void)zx_object_signal(packet->user.u32[0], 0, ZX_EVENT_SIGNALED);
 }
 

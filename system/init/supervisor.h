@@ -5,8 +5,8 @@
 // directory (PA_DIRECTORY_REQUEST); while it is down they lie in the channel that the next instance
 // gets.
 //
-// Everything here runs on init's loop, but supervisor_attach and supervisor_settle, which other
-// threads may call.
+// Everything here runs on init's loop, but supervisor_attach, supervisor_settle and
+// supervisor_sync, which other threads may call.
 #pragma once
 
 #include <async/client.h>
@@ -35,9 +35,13 @@ void supervisor_attach(supervisor_attach_t what, uint32_t paragraph, const char*
 // Waits until the loop has seen everything that has happened so far: what a program that has ended
 // had open is closed.
 void supervisor_settle(void);
+// The same, and has the file systems that run write what they have: before the power goes. One that
+// does not answer is waited for some seconds.
+void supervisor_sync(void);
 
 // ---- the loop only ----
 
+void supervisor_sync_now(void);
 void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
                            zx_handle_t channel);
 // Opens a device at the service that has it; the answer comes when the service has given it.

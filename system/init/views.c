@@ -94,9 +94,8 @@ static const struct services_word* words_of(const struct view* directory) {
     return views.a->services.paragraphs[directory->paragraph].words[keys[directory->kind]];
 }
 
-// The name that an entry has: of a prefix, what follows the slash.
 static struct io_name entry_name(const struct view* directory, const struct services_word* w) {
-    const char* text = w->text + (directory->kind == VIEW_PREFIXES);
+    const char* text = directory->kind == VIEW_PREFIXES ? services_entry_of(w->text) : w->text;
     return (struct io_name){text, strlen(text)};
 }
 
@@ -233,6 +232,7 @@ static zx_status_t do_restart(void*, struct jacinth_system_services_restart_requ
 }
 
 static zx_status_t power(uint32_t command) {
+    supervisor_sync_now();
     zx_handle_t resource = authority_system_part(views.a, ZX_RSRC_SYSTEM_POWER_BASE, "power");
     zx_status_t status = zx_system_powerctl(resource, command, nullptr);
     (void)zx_handle_close(resource);

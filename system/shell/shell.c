@@ -199,6 +199,7 @@ static int64_t run_k(const struct shell* sh, const struct shell_words* words) {
 
 static int64_t power(const struct shell* sh, uint32_t command, const char* what) {
     fflush(stdout);
+    sh->power_ends(sh->ctx);
     zx_status_t status = zx_system_powerctl(sh->power, command, nullptr);
     fprintf(stderr, "%s: %s\n", what, zx_status_get_string(status));
     return 1;

@@ -56,12 +56,19 @@ class DataTest(SystemTest):
         self.assertIn("hello from the host\nlarge\n", first)
         checksum = first.split()[-2]
         self.assertEqual(last.split(), ["one", "two", checksum, str(_MIB), "link", "lost+found", "new", "s"])
-        # Power went off without an unmount.
+        # Power went off without an unmount, but everything was written before.
         check = subprocess.run(["e2fsck", "-fp", str(self.image)], capture_output=True, text=True, check=False)
         self.assertIn(check.returncode, (0, 1), check.stdout)
         self.assertEqual(self._host("debugfs", "-R", "cat /new/text", str(self.image)), "one\ntwo\n")
         self.assertIn("Mode:  0600", self._host("debugfs", "-R", "stat /new/text", str(self.image)))
         self._host("debugfs", "-R", f"dump /new/copy {self.folder}/copy", str(self.image))
+        self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)
+
+    def test_what_is_written_last_is_there(self) -> None:
+        self._make()
+        self._run("mkdir /data/a; cp /data/deep/er/large /data/a/b; echo end > /data/end")
+        self.assertEqual(self._host("debugfs", "-R", "cat /end", str(self.image)), "end\n")
+        self._host("debugfs", "-R", f"dump /a/b {self.folder}/copy", str(self.image))
         self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)
 
     def test_servers_may_be_started_again(self) -> None:

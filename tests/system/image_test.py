@@ -1,5 +1,7 @@
 """`./jx image`: what it hands out boots, and what does not boot is not handed out."""
 
+import struct
+import subprocess
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,14 @@ class ImageTest(unittest.TestCase):
         self.assertEqual([path.name for path in self.folder.iterdir()], ["jacinth.img"])
         data = output.read_bytes()
         self.assertEqual(data[512:520], b"EFI PART")
+        # The second volume is the root: a file system without fault, with programs on it.
+        (start,) = struct.unpack_from("<Q", data, 1024 + 128 + 32)
+        root = self.folder / "root.img"
+        root.write_bytes(data[start * 512 : (start * 512) + (64 << 20)])
+        check = subprocess.run(["e2fsck", "-fn", str(root)], capture_output=True, text=True, check=False)
+        self.assertEqual(check.returncode, 0, check.stdout)
+        listed = subprocess.run(["debugfs", "-R", "ls -p /bin", str(root)], capture_output=True, text=True, check=True)
+        self.assertIn("/busybox/", listed.stdout)
         self.assertEqual(len(data) % (1 << 20), 0)
 
     def test_no_image_if_it_does_not_boot(self) -> None:

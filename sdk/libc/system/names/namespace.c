@@ -114,12 +114,13 @@ zx_handle_t names_connect(const char* service) {
 // Asks /svc for the directory's server as it is now.
 static zx_handle_t ask_for_prefix(size_t index) {
     char name[ABI_NAME_MAX + 4];
-    size_t len = strlen(names.text[index]);
-    if (index_of_services() == (long)index || len < 2 || len > ABI_NAME_MAX) {
+    const char* entry = names.text[index][0] != '\0' ? names.text[index] + 1 : "@root";
+    size_t len = strlen(entry);
+    if (index_of_services() == (long)index || len > ABI_NAME_MAX) {
         return ZX_HANDLE_INVALID;
     }
     memcpy(name, "ns/", 3);
-    memcpy(name + 3, names.text[index] + 1, len); // with the NUL
+    memcpy(name + 3, entry, len + 1);
     return names_connect(name);
 }
 
@@ -127,7 +128,8 @@ bool names_renew(size_t index, struct fd_object* dead) {
     zx_handle_t connection = ask_for_prefix(index);
     struct fd_object* fresh;
     if (connection == ZX_HANDLE_INVALID ||
-        fd_directory_new(connection, names_device(index), names.text[index],
+        fd_directory_new(connection, names_device(index),
+                         names.text[index][0] != '\0' ? names.text[index] : "/",
                          ABI_O_RDONLY | ABI_O_DIRECTORY, &fresh) != 0) {
         return false;
     }

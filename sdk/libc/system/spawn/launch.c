@@ -127,7 +127,8 @@ static long add_namespace(struct work* w) {
         if (error != 0) {
             return error;
         }
-        w->names[w->name_count++] = prefixes->text[i];
+        const char* text = prefixes->text[i];
+        w->names[w->name_count++] = *text != '\0' ? text : "/";
     }
     return 0;
 }

@@ -117,9 +117,10 @@ static zx_handle_t services(void) {
 }
 
 static zx_status_t begin(zx_handle_t request) {
-    static struct io_offer offer[] = {{.name = "data", .connect = connect}};
+    static struct io_offer offer[] = {{.name = "data", .connect = connect},
+                                      {.name = "@root", .connect = connect}};
     static struct io_offers offers = {
-        .loop = &state.loop, .offers = offer, .count = 1, .abandoned = abandoned};
+        .loop = &state.loop, .offers = offer, .count = 2, .abandoned = abandoned};
     state.svc = services();
     zx_status_t status = async_loop_init(&state.loop);
     if (status != ZX_OK) {

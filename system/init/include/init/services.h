@@ -87,6 +87,8 @@ bool services_read(struct services* s, char* text, size_t len, struct services_e
 // ---- asking ----
 
 uint32_t services_find(const struct services* s, const char* name); // a service; SERVICES_NONE
+// The entry of an outgoing directory that a prefix of the namespace is.
+const char* services_entry_of(const char* prefix);
 // Who serves a protocol (OFFERS), a prefix (MOUNTS) or a device (DEVICES). SERVICES_NONE: nobody,
 // or init.
 uint32_t services_server(const struct services* s, services_key_t key, const char* name);

@@ -30,6 +30,8 @@ struct shell {
                  struct shell_gift* gift);
     // A program has ended, and its job has been killed.
     void (*ended)(void* ctx);
+    // The machine is about to be switched off, or started anew.
+    void (*power_ends)(void* ctx);
     void* ctx;
 };
 
