@@ -47,7 +47,8 @@ bool signal_is_diverted(void) {
 static bool pend_locked(struct thread_record* thread, int signal, const struct signal_info* info)
     __attribute__((exclusive_locks_required(signal_lock))) {
     abi_sigset_t bit = signal_bit(signal);
-    bool pends = ((thread != nullptr ? thread->signals_pending : signal_process.pending) & bit) != 0;
+    bool pends =
+        ((thread != nullptr ? thread->signals_pending : signal_process.pending) & bit) != 0;
     if (signal < signal_first_queued) {
         signal_process.infos[signal - 1] = *info;
     } else if (!signal_queue_put_locked(thread, signal, pends, info) &&
@@ -166,7 +167,9 @@ struct abi_siginfo signal_siginfo(const struct delivery* d) {
     return info;
 }
 
-[[gnu::noinline]] static void call_handler(const struct delivery* d, abi_sigset_t before) {
+// Not checked: to the handler its parameters are musl's structures.
+[[gnu::noinline, clang::no_sanitize("function")]] static void call_handler(const struct delivery* d,
+                                                                           abi_sigset_t before) {
     if ((d->action.flags & ABI_SA_SIGINFO) == 0) {
         d->action.handler(d->signal);
         return;

@@ -207,7 +207,8 @@ static bool enter(zx_handle_t thread, struct thread_record* record, const regist
     return true;
 }
 
-void signal_run_frame(struct signal_frame* frame) {
+// Not checked: to the handler its parameters are musl's structures.
+[[clang::no_sanitize("function")]] void signal_run_frame(struct signal_frame* frame) {
     struct thread_record* self = signal_thread_self();
     const struct abi_sigaction* action = &frame->delivery.action;
     if ((action->flags & ABI_SA_SIGINFO) != 0) {
