@@ -512,6 +512,24 @@ CASE(a_full_disk) {
     end();
 }
 
+// What was set aside for pages is given back as they are saved, also while a writer goes on.
+CASE(saving_while_somebody_writes) {
+    begin();
+    struct io_opened o = open_at("f", WRITE | CREATE);
+    constexpr size_t LEN = 4 << 20; // half of the disk
+    for (size_t at = 0; at < LEN; at += PIECE) {
+        size_t actual;
+        fill(piece, PIECE, at);
+        EXPECT_OK(write_some(o.stream, piece, PIECE, &actual));
+        EXPECT_EQ(actual, PIECE);
+        EXPECT_OK(io_sync(o.connection));
+        EXPECT(data.fs.reserved < 2 * PIECE / 1024);
+    }
+    io_opened_close(&o);
+    expect_large("f", LEN);
+    end();
+}
+
 // ---- disks that fail ----
 
 CASE(reads_that_fail) {

@@ -137,12 +137,17 @@ static void fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_sta
                             status_for_pages(status));
 }
 
-// Somebody asked for very much. It comes piece by piece, so that others are not kept waiting.
+// Somebody asked for very much, or there is no memory for it at the moment (the kernel is taking
+// back pages that nobody needs). It comes piece by piece, so that others are not kept waiting.
+constexpr zx_duration_t MEMORY_PAUSE = ZX_MSEC(10);
+constexpr uint32_t MEMORY_TRIES = 500;
+
 struct long_read {
     struct list_node node; // of the file's
     struct async_task task;
     struct ext2fs_node* file;
     uint64_t offset, end;
+    uint32_t failures; // one after the other, for want of memory
 };
 
 static void long_read_end(struct long_read* r) {
@@ -155,15 +160,21 @@ static void long_read_step(struct async_task* task) {
     struct long_read* r = container_of(task, struct long_read, task);
     struct ext2fs_node* file = r->file;
     uint64_t left = r->end - r->offset;
-    uint64_t n = left < EXT2FS_CONTENTS_MAX ? left : EXT2FS_CONTENTS_MAX;
+    uint64_t max = r->failures == 0 ? EXT2FS_CONTENTS_MAX : READ_AROUND;
+    uint64_t n = left < max ? left : max;
     ext2fs_file_refresh(file);
     zx_status_t status = give(file, r->offset, n);
+    if (status == ZX_ERR_NO_MEMORY && r->failures++ < MEMORY_TRIES) {
+        async_task_post(file->fs->server.loop, task, zx_clock_get_monotonic() + MEMORY_PAUSE);
+        return;
+    }
     if (status != ZX_OK) {
         fail(file, r->offset, left, status); // whoever still wants a part of it asks again
         long_read_end(r);
         return;
     }
     r->offset += n;
+    r->failures = r->failures != 0; // smaller pieces from now on
     if (r->offset == r->end) {
         long_read_end(r);
     } else {
@@ -199,6 +210,12 @@ static void on_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     while (offset < end) {
         uint64_t n = end - offset < EXT2FS_CONTENTS_MAX ? end - offset : EXT2FS_CONTENTS_MAX;
         zx_status_t status = give(file, offset, n);
+        if (status == ZX_ERR_NO_MEMORY) {
+            if (offset < wanted) {
+                begin_long_read(file, offset, wanted - offset);
+            }
+            break; // nothing is read ahead now
+        }
         if (status != ZX_OK && n > PAGE && offset < wanted) {
             end = wanted; // one bad place takes only its page with it
             n = PAGE;
@@ -256,8 +273,8 @@ static zx_status_t reserve(struct ext2fs_node* file, uint64_t offset, uint64_t l
     if (status != ZX_OK || holes == 0) {
         return status;
     }
-    // And blocks of pointers, and a new directory's block now and then.
-    uint64_t blocks = holes + holes / 64 + 4;
+    // And blocks of pointers.
+    uint64_t blocks = holes + holes / 64 + (file->reserved == 0 ? 4 : 0);
     if (!has_room(fs, blocks)) {
         (void)ext2fs_sync(fs); // what was set aside too much comes back
         if (!has_room(fs, blocks)) {
@@ -375,9 +392,14 @@ zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
     if (status != ZX_OK) {
         return status == ZX_ERR_NO_SPACE ? status : ZX_ERR_IO;
     }
-    if (end == vmo_size) {
-        fs->reserved -= file->reserved;
-        file->reserved = 0;
+    // What was set aside is used now, but for pages behind the end.
+    uint64_t behind = (vmo_size - end) / ext2_block_size(fs->core);
+    uint64_t kept = behind == 0 ? 0 : behind + behind / 64 + 4;
+    if (kept < file->reserved) {
+        fs->reserved -= file->reserved - kept;
+        file->reserved = kept;
+    }
+    if (behind == 0) {
         list_remove(&file->dirty);
     }
     return ZX_OK;
