@@ -116,8 +116,7 @@ zx_time_t herald_alarm_now(int which) {
 // The process cannot have run so long before all processors have worked for it until then.
 static void plan_run_locked(zx_time_t run) __attribute__((exclusive_locks_required(signal_lock))) {
     constexpr zx_duration_t least = 500'000;
-    zx_time_t at =
-        earlier(herald.alarms[HERALD_VIRTUAL].at, herald.alarms[HERALD_PROF].at);
+    zx_time_t at = earlier(herald.alarms[HERALD_VIRTUAL].at, herald.alarms[HERALD_PROF].at);
     herald.run_at = ZX_TIME_INFINITE;
     if (at != ZX_TIME_INFINITE) {
         zx_duration_t left = at > run ? (at - run) / zx_system_get_num_cpus() : 0;

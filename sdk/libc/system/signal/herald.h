@@ -17,12 +17,12 @@ void herald_init(void);
 // could not be made: then the parent is told nothing, and default actions stay.
 long herald_update(void);
 
-// The program looks for signals, or waits for some: what its starter has announced (ignored or blocked
-// ones) may lie in the channel, and is heard from now on.
+// The program looks for signals, or waits for some: what its starter has announced (ignored or
+// blocked ones) may lie in the channel, and is heard from now on.
 void herald_listen(void);
 
-// Alarm clocks: SIGALRM, SIGVTALRM, SIGPROF. The last two count what the process has run: the kernel
-// does not tell what of that was in user mode, so both count all.
+// Alarm clocks: SIGALRM, SIGVTALRM, SIGPROF. The last two count what the process has run: the
+// kernel does not tell what of that was in user mode, so both count all.
 enum : int { HERALD_REAL, HERALD_VIRTUAL, HERALD_PROF, HERALD_ALARMS };
 // At that time of its clock, from then on each `interval_ns` (0: once). ZX_TIME_INFINITE: no more.
 struct herald_alarm {
@@ -49,8 +49,8 @@ long herald_set_controller(zx_handle_t pair);
 // The terminal's other end is there.
 bool herald_has_controller(void);
 
-// For exec(): nothing is read from the parent's channel until it is released again, and what has been
-// read is posted.
+// For exec(): nothing is read from the parent's channel until it is released again, and what has
+// been read is posted.
 void herald_hold_channel(void);
 void herald_release_channel(void);
 // How many messages of the parent's were read.

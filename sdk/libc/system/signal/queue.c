@@ -1,8 +1,8 @@
 // What signals bring that pend more than once: sigqueue()'s values. All of a process share a small
 // static pool, because the herald, which posts most of them, allocates nothing.
 //
-// Whoever takes away a signal's pending bit otherwise (it is ignored from now on, its thread is gone)
-// leaves its entries behind; they are dropped when the signal begins to pend again.
+// Whoever takes away a signal's pending bit otherwise (it is ignored from now on, its thread is
+// gone) leaves its entries behind; they are dropped when the signal begins to pend again.
 #include "signal_priv.h"
 
 constexpr uint32_t room = 64;

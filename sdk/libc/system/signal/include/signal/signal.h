@@ -35,6 +35,6 @@ struct signal_info {
 };
 // To the process: a thread that does not block it is interrupted. Any thread may call it, also one
 // that is not the library's (it allocates nothing).
-// False: it is one of those that are queued with what they bring, and there is no room; one without a
-// value (any code but ABI_SI_QUEUE) is posted all the same.
+// False: it is one of those that are queued with what they bring, and there is no room; one without
+// a value (any code but ABI_SI_QUEUE) is posted all the same.
 bool signal_post(int signal, const struct signal_info* info);

@@ -20,7 +20,8 @@ struct child_group {
     zx_handle_t job; // ZX_HANDLE_INVALID: it was killed
 };
 
-// How many of the last messages to a child are kept, for the case that it execs before it reads them.
+// How many of the last messages to a child are kept, for the case that it execs before it reads
+// them.
 constexpr uint32_t child_recent = 16;
 
 struct child {
@@ -35,10 +36,10 @@ struct child {
     uint64_t written;          // messages to `signals`
     struct signal_message recent[child_recent]; // the last ones: of message n at n % child_recent
     int stop_signal;                            // why
-    bool tells_stop;           // waitpid() has not said so yet
-    bool tells_continue;       // nor that it goes on
-    int sent;                  // the signal whose default was carried out by killing it
-    bool ended;                // `status`, `user_ns` and `system_ns` are final
+    bool tells_stop;                            // waitpid() has not said so yet
+    bool tells_continue;                        // nor that it goes on
+    int sent;   // the signal whose default was carried out by killing it
+    bool ended; // `status`, `user_ns` and `system_ns` are final
     int status;
     int64_t run_ns;
 };
