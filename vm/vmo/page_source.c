@@ -84,17 +84,26 @@ static bool awaited_locked(struct page_source* source, const struct page_ask* a)
     return false;
 }
 
-static void drop_ask_locked(struct page_source* source, struct page_ask* a) TA_REQ(source->lock) {
+// Takes an ask back that is on its way. False: it is not, or it is too late.
+static bool take_back_locked(struct page_source* source, const struct page_ask* a)
+    TA_REQ(source->lock) {
     struct page_source_state* st = source_state(source);
-    if (st->on_way == a) {
-        st->on_way = nullptr;
-        if (source->ops->untell(source)) {
-            st->busy = false;
-            page_source_unref(source); // not the last: the caller has one
-        }
+    if (st->on_way != a) {
+        return false;
     }
+    st->on_way = nullptr;
+    if (!source->ops->untell(source)) {
+        return false;
+    }
+    st->busy = false;
+    page_source_unref(source); // not the last: the caller has one
+    return true;
+}
+
+static void drop_ask_locked(struct page_source* source, struct page_ask* a) TA_REQ(source->lock) {
+    (void)take_back_locked(source, a);
     list_remove(&a->node);
-    st->ask_count--;
+    source_state(source)->ask_count--;
     slab_free(&page_ask_cache, a);
 }
 
@@ -175,7 +184,6 @@ static void wake_locked(struct page_source* source, enum page_need needs, uint64
 // [index, end) of an ask is answered.
 static void trim_ask_locked(struct page_source* source, struct page_ask* a, uint64_t index,
                             uint64_t end, struct wake_list* wl) TA_REQ(source->lock) {
-    struct page_ask rest = *a;
     uint64_t ask_end = a->index + a->count;
     if (index <= a->index) {
         if (end >= ask_end) {
@@ -188,6 +196,10 @@ static void trim_ask_locked(struct page_source* source, struct page_ask* a, uint
     }
     a->count = index - a->index;
     if (end < ask_end) {
+        // One message would now speak for two asks, and be taken back with one of them: each gets
+        // its own.
+        a->told = a->told && !take_back_locked(source, a);
+        struct page_ask rest = *a;
         rest.index = end;
         rest.count = ask_end - end;
         if (!add_ask_locked(source, &rest)) {

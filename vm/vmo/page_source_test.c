@@ -15,6 +15,7 @@ struct test_source {
     _Atomic(uint32_t) requests, ends;
     _Atomic(uint64_t) last_offset, last_length;
     _Atomic(bool) destroyed;
+    bool slow; // what it is told is on its way until somebody takes it back
 };
 
 static struct test_source* test_source_of(struct page_source* s) {
@@ -31,10 +32,10 @@ static status_t source_tell(struct page_source* s, enum page_need need, uint64_t
     atomic_store(&source->last_offset, offset);
     atomic_store(&source->last_length, length);
     atomic_fetch_add(&source->requests, 1);
-    return STATUS_OK;
+    return source->slow ? STATUS_SHOULD_WAIT : STATUS_OK;
 }
-static bool source_untell(struct page_source*) {
-    return false;
+static bool source_untell(struct page_source* s) {
+    return test_source_of(s)->slow;
 }
 static uint64_t source_koid(const struct page_source*) {
     return 0;
@@ -155,6 +156,28 @@ static void failure_and_detach(struct ktest* t) {
     paged_end(t, &p);
 }
 KTEST(vmo, failure_and_detach);
+
+// Pages are given before the provider has heard of them, from the middle of what is asked for, and
+// then the first: of the rest it still hears.
+static void early_answers_leave_the_rest_asked(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    struct page_source* source = &p.source.base;
+    p.source.slow = true;
+    struct page_request request = {};
+    KEXPECT_EQ(t, page_source_request(source, &request, PAGE_NEED_READ, 10, 20), STATUS_OK);
+    page_source_answer(source, PAGE_NEED_READ, 30, 1, STATUS_OK); // sends it on its way
+    KEXPECT_EQ(t, atomic_load(&p.source.last_length), 20 * TEST_PAGE);
+    page_source_answer(source, PAGE_NEED_READ, 15, 5, STATUS_OK);
+    KEXPECT_EQ(t, atomic_load(&p.source.last_length), 5 * TEST_PAGE);
+    page_source_answer(source, PAGE_NEED_READ, 10, 5, STATUS_OK);
+    KEXPECT_EQ(t, atomic_load(&p.source.last_offset), 20 * TEST_PAGE);
+    KEXPECT_EQ(t, atomic_load(&p.source.last_length), 10 * TEST_PAGE);
+    KEXPECT_EQ(t, page_source_wait(&request), STATUS_OK);
+    page_source_answer(source, PAGE_NEED_READ, 20, 10, STATUS_OK);
+    paged_end(t, &p);
+}
+KTEST(vmo, early_answers_leave_the_rest_asked);
 
 static void kill_while_waiting(struct ktest* t) {
     struct paged p;
