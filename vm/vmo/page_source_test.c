@@ -269,6 +269,20 @@ static void evicts_old_clean_pages(struct ktest* t) {
 }
 KTEST(vmo, evicts_old_clean_pages);
 
+// Nobody would bring back what a detached set has.
+static void detached_pages_stay(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 0, PAGES * TEST_PAGE, p.aux, 0), STATUS_OK);
+    KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_DONT_NEED, 0, PAGES * TEST_PAGE), STATUS_OK);
+    vmo_detach_pager(p.v);
+    (void)reclaim_pages(PAGES);
+    KEXPECT_EQ(t, vmo_committed(p.v), PAGES * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_peek(p.v, 9 * TEST_PAGE), 10u);
+    paged_end(t, &p);
+}
+KTEST(vmo, detached_pages_stay);
+
 // Who does not answer for long is noticed, once, and the wait goes on.
 static void overtime_is_noticed(struct ktest* t) {
     struct paged p;

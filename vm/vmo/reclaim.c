@@ -170,11 +170,12 @@ static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* 
     return true;
 }
 
-// Takes pages until there are `want`, or the hand is at the end.
+// Takes pages until there are `want`, or the hand is at the end. Nobody would bring back what a
+// detached set has.
 static uint64_t visit(struct page_set* set, uint64_t want) {
     uint64_t taken = 0;
     bool more = true;
-    while (more && taken < want) {
+    while (more && taken < want && !page_source_detached(set->source)) {
         struct page_garbage garbage = {};
         mutex_acquire(&set->lock);
         more = step_locked(set, &garbage, &taken);
@@ -216,14 +217,15 @@ bool reclaim_wait(uint32_t* tries) {
 
 static _Atomic(bool) work_queued;
 
-// Until there is some more than the mark, so that the fall below it is noticed the next time.
+// Until there is some more than the mark, so that the fall below it is noticed the next time. In
+// steps: programs that bring pages back as fast as they go must not keep the worker from others'
+// work, which frees memory, too.
 static void work(struct work*) {
     atomic_store_explicit(&work_queued, false, memory_order_release);
     struct pmm_stats s;
     pmm_get_stats(&s);
-    uint64_t target = s.reclaim_mark + s.reclaim_mark / 4;
-    while (s.free_pages < target && reclaim_pages(PAGES_FOR_ONE) != 0) {
-        pmm_get_stats(&s);
+    if (s.free_pages < s.reclaim_mark + s.reclaim_mark / 4 && reclaim_pages(PAGES_FOR_ONE) != 0) {
+        reclaim_start();
     }
 }
 
