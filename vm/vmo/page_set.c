@@ -248,13 +248,8 @@ static status_t get_from_backing(struct page_set* set, uint64_t index, struct pa
     mutex_acquire(&backing->lock);
     struct page_set_state* st = page_set_state(backing);
     uint64_t limit = st->size >> PAGE_SHIFT;
-    if (there >= limit) {
-        // The file shrank below its clone: as beyond the end of any snapshot, zero.
-        mutex_release(&backing->lock);
-        *out = (struct page_view){.paddr = globals.zero_page, .zero = true};
-        return STATUS_OK;
-    }
-    page_slot_t slot = page_tree_lookup(&st->tree, there, nullptr);
+    // Where the file shrank below its clone: as beyond the end of any snapshot, zero.
+    page_slot_t slot = there < limit ? page_tree_lookup(&st->tree, there, nullptr) : PAGE_SLOT_ZERO;
     if (page_slot_is_page(slot)) {
         struct page* p = page_slot_page(slot);
         p->vmo_flags |= PAGE_USED;
@@ -262,6 +257,7 @@ static status_t get_from_backing(struct page_set* set, uint64_t index, struct pa
         return STATUS_OK;
     }
     if (slot == PAGE_SLOT_ZERO) {
+        // Locked as a page would be: the file may grow again, and be written to.
         *out = (struct page_view){.paddr = globals.zero_page, .zero = true, .backing = backing};
         return STATUS_OK;
     }
