@@ -1,7 +1,7 @@
 // Crash reports. The whole report of one thread is printed under one lock, so that those of two
-// CPUs do not mix. The frame-pointer walk reads user memory with faults resolved like any user
-// copy: it stops at the first frame that cannot be read, does not lie higher than the one before,
-// or after BACKTRACE_MAX frames.
+// CPUs do not mix. The frame-pointer walk reads user memory with faults disabled, because a fault
+// may wait for a pager, and others for the lock: it stops at the first frame that is not there,
+// does not lie higher than the one before, or after BACKTRACE_MAX frames.
 
 #include <object/crash.h>
 
@@ -97,7 +97,10 @@ static void print_backtrace(uint64_t pc, uint64_t fp) {
     print_frame(root, 0, pc, &regions_left);
     for (uint32_t n = 1; n < BACKTRACE_MAX && !thread_killed(); n++) {
         UNINITIALIZED uint64_t link[2];
-        if ((fp & 7) != 0 || arch_copy_from_user(link, (const void __user*)fp, sizeof(link)) != 0 ||
+        vaddr_t missing;
+        if ((fp & 7) != 0 ||
+            arch_copy_from_user_nofault(link, (const void __user*)fp, sizeof(link), &missing) !=
+                0 ||
             link[1] == 0) {
             return;
         }

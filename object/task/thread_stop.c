@@ -164,7 +164,8 @@ void arch_upcall_user_exception(struct arch_user_frame* frame,
     if (exception_raise(report, &exits)) {
         return;
     }
-    if (exits) {
+    // Also when a kill ended the wait of a page fault for a pager: that is no crash.
+    if (exits || thread_killed()) {
         thread_leave();
     }
     die(frame, report);

@@ -436,26 +436,48 @@ CASE(streams) {
 
 // ---- endings ----
 
-// Reads what a message says of the VMO that it brings.
+// A message brings a VMO, and says which pages of it.
+static bool told(zx_handle_t channel, uint64_t range[2], zx_handle_t* vmo) {
+    uint32_t bytes;
+    uint32_t handles;
+    (void)zx_object_wait_one(channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr);
+    return zx_channel_read(channel, 0, range, vmo, 2 * sizeof(range[0]), 1, &bytes, &handles) ==
+           ZX_OK;
+}
+
 CHILD(read) {
     uint64_t range[2];
     zx_handle_t vmo;
-    uint32_t bytes;
-    uint32_t handles;
     static uint8_t buffer[8 * PAGE];
-    (void)zx_object_wait_one(channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr);
-    if (zx_channel_read(channel, 0, range, &vmo, sizeof(range), 1, &bytes, &handles) != ZX_OK) {
-        return 1;
-    }
-    return zx_vmo_read(vmo, buffer, range[0] * PAGE, range[1] * PAGE);
+    return told(channel, range, &vmo) ? zx_vmo_read(vmo, buffer, range[0] * PAGE, range[1] * PAGE)
+                                      : 1;
 }
 
-// A process whose only thread waits for pages.
-static void child_start(struct utest_child* c, zx_handle_t vmo, uint64_t page, uint64_t count) {
-    utest_child_start(c, "read", ZX_HANDLE_INVALID);
+static zx_vaddr_t map_told(zx_handle_t channel) {
+    uint64_t range[2];
+    zx_handle_t vmo;
+    zx_vaddr_t at = 0;
+    if (told(channel, range, &vmo)) {
+        (void)zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_ALLOW_FAULTS, 0, vmo,
+                          range[0] * PAGE, range[1] * PAGE, &at);
+    }
+    return at;
+}
+
+CHILD(touch) {
+    return *(const volatile uint8_t*)map_told(channel);
+}
+
+static void child_tell(struct utest_child* c, const char* name, zx_handle_t vmo, uint64_t page,
+                       uint64_t count) {
+    utest_child_start(c, name, ZX_HANDLE_INVALID);
     uint64_t range[2] = {page, count};
     zx_handle_t copy = utest_without(vmo, 0);
     EXPECT_OK(zx_channel_write(c->channel, 0, range, sizeof(range), &copy, 1));
+}
+
+// A process whose only thread waits for pages.
+static void child_blocked(const struct utest_child* c) {
     zx_koid_t koid;
     size_t actual;
     EXPECT_OK(zx_object_get_info(c->process, ZX_INFO_PROCESS_THREADS, &koid, sizeof(koid), &actual,
@@ -465,6 +487,11 @@ static void child_start(struct utest_child* c, zx_handle_t vmo, uint64_t page, u
     EXPECT_OK(zx_object_get_child(c->process, koid, ZX_RIGHT_SAME_RIGHTS, &thread));
     utest_thread_reach(thread, ZX_THREAD_STATE_BLOCKED_PAGER);
     EXPECT_CLOSE(thread);
+}
+
+static void child_start(struct utest_child* c, zx_handle_t vmo, uint64_t page, uint64_t count) {
+    child_tell(c, "read", vmo, page, count);
+    child_blocked(c);
 }
 
 static void child_kill(struct utest_child* c) {
@@ -493,6 +520,16 @@ CASE(kill_takes_the_request_back) {
     expect_quiet(&f);
     supply(&f, 21, 2);
     utest_thread_join(&r.thread);
+    close_fixture(&f);
+}
+
+CASE(kill_in_a_fault) {
+    struct fixture f = make(PAGES * PAGE, 0);
+    struct utest_child c;
+    child_tell(&c, "touch", f.vmo, 2, 2);
+    child_blocked(&c);
+    child_kill(&c);
+    expect_quiet(&f);
     close_fixture(&f);
 }
 
