@@ -1,12 +1,16 @@
 """/data: what the host put on a disk is read, and what programs write there the host finds."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jx import volume
 from jx.script import ScriptResult
-from jx.testing.lab import SystemTest, depends_on
+from jx.testing.lab import SystemTest, depends_on, limit
+
+from powercut import cuts
+from powercut.write_log import Entry, read_log
 
 _MIB = 1 << 20
 
@@ -81,6 +85,48 @@ class DataTest(SystemTest):
         outputs = [command.output.decode() for command in result.commands]
         self.assertEqual(outputs[0].split()[-1:], ["kept"])
         self.assertEqual(outputs[2].split()[-3:], ["kept", "more", "end"])
+
+    @limit(280)
+    def test_power_fails_while_files_are_written(self) -> None:
+        """Of what QEMU has logged, prefixes up to a flush with parts of what followed: 220 disks."""
+        log, files = self.folder / "log", 24
+        log.touch()
+        (self.folder / "empty").mkdir()
+        volume.create(self.folder / "empty", self.image, 16 * _MIB)
+        before = self.image.read_bytes()
+        result = self.run_commands(
+            'sh -c "mkdir /data/w; sync"', f"sh -c '/boot/measure/powercut /data/w {files}'",
+            qemu_args=(
+                f"-blockdev driver=file,filename={self.image},node-name=file "
+                f"-blockdev driver=file,filename={log},node-name=log "
+                "-blockdev driver=blklogwrites,file=file,log=log,log-super-update-interval=1,node-name=disk "
+                "-device virtio-blk-pci,drive=disk",
+            ),
+        )  # fmt: skip
+        for command in result.commands:
+            self.assertEqual(command.code, 0, command.output.decode())
+        entries = read_log(log)
+        self.assertGreater(sum(entry.is_flush for entry in entries), files)
+        chosen = cuts.choose(entries, 220, seed=1)
+        synced = [self._check_cut(entries, cut, image) for cut, image in cuts.images(before, entries, chosen)]
+        self.assertEqual(len(synced), 220)
+        self.assertEqual(max(synced), files - 1)  # the last may have been whole, too: nothing came after it
+
+    def _check_cut(self, entries: list[Entry], cut: cuts.Cut, image: bytearray) -> int:
+        """Repaired without a question, and every file that was synced is whole. How many those are."""
+        disk, tree = self.folder / "cut", self.folder / "tree"
+        disk.write_bytes(image)
+        check = subprocess.run(["e2fsck", "-fp", str(disk)], capture_output=True, text=True, check=False)
+        self.assertIn(check.returncode, (0, 1), f"{cut}: {check.stdout}")
+        last = cuts.last_synced(entries, cut)
+        if last > 0:
+            tree.mkdir()
+            self._host("debugfs", "-R", f"rdump /w {tree}", str(disk))
+            for step in range(1, last + 1):
+                found = (tree / "w" / f"f{step}").read_bytes()
+                self.assertEqual(found, cuts.file_of(step), f"f{step} of {last}, {cut}")
+            shutil.rmtree(tree)
+        return last
 
     def test_a_disk_of_something_else(self) -> None:
         self.image.write_bytes(b"no file system" * 100000)

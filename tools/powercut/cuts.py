@@ -48,19 +48,27 @@ def page_of(step: int, page: int) -> bytes:
     return b"".join(words)
 
 
+def file_of(step: int) -> bytes:
+    return b"".join(page_of(step, page) for page in range(1 + step * 7 % 40))
+
+
 def choose(entries: list[Entry], count: int, seed: int) -> list[Cut]:
-    """`count` cuts over the whole log: before each flush none, all, and random parts are kept."""
+    """`count` cuts over the whole log: after as many flushes as there are, none, all, and random parts are kept."""
     chance = random.Random(seed)
     flushes = [index for index, entry in enumerate(entries) if entry.is_flush]
     starts = [0, *(index + 1 for index in flushes)]
     ends = [*flushes, len(entries)]
     gaps = [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
+    if not gaps:
+        return []
+    if len(gaps) > count:  # evenly, the last one too
+        places = [gaps[len(gaps) - 1 - index * len(gaps) // count] for index in range(count)]
+    else:
+        places = gaps + chance.choices(gaps, k=count - len(gaps))
     cuts = []
-    while gaps and len(cuts) < count:
-        start, end = gaps[len(cuts) % len(gaps)] if len(cuts) < len(gaps) else chance.choice(gaps)
+    for start, end in places:
         share = chance.choice((0.0, 0.2, 0.5, 0.8, 1.0))
-        kept = [index for index in range(start, end) if chance.random() < share]
-        cuts.append(Cut(start, tuple(kept)))
+        cuts.append(Cut(start, tuple(i for i in range(start, end) if chance.random() < share)))
     return cuts
 
 

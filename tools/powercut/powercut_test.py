@@ -60,6 +60,7 @@ class CutsTest(unittest.TestCase):
         self.assertEqual({cut.flushed for cut in chosen}, {0, 3, 6})
         self.assertEqual({cut.kept for cut in chosen if cut.flushed == 3}, {(), (3,), (4,), (3, 4)})
         self.assertEqual(cuts.choose([], 5, seed=1), [])
+        self.assertEqual({cut.flushed for cut in cuts.choose(_LOG, 2, seed=1)}, {3, 6})
 
     def test_what_must_be_there(self) -> None:
         pages = [_write(8192 * step, cuts.page_of(step, 0)) for step in (1, 2, 3)]
