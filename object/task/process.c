@@ -145,7 +145,9 @@ void process_die_of(const struct arch_exception_report* report) {
 status_t process_fatal_exception(struct process* p, zx_exception_report_t* out) {
     MUTEX_GUARD(&p->lock);
     const struct process_state* s = process_state(p);
-    if (s->phase != PROCESS_DEAD || s->retcode != ZX_TASK_RETCODE_EXCEPTION_KILL) {
+    // (A program may end with that code by itself: then there was no exception.)
+    if (s->phase != PROCESS_DEAD || s->retcode != ZX_TASK_RETCODE_EXCEPTION_KILL ||
+        s->fatal.type == 0) {
         return STATUS_BAD_STATE;
     }
     exception_fill_report(&s->fatal, out);
