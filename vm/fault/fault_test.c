@@ -174,6 +174,56 @@ static void buffer_in_itself(struct ktest* t) {
 }
 KTEST(fault, buffer_in_itself);
 
+static uint32_t bytes_that_differ(struct vmo* v, uint64_t offset, uint64_t len, uint8_t value) {
+    uint8_t bytes[256];
+    uint32_t count = 0;
+    for (uint64_t at = 0; at < len; at += sizeof(bytes)) {
+        if (vmo_read(v, bytes, offset + at, sizeof(bytes)) != STATUS_OK) {
+            return UINT32_MAX;
+        }
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            count += bytes[i] != value;
+        }
+    }
+    return count;
+}
+
+// Fresh pages are not cleared before they are written over: where the buffer ends early, nothing of
+// what was in them shows.
+static void buffer_ends_early(struct ktest* t) {
+    enum : uint32_t { PAGES = 150, AT = 30 };
+    struct test_space s;
+    KASSERT(t, test_space_enter(&s));
+    struct vmo* src;
+    struct vmo* v;
+    vaddr_t at;
+    size_t actual = 0;
+    KASSERT(t, vmo_create(PAGES * TEST_PAGE, 0, &src) == STATUS_OK);
+    KASSERT(t, test_map(&s, src, 0, PAGES * TEST_PAGE, TEST_RW, &at) == STATUS_OK);
+    uint8_t pattern[256];
+    memset(pattern, 0xa5, sizeof(pattern));
+    for (uint64_t i = 0; i < PAGES * TEST_PAGE; i += sizeof(pattern)) {
+        KEXPECT_EQ(t, vmo_write(src, pattern, i, sizeof(pattern)), STATUS_OK);
+    }
+    // A half of a page is left when the buffer ends. Then its pages go, for the second round.
+    const size_t good = PAGES * TEST_PAGE - TEST_PAGE / 2;
+    for (uint32_t round = 0; round < 2; round++) {
+        KASSERT(t, vmo_create((PAGES + AT) * TEST_PAGE, 0, &v) == STATUS_OK);
+        KEXPECT_EQ(t,
+                   vmo_write_user(v, test_user(at + TEST_PAGE / 2), AT * TEST_PAGE,
+                                  PAGES * TEST_PAGE, &actual),
+                   STATUS_NOT_FOUND);
+        KEXPECT_EQ(t, actual, good);
+        KEXPECT_EQ(t, vmo_committed(v), PAGES * TEST_PAGE);
+        KEXPECT_EQ(t, bytes_that_differ(v, AT * TEST_PAGE, good, 0xa5), 0u);
+        KEXPECT_EQ(t, bytes_that_differ(v, AT * TEST_PAGE + good, TEST_PAGE / 2, 0), 0u);
+        vmo_unref(v);
+    }
+    vmo_unref(src);
+    test_space_leave(&s);
+}
+KTEST(fault, buffer_ends_early);
+
 static void changes_reach_mappings(struct ktest* t) {
     struct test_space s;
     KASSERT(t, test_space_enter(&s));

@@ -6,6 +6,8 @@
 // copies necessary.
 #include <vm/page_tree.h>
 
+#include <lib/string.h>
+
 #include "page_tree_priv.h"
 
 static void reserve_put(struct page_node_reserve* r, struct page_node* node) {
@@ -362,6 +364,28 @@ status_t page_tree_insert_run(struct page_tree* t, uint64_t index, struct page**
     path_settle(t, at, path, count, r);
     *stored = count;
     return STATUS_OK;
+}
+
+MINSIZE void page_tree_insert_all(struct page_tree* t, uint64_t index, struct page* pages,
+                                  struct page_node_reserve* r) {
+    while (pages != nullptr) {
+        uint32_t stored;
+        status_t status = page_tree_insert_run(t, index, &pages, PAGE_NODE_SLOTS, r, &stored);
+        ASSERT(status == STATUS_OK && stored != 0);
+        index += stored;
+    }
+}
+
+MINSIZE void page_tree_take_run(struct page_tree* t, uint64_t index, uint32_t count,
+                                struct page_node_reserve* r) {
+    uint64_t at = tree_index(t, index);
+    UNINITIALIZED struct page_node* path[PAGE_TREE_MAX_LEVELS];
+    page_slot_t* where = path_own(t, at, path, r);
+    memset(where, 0, count * sizeof(*where));
+    if (t->levels > 0) {
+        path[0]->present &= ~((UINT64_MAX >> (PAGE_NODE_SLOTS - count)) << slot_number(at, 0));
+    }
+    path_settle(t, at, path, -(uint64_t)count, r);
 }
 
 // ---- ranges ----

@@ -258,6 +258,34 @@ static void edit_insert_run(struct world* w, size_t i) {
     }
 }
 
+// Moves a run of a tree's own pages to where the same tree has none, if it finds such.
+static void edit_move_run(struct world* w, size_t i) {
+    struct page_tree* t = &w->tree[i];
+    page_slot_t slots[PAGE_NODE_SLOTS];
+    uint64_t own;
+    uint64_t at = below(w, w->size[i]), to = below(w, w->size[i]);
+    uint32_t most = (uint32_t)min(w->size[i] - max(at, to), (uint64_t)PAGE_NODE_SLOTS);
+    most = page_tree_lookup_run(t, at, most, slots, &own);
+    uint32_t count = 0;
+    while (count < most && (own >> count & 1) != 0 && !page_slot_is_page(w->model[i][to + count])) {
+        count++;
+    }
+    if (count == 0) {
+        return;
+    }
+    struct page* list = nullptr;
+    for (uint32_t n = count; n-- > 0;) {
+        page_slot_page(slots[n])->next = list;
+        list = page_slot_page(slots[n]);
+        w->model[i][at + n] = PAGE_SLOT_ABSENT;
+    }
+    page_tree_take_run(t, at, count, &w->reserve);
+    settle(w);
+    assert_true(page_node_reserve_fill(&w->reserve, page_tree_nodes_range(t, to, count)));
+    page_tree_insert_all(t, to, list, &w->reserve);
+    memcpy(&w->model[i][to], slots, count * sizeof(slots[0]));
+}
+
 static void edit_range(struct world* w, size_t i, bool zero) {
     uint64_t first = below(w, w->size[i]);
     uint64_t count = pick_count(w, w->size[i] - first);
@@ -353,13 +381,16 @@ static void random_edits(void** state) {
         for (size_t i = 0; i < tree_max; i++) {
             w->size[i] = i == 0 ? 1 : size_max;
         }
-        for (int step = 0; step < 3000; step++) {
+        for (int step = 0; step < 2700; step++) {
             size_t i = below(w, tree_max);
-            switch (below(w, 10)) {
+            switch (below(w, 11)) {
             case 0:
             case 1:
             case 2:
                 edit_set(w, i);
+                break;
+            case 10:
+                edit_move_run(w, i);
                 break;
             case 3:
             case 4:

@@ -397,6 +397,54 @@ static void transfer(struct ktest* t) {
 }
 KTEST(vmo, transfer);
 
+// Runs of pages, cut by what is missing, shared, or there already, between leaves that lie askew.
+static void transfer_runs(struct ktest* t) {
+    enum : uint32_t { PAGES = 200, FROM = 3, TO = 60, ABSENT = 40, SHARED = 90, THERE = 150 };
+    struct vmo* a;
+    struct vmo* b;
+    struct vmo* child;
+    KASSERT(t, vmo_create(PAGES * TEST_PAGE, 0, &a) == STATUS_OK);
+    KASSERT(t, vmo_create((PAGES + TO) * TEST_PAGE, 0, &b) == STATUS_OK);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        if (i != ABSENT) {
+            KEXPECT_EQ(t, vmo_put(a, i * TEST_PAGE, (uint8_t)(i + 1)), STATUS_OK);
+        }
+    }
+    KASSERT(t, vmo_create_child(a, ZX_VMO_CHILD_SNAPSHOT, SHARED * TEST_PAGE, 5 * TEST_PAGE,
+                                &child) == STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(b, (THERE - FROM + TO) * TEST_PAGE, 77), STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(b, (ABSENT - FROM + TO) * TEST_PAGE, 78), STATUS_OK);
+    KEXPECT_EQ(
+        t, vmo_transfer_data(b, TO * TEST_PAGE, (PAGES - FROM) * TEST_PAGE, a, FROM * TEST_PAGE),
+        STATUS_OK);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        uint32_t value = i == ABSENT ? 0 : (uint8_t)(i + 1);
+        KEXPECT_EQ(t, vmo_peek(a, i * TEST_PAGE), i < FROM ? value : 0);
+        KEXPECT_EQ(t, vmo_peek(b, (i - FROM + TO) * TEST_PAGE), i < FROM ? 0 : value);
+    }
+    KEXPECT_EQ(t, vmo_committed(a), FROM * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_committed(b), (PAGES - FROM - 1) * TEST_PAGE);
+    for (uint32_t i = 0; i < 5; i++) {
+        KEXPECT_EQ(t, vmo_peek(child, i * TEST_PAGE), SHARED + i + 1);
+    }
+    // Overlapping, downwards.
+    KEXPECT_EQ(t, vmo_transfer_data(b, 0, PAGES * TEST_PAGE, b, TO * TEST_PAGE), STATUS_OK);
+    for (uint32_t i = FROM; i < PAGES; i++) {
+        KEXPECT_EQ(t, vmo_peek(b, (i - FROM) * TEST_PAGE), i == ABSENT ? 0u : (uint8_t)(i + 1));
+    }
+    // A pinned page ends it; what came before has moved.
+    KEXPECT_EQ(t, vmo_pin(b, 20 * TEST_PAGE, TEST_PAGE, true), STATUS_OK);
+    KEXPECT_EQ(t, vmo_transfer_data(a, 10 * TEST_PAGE, 100 * TEST_PAGE, b, 10 * TEST_PAGE),
+               STATUS_BAD_STATE);
+    KEXPECT_EQ(t, vmo_peek(a, 19 * TEST_PAGE), 19 + FROM + 1);
+    KEXPECT_EQ(t, vmo_peek(b, 20 * TEST_PAGE), 20 + FROM + 1);
+    vmo_unpin(b, 20 * TEST_PAGE, TEST_PAGE);
+    vmo_unref(child);
+    vmo_unref(a);
+    vmo_unref(b);
+}
+KTEST(vmo, transfer_runs);
+
 static void contiguous(struct ktest* t) {
     struct vmo* v;
     struct vmo* child;

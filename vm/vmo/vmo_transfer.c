@@ -2,6 +2,7 @@
 //
 // A page that only the giver holds changes hands; a shared one is copied. Per step: everything that
 // may fail (copy, nodes) comes first, then the giver's slot is emptied and the taker's filled.
+// Pages of one leaf that only the giver holds, and for which the taker has nothing, go in one step.
 #include <vm/vmo.h>
 
 #include <lib/assert.h>
@@ -83,7 +84,8 @@ static void clear_beyond_content(struct page* p, uint64_t index, uint64_t conten
     }
 }
 
-static status_t move_page_locked(struct move* m, struct page_set* src, struct page_set* dst)
+static NOINLINE MINSIZE status_t move_page_locked(struct move* m, struct page_set* src,
+                                                  struct page_set* dst)
     TA_REQ(src->lock, dst->lock) {
     uint64_t at = m->backwards ? m->count - 1 - m->done : m->done;
     uint64_t to = m->dst_index + at;
@@ -110,6 +112,51 @@ static status_t move_page_locked(struct move* m, struct page_set* src, struct pa
     return STATUS_OK;
 }
 
+// Whether nobody but the tree holds on to the page's place.
+static bool is_unpinned(struct page* p) {
+    return atomic_load_explicit(&p->pins, memory_order_relaxed) == 0;
+}
+
+// Moves up to `most` (<= 64) pages at once. How many: 0 where the next takes move_page_locked().
+static uint64_t move_run_locked(struct move* m, struct page_set* src, struct page_set* dst,
+                                uint64_t most) TA_REQ(src->lock, dst->lock) {
+    struct page_tree* to_tree = &page_set_state(dst)->tree;
+    uint64_t from = m->src_index + m->done, to = m->dst_index + m->done;
+    struct page_tree_entry there;
+    if (page_tree_next(to_tree, to, to + most, &there)) {
+        most = there.index - to;
+    }
+    if (most == 0 || m->backwards) {
+        return 0;
+    }
+    UNINITIALIZED page_slot_t slots[PAGE_NODE_SLOTS];
+    UNINITIALIZED uint64_t own;
+    most = page_tree_lookup_run(&page_set_state(src)->tree, from, (uint32_t)most, slots, &own);
+    uint32_t count = 0;
+    while (count < most && (own >> count & 1) != 0 && is_unpinned(page_slot_page(slots[count]))) {
+        count++;
+    }
+    if (count == 0 ||
+        !page_node_reserve_fill(&m->nodes, page_tree_nodes_range(to_tree, to, count))) {
+        return 0;
+    }
+    page_tree_take_run(&page_set_state(src)->tree, from, count, &m->nodes);
+    bool paged = dst->kind == PAGE_SET_PAGER;
+    for (uint32_t i = 0; i < count; i++) {
+        struct page* p = page_slot_page(slots[i]);
+        p->next = i + 1 < count ? page_slot_page(slots[i + 1]) : nullptr;
+        p->u.vmo.set = paged ? dst : nullptr;
+        p->v.index = to + i;
+    }
+    uint64_t last = page_set_state(dst)->content_size >> PAGE_SHIFT;
+    if (paged && last - to < count) {
+        clear_beyond_content(page_slot_page(slots[last - to]), last,
+                             page_set_state(dst)->content_size);
+    }
+    page_tree_insert_all(to_tree, to, page_slot_page(slots[0]), &m->nodes);
+    return count;
+}
+
 static status_t move_batch_locked(struct move* m, struct page_set* src, struct page_set* dst)
     TA_REQ(src->lock, dst->lock) {
     // Sizes may have changed since the last batch.
@@ -126,7 +173,11 @@ static status_t move_batch_locked(struct move* m, struct page_set* src, struct p
     }
     uint64_t stop = m->done + pages;
     while (m->done < stop) {
-        TRY(move_page_locked(m, src, dst));
+        uint64_t moved = move_run_locked(m, src, dst, stop - m->done);
+        m->done += moved;
+        if (moved == 0) {
+            TRY(move_page_locked(m, src, dst));
+        }
     }
     return STATUS_OK;
 }

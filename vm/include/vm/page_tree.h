@@ -175,6 +175,17 @@ bool page_tree_put(struct page_tree* t, uint64_t index, struct page* p, struct p
 status_t page_tree_insert_run(struct page_tree* t, uint64_t index, struct page** pages,
                               uint32_t max, struct page_node_reserve* r, uint32_t* stored);
 
+// The same for a whole list, into slots none of which holds a page, by who has counted already: the
+// reserve has page_tree_nodes_range() nodes, which are enough for up to 64 pages.
+void page_tree_insert_all(struct page_tree* t, uint64_t index, struct page* pages,
+                          struct page_node_reserve* r);
+
+// Takes `count` (> 0) neighbours out of one leaf, each of which is exclusive (as
+// page_tree_lookup_run() says): the caller has the tree's references then. Needs no nodes; `r` gets
+// those that are empty now.
+void page_tree_take_run(struct page_tree* t, uint64_t index, uint32_t count,
+                        struct page_node_reserve* r);
+
 // Every slot of the range becomes absent / zero. O(levels): whole subtrees are dropped into `g`,
 // and one marker stands for a whole subtree.
 status_t page_tree_remove_range(struct page_tree* t, uint64_t first, uint64_t count,
