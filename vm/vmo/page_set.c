@@ -309,6 +309,11 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
     if (page_slot_is_page(slot)) {
         DEBUG_ASSERT(write);
         from = page_to_virt(page_slot_page(slot));
+        if (unlikely(page_set_is_paged(set))) {
+            page_set_unmap_range_locked(set, index, 1); // PS1
+            page_set_await_backing_locked(set);
+            shown = SHOWN_NEVER;
+        }
     } else {
         if (slot == PAGE_SLOT_ABSENT && set->backing != nullptr && index < st->backing_limit) {
             return get_cloned_locked(set, index, access, request, out);

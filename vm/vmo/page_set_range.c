@@ -104,6 +104,15 @@ uint64_t page_set_harvest_locked(struct page_set* set, uint64_t index, uint64_t 
 
 void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_t count) {
     (void)edit_range_locked(set, index, count, EDIT_WRITE_PROTECT);
+    page_set_await_backing_locked(set);
+}
+
+// Outside the analysis: the second lock is taken only if there is a paged backing.
+void page_set_await_backing_locked(struct page_set* set) TA_OFF {
+    if (set->kind != PAGE_SET_PAGER && page_set_is_paged(set)) {
+        mutex_acquire(&set->backing->lock);
+        mutex_release(&set->backing->lock);
+    }
 }
 
 // ---- slots ----
@@ -143,6 +152,7 @@ static status_t change_range_locked(struct page_set* set, uint64_t index, uint64
         return STATUS_NO_MEMORY;
     }
     page_set_unmap_range_locked(set, index, count); // PS1
+    page_set_await_backing_locked(set);
     status_t status = change(tree, index, count, &reserve, g);
     page_node_reserve_drain(&reserve);
     return status;
