@@ -68,6 +68,18 @@ class DataTest(SystemTest):
         self._host("debugfs", "-R", f"dump /new/copy {self.folder}/copy", str(self.image))
         self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)
 
+    def test_a_program_that_was_written(self) -> None:
+        self._make()
+        result = self._run(
+            "cp /bin/hello /data/h; cp /bin/busybox /data; /data/h from the disk; /data/busybox echo too",
+            "launch /data/h again; /data/missing; echo $?; /data/hello; echo $?",
+        )
+        outputs = [command.output.decode() for command in result.commands]
+        self.assertIn("from the disk\ntoo\n", outputs[0])
+        self.assertIn("again\n", outputs[1])
+        self.assertIn("127\n", outputs[1])  # there is none
+        self.assertIn("126\n", outputs[1])  # a text
+
     def test_what_is_written_last_is_there(self) -> None:
         self._make()
         self._run("mkdir /data/a; cp /data/deep/er/large /data/a/b; echo end > /data/end")
