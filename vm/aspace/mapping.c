@@ -55,7 +55,9 @@ void mapping_link_locked(struct aspace* as, struct vmar* v, struct mapping* m) {
     mutex_acquire(&set->lock);
     m->mmu = (enum mmu_flags)(page_set_state(set)->cache_policy << MMU_CACHE_SHIFT);
     set_mmu_flags(m);
+    page_set_lock_backing(set);
     page_set_add_mapping_locked(set, m);
+    page_set_unlock_backing(set);
     mutex_release(&set->lock);
 }
 
@@ -64,8 +66,10 @@ void mapping_split_locked(struct aspace* as, struct mapping* m, vaddr_t at, stru
     struct page_set* set = m->set;
     size_t below = at - m->region.base;
     DEBUG_ASSERT(below > 0 && below < m->region.size);
-    // The translations stay as they are: both parts show what the whole did.
+    // The translations stay as they are: both parts show what the whole did. Nobody may meet a part
+    // that is in no list (PS3).
     mutex_acquire(&set->lock);
+    page_set_lock_backing(set);
     page_set_remove_mapping_locked(set, m);
     *upper = *m;
     upper->region = (struct region){
@@ -79,6 +83,7 @@ void mapping_split_locked(struct aspace* as, struct mapping* m, vaddr_t at, stru
     region_tree_adjust(&v->regions, &m->region, m->region.base, below);
     page_set_add_mapping_locked(set, m);
     page_set_add_mapping_locked(set, upper);
+    page_set_unlock_backing(set);
     mutex_release(&set->lock);
     region_tree_insert(&v->regions, &upper->region);
     (void)vmo_ref(upper->vmo);
@@ -96,7 +101,9 @@ void mapping_remove_locked(struct aspace* as, struct mapping* m, struct table_re
     struct page_set* set = m->set;
     mutex_acquire(&set->lock);
     unmap_all(m, tables);
+    page_set_lock_backing(set);
     page_set_remove_mapping_locked(set, m);
+    page_set_unlock_backing(set);
     mutex_release(&set->lock);
 
     struct aspace_state* st = aspace_state(as);

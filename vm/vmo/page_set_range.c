@@ -107,12 +107,22 @@ void page_set_write_protect_locked(struct page_set* set, uint64_t index, uint64_
     page_set_await_backing_locked(set);
 }
 
-// Outside the analysis: the second lock is taken only if there is a paged backing.
-void page_set_await_backing_locked(struct page_set* set) TA_OFF {
+// Outside the analysis, as the next: the second lock is taken only if there is a paged backing.
+void page_set_lock_backing(struct page_set* set) TA_OFF {
     if (set->kind != PAGE_SET_PAGER && page_set_is_paged(set)) {
         mutex_acquire(&set->backing->lock);
+    }
+}
+
+void page_set_unlock_backing(struct page_set* set) TA_OFF {
+    if (set->kind != PAGE_SET_PAGER && page_set_is_paged(set)) {
         mutex_release(&set->backing->lock);
     }
+}
+
+void page_set_await_backing_locked(struct page_set* set) {
+    page_set_lock_backing(set);
+    page_set_unlock_backing(set);
 }
 
 // ---- slots ----
@@ -196,13 +206,12 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
 
 // ---- registration ----
 
-// Outside the analysis: the second lock is taken only if there is a paged backing.
+// Outside the analysis: page_set_lock_backing() was called.
 static inline void link_clone(struct page_set* set, struct mapping* m, bool link) TA_OFF {
     struct page_set* backing = set->backing;
     if (backing == nullptr || backing->kind != PAGE_SET_PAGER) {
         return;
     }
-    mutex_acquire(&backing->lock);
     struct page_set_state* st = page_set_state(backing);
     if (link) {
         m->clone.first = m->first_page + set->backing_off;
@@ -211,7 +220,6 @@ static inline void link_clone(struct page_set* set, struct mapping* m, bool link
     } else {
         interval_erase(&st->clone_mappings, &m->clone);
     }
-    mutex_release(&backing->lock);
 }
 
 void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) {

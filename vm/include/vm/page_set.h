@@ -239,6 +239,10 @@ void page_set_count_locked(struct page_set* set, uint64_t index, uint64_t count,
                            struct page_counts* out) TA_REQ(set->lock);
 
 // ---- mapping registration (PS3) ----
-// Links m->own (and m->clone); the caller may edit the mapping's geometry between remove and add.
+// The lock of a paged backing, if there is one, which all of these need.
+void page_set_lock_backing(struct page_set* set) TA_REQ(set->lock);
+void page_set_unlock_backing(struct page_set* set) TA_REQ(set->lock);
+// Links m->own (and m->clone); the caller may edit the mapping's geometry between remove and add,
+// if he keeps both locks.
 void page_set_add_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);
 void page_set_remove_mapping_locked(struct page_set* set, struct mapping* m) TA_REQ(set->lock);
