@@ -13,7 +13,7 @@
 #include <ext2fs/ext2fs.h>
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t READ_AHEAD = 256 << 10;
+constexpr uint64_t READ_AHEAD = EXT2FS_CONTENTS_MAX;
 constexpr uint64_t READ_AROUND = 32 << 10;
 
 static uint64_t page_down(uint64_t at) {
