@@ -135,6 +135,7 @@ void mapping_protect_locked(struct aspace* as, struct mapping* m, uint32_t perms
                                                 mapping_mmu_flags(m, false), tables);
             ASSERT(status == STATUS_OK);
         }
+        page_set_await_backing_locked(set);
     }
     mutex_release(&set->lock);
 }

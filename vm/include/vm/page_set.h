@@ -209,7 +209,8 @@ void page_set_unmap_range_locked(struct page_set* set, uint64_t index, uint64_t 
     TA_REQ(set->lock);
 // The same for one slot of which it is likely that no translation exists.
 void page_set_unmap_rare_locked(struct page_set* set, uint64_t index) TA_REQ(set->lock);
-// Of a pager's clone, after its translations were edited and before their pages go: whoever has the
+// Of a pager's clone, after its translations were edited and before their pages go, or anybody
+// relies on the edit: whoever has the
 // backing's lock takes translations of clones away, too, or clears what tells that a CPU may have
 // them, and flushes those CPUs while he has it. He may be between the two.
 void page_set_await_backing_locked(struct page_set* set) TA_REQ(set->lock);
