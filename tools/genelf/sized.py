@@ -20,13 +20,13 @@ _R, _W, _X = 4, 2, 1
 
 
 def write(path: Path, size: int) -> None:
-    """`size` in bytes, at least 16 pages; rounded down to whole pages."""
+    """`size` in bytes, at least 128 pages; rounded down to whole pages."""
     pages = size // PAGE
-    if pages < 16:
+    if pages < 128:
         raise ValueError(f"{size} bytes are too few")
-    data_at = (pages - 2) * PAGE
+    data_at = (pages - 60) * PAGE
     code_at = pages // 4 * PAGE
-    data = b"data" * 1500  # a page and a part of one
+    data = b"data" * 29000  # ends within a page, and something that is not loaded follows
     headers = [
         (_INTERP, _R, 0x400, 0x400, len(_INTERPRETER), len(_INTERPRETER), 1),
         (_LOAD, _R, 0, 0, code_at, code_at, PAGE),

@@ -13,7 +13,7 @@
 #include <ext2fs/ext2fs.h>
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t READ_AHEAD = EXT2FS_CONTENTS_MAX;
+constexpr uint64_t READ_AHEAD_MAX = EXT2FS_CONTENTS_MAX;
 constexpr uint64_t READ_AROUND = 32 << 10;
 
 static uint64_t page_down(uint64_t at) {
@@ -202,7 +202,10 @@ static void on_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     }
     ext2fs_file_refresh(file);
     uint64_t size = page_up(core_size(file));
-    uint64_t ahead = offset == file->next_read ? READ_AHEAD : READ_AROUND;
+    // Twice as far with each read that goes on where the last one ended.
+    uint64_t ahead = offset == file->next_read ? file->ahead * 2 : READ_AROUND;
+    ahead = ahead < READ_AROUND ? READ_AROUND : ahead > READ_AHEAD_MAX ? READ_AHEAD_MAX : ahead;
+    file->ahead = ahead;
     uint64_t end = offset + (len > ahead ? len : ahead);
     end = end > size ? size : end;
     end = end < offset + len ? offset + len : end;

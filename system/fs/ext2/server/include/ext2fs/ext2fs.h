@@ -69,6 +69,7 @@ struct ext2fs_node {
     struct async_wait without_users; // only while no connection has it
     uint64_t reserved;
     uint64_t next_read; // where the last one ended
+    uint64_t ahead;     // how far it went
     struct list reads;  // that go on: more was asked for than is given at once
     bool is_ending;     // until the last packet has come
 };
