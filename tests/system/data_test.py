@@ -80,6 +80,13 @@ class DataTest(SystemTest):
         self.assertIn("127\n", outputs[1])  # there is none
         self.assertIn("Exec format error", outputs[1])  # a text
 
+    def test_a_disk_without_a_file_system_is_told_once(self) -> None:
+        self.image.write_bytes(bytes(_MIB))
+        result = self.run_commands(*3 * ('sh -c "ls /data"',), disks=(self.image,))
+        self.assertNotIn(0, [command.code for command in result.commands])
+        text = "".join(command.output.decode() for command in result.commands)
+        self.assertEqual(text.count("no ext2 superblock"), 1, text)
+
     def test_what_is_written_last_is_there(self) -> None:
         self._make()
         self._run("mkdir /data/a; cp /data/deep/er/large /data/a/b; echo end > /data/end")

@@ -61,7 +61,8 @@ static zx_status_t mount(void) {
     }
     zx_status_t status = ext2fs_init(&state.fs, why);
     bool is_absent = status == ZX_ERR_PEER_CLOSED; // nobody offers such a disk
-    if (why[0] != 0 || (status != ZX_OK && !is_absent && !has_complained)) {
+    // Each program that starts may lead here again: a failure is worth one line.
+    if (status == ZX_OK ? why[0] != 0 : !is_absent && !has_complained) {
         fprintf(stderr, "ext2: %s: %s: %s\n", state.device,
                 status == ZX_OK ? "mounted read-only" : zx_status_get_string(status), why);
         has_complained = status != ZX_OK;
