@@ -37,7 +37,7 @@ status_t kcommand_run(const char* text, size_t length) {
 
 static int help(int, const struct text_span*) {
     for (const struct kcommand* c = __kcommands_start; c < __kcommands_end; c++) {
-        kprintf("  %-10s %s\n", c->name, c->help);
+        kprintf("  %-11s %s\n", c->name, c->help);
     }
     return 0;
 }

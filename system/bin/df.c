@@ -25,14 +25,14 @@ int df_main(int argc, char** argv) {
         zx_status_t status = io_query_usage(entry.directory, &u);
         if (status != ZX_OK) {
             printf("%-12s %10s %10s %5s  %s\n", entry.prefix, "-", "-", "-",
-                   zx_status_get_string(status));
+                   status == ZX_ERR_PEER_CLOSED ? "nobody there" : zx_status_get_string(status));
         } else if (u.total_bytes == 0) {
             printf("%-12s %10s %10s %5s\n", entry.prefix, "-", "-", "-");
         } else {
             printf("%-12s %9lluK %9lluK %4llu%%%s\n", entry.prefix,
                    (unsigned long long)u.total_bytes / 1024,
                    (unsigned long long)u.used_bytes / 1024,
-                   (unsigned long long)(u.used_bytes / (u.total_bytes / 100 + 1)),
+                   (unsigned long long)(u.used_bytes * 100 / u.total_bytes),
                    u.read_only ? "  read-only" : "");
         }
     }

@@ -42,7 +42,7 @@ static zx_status_t print_handles(zx_handle_t tasks, zx_koid_t process, uint64_t*
 }
 
 int handles_main(int argc, char** argv) {
-    static const char usage[] = "handles PID";
+    static const char usage[] = "handles KOID";
     if (tool_wants_help(argc, argv, usage)) {
         printf("RELATED is the peer of a pair, the parent of a task. Rights:\n%s",
                tool_rights_legend);

@@ -11,6 +11,8 @@
 int k_main(int argc, char** argv) {
     static const char usage[] = "k WORD... (k help lists them)";
     if (argc == 2 && tool_wants_help(argc, argv, usage)) {
+        printf("The kernel itself says the answer, on the console: it cannot be piped or "
+               "redirected.\n");
         return 0;
     }
     char text[JACINTH_SYSTEM_MAX_COMMAND + 1];

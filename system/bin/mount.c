@@ -11,13 +11,14 @@
 int mount_main(int argc, char** argv) {
     static const char usage[] = "mount";
     if (tool_wants_help(argc, argv, usage)) {
-        printf("PREFIX CHANNEL PEER, and whether somebody is at the other end. A namespace does "
-               "not change while a program runs.\n");
+        printf("Each prefix, the channel to its server, and whether somebody is at the other end. "
+               "A namespace does\nnot change while a program runs.\n");
         return 0;
     }
     if (argc != 1) {
         return tool_bad_usage(usage);
     }
+    printf("%-12s %8s %8s\n", "PREFIX", "CHANNEL", "PEER");
     struct ns_entry entry;
     for (uint32_t i = 0; ns_entry(i, &entry); i++) {
         zx_info_handle_basic_t info = {};

@@ -73,17 +73,25 @@ static int list(void) {
     return EXIT_SUCCESS;
 }
 
+static int no_such_service(const char* name) {
+    fprintf(stderr, "svc: no service %s (svc lists them)\n", name);
+    return EXIT_FAILURE;
+}
+
 static int restart(char* name) {
     zx_handle_t services;
     size_t len = strlen(name);
     if (len > JACINTH_SYSTEM_MAX_NAME) {
-        return tool_failed("svc", name, ZX_ERR_NOT_FOUND);
+        return no_such_service(name);
     }
     struct jacinth_system_services_restart_request request = {.name = {len, name}};
     zx_status_t status = connect(&services);
     if (status == ZX_OK) {
         status =
             jacinth_system_services_restart_call(services, ZX_TIME_INFINITE, &request, storage);
+    }
+    if (status == ZX_ERR_NOT_FOUND) {
+        return no_such_service(name);
     }
     return status == ZX_OK ? EXIT_SUCCESS : tool_failed("svc", name, status);
 }

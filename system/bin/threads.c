@@ -102,7 +102,7 @@ static void print_thread(zx_handle_t tasks, zx_handle_t process, zx_koid_t proce
 }
 
 int threads_main(int argc, char** argv) {
-    static const char usage[] = "threads PID";
+    static const char usage[] = "threads KOID";
     if (tool_wants_help(argc, argv, usage)) {
         printf("KOID NAME, STATE, TIME, CPU, then its frames. ./jx run adds files and lines.\n");
         return 0;

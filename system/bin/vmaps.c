@@ -44,7 +44,7 @@ static void print_node(const zx_info_maps_t* m) {
 }
 
 int vmaps_main(int argc, char** argv) {
-    static const char usage[] = "vmaps PID";
+    static const char usage[] = "vmaps KOID";
     if (tool_wants_help(argc, argv, usage)) {
         return 0;
     }

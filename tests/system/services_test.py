@@ -94,7 +94,7 @@ class SupervisorTest(SystemTest):
         result = self.run_commands("svc --help", "svc x", "svc restart", "svc restart nobody")
         self.assertIn("usage: svc", _text(result, 0))
         self.assertEqual([command.code for command in result.commands], [0, 2, 2, 1])
-        self.assertIn("nobody: ZX_ERR_NOT_FOUND", _text(result, 3))
+        self.assertIn("svc: no service nobody", _text(result, 3))
 
 
 @depends_on("variant")

@@ -98,13 +98,14 @@ class ToolsTest(SystemTest):
             prefixes = [line.split()[0] for line in _text(result, index).splitlines()]
             found = [prefix for prefix in prefixes if prefix != "PREFIX"]
             self.assertEqual(found, ["/boot", "/bin", "/tmp", "/data", "/dev", "/svc"])
-        self.assertRegex(_text(result, 1), r"(?m)^/boot +(\d+)K +\1K +\d+%  read-only$")
+        self.assertRegex(_text(result, 1), r"(?m)^/boot +(\d+)K +\1K +100%  read-only$")
+        self.assertRegex(_text(result, 1), r"(?m)^/data +- +- +-  nobody there$")
         self.assertRegex(_text(result, 1), r"(?m)^/tmp +\d+K +\d+K +0%$")
 
     def test_launch_gives_what_is_named(self) -> None:
         ours = {
-            "launch /boot/bin/mount": (r"", 0),
-            "launch -n /boot -n /x=/boot/bin /boot/bin/mount": (r"/boot .*served\n/x .*served\n", 0),
+            "launch /boot/bin/mount": (r"PREFIX .*\n", 0),
+            "launch -n /boot -n /x=/boot/bin /boot/bin/mount": (r"PREFIX .*\n/boot .*served\n/x .*served\n", 0),
             "launch -e A=1 -e B=2 /boot/bin/env": (r"A=1\nB=2\n", 0),
             "launch /boot/bin/exit 7": (r"", 7),
             "launch -n /data=/boot/doc /boot/bin/ls /data": (r"LICENSE\n", 0),
