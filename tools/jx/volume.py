@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 def create(folder: Path, image: Path, size: int) -> None:
     """Writes the image beside its name first: one that failed is never left behind."""
+    if size < _MIB:
+        raise OSError("too small for a file system: 1M at least")
     unfinished = image.with_name(image.name + ".unfinished")
     try:
         with unfinished.open("wb") as file:

@@ -42,6 +42,10 @@ class VolumeTest(unittest.TestCase):
         self.assertTrue(raised.exception.stderr)
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["files"])
 
+    def test_a_size_that_is_none_has_a_reason(self) -> None:
+        with self.assertRaisesRegex(OSError, "1M at least"):
+            volume.create(self.files, self.image, 1024)
+
 
 if __name__ == "__main__":
     unittest.main()
