@@ -14,6 +14,8 @@ _NAMED_BYTES = re.compile(_NAMED.pattern.encode().replace(b"$", b"\n"))
 # A frame, at the beginning of a line, that a piece of output ends in the middle of.
 _BEGUN = re.compile(rb"(?<=\n)(?:\{(?:\{(?:\{[^{}\n]{0,200}\}{0,2})?)?|#\d{0,2}(?:(?<=\d) [^\n]{0,400})?)\Z")
 _SYMBOLIZER = "llvm-symbolizer-19"
+_NO_LINE = " at ??:0"  # it knows the function only
+_BUILT_AS = {"ld.so.1": "libc.so"}  # files of the boot image with another name than the build's
 
 # Answers "what is at this link-time address of this file" with one line per inlined function.
 Lookup = Callable[[Path, int], list[str]]
@@ -69,13 +71,16 @@ class Symbolizer:
             if place in self._added:
                 return self._added[place]
         folder = "test/" if Path(path).parent.name == "test" else ""
-        places = [place / (folder + Path(path).name) for place in self._programs]
+        name = folder + _BUILT_AS.get(plain.removeprefix("lib/"), Path(path).name)
+        places = [place / name for place in self._programs]
         return next((place for place in places if place.is_file()), places[0])
 
     def _frame(self, match: re.Match[str]) -> str:
         index, address, program = int(match.group(1)), int(match.group(2), 16), match.group(3)
         shown, places = self._places(index, address, program)
-        return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else shown
+        if not places:
+            return shown
+        return "\n    ".join([f"{shown} {places[0].removesuffix(_NO_LINE)}", *places[1:]])
 
     def _places(self, index: int, address: int, program: str | None) -> tuple[str, list[str]]:
         """The frame without what stands there, and what does."""
@@ -96,7 +101,9 @@ class Symbolizer:
         """With file and line; as it was, if nobody here knows them."""
         index, address = int(match.group(1)), int(match.group(3), 16)
         shown, places = self._places(index, address, match.group(2))
-        return "\n    ".join([f"{shown} {places[0]}", *places[1:]]) if places else match.group(0)
+        if not places or places[0].endswith(_NO_LINE):
+            return match.group(0)
+        return "\n    ".join([f"{shown} {places[0]}", *places[1:]])
 
 
 class FrameStream:

@@ -46,6 +46,13 @@ class SymbolizeTest(unittest.TestCase):
         self._symbolizer().line("{{{bt:0:0x10:/boot/test/vmo}}}")
         self.assertEqual(self.asked, [("hello", 0x1234), ("vmo", 0x10)])
 
+    def test_the_c_library_has_another_name_in_the_image(self) -> None:
+        (self.folder / "libc.so").touch()
+        symbolizer = Symbolizer(self.kernel, [self.folder], lambda image, _: [f"{image.name} at ??:0"])
+        self.assertEqual(symbolizer.line("{{{bt:0:0x10:ld.so.1}}}"), "#0  0x0000000000000010 (ld.so.1) libc.so")
+        named = "#0  memset+0x1c (ld.so.1+0x10)"  # the machine's name says as much, and more
+        self.assertEqual(symbolizer.line(named), named)
+
     def test_what_was_added_comes_first(self) -> None:
         added = []
         for name, place in (("mine", "bin/hello"), ("mine.so", "lib/libx.so"), ("data", "d/hello")):
