@@ -114,6 +114,7 @@ void page_set_lock_backing(struct page_set* set) TA_OFF {
     }
 }
 
+// Outside the analysis: the same condition.
 void page_set_unlock_backing(struct page_set* set) TA_OFF {
     if (set->kind != PAGE_SET_PAGER && page_set_is_paged(set)) {
         mutex_release(&set->backing->lock);
