@@ -121,3 +121,23 @@ CASE_WITHIN(resolver, 60) {
 CASE_WITHIN(crash, 60) {
     survives("crash", 2);
 }
+
+CASE_WITHIN(tasks, 60) {
+    survives("tasks", 2);
+}
+
+CASE_WITHIN(kernel, 60) {
+    survives("kernel", 2);
+}
+
+CASE_WITHIN(pci, 60) {
+    survives("pci", 2);
+}
+
+CASE_WITHIN(virtio_blk, 60) {
+    survives("virtio_blk", 2);
+}
+
+CASE_WITHIN(data, 60) {
+    survives("data", 2);
+}
