@@ -70,9 +70,15 @@ ROWS: tuple[Row, ...] = (
     Row("35b", "snprintf of a double, %.6g"),
     Row("36", "pthread_mutex_lock + unlock, nobody else"),
     Row("37", "pthread_create + join"),
+    Row("38", "load of a program of 107 MB from ext2, cold: disk reads", ours=32, unit="reads"),
+    Row("38a", "bytes read", linux="6.05 MB", ours=1 << 20, unit="bytes"),
+    Row("38b", "memory of the process's own", ours=64 << 10, unit="bytes"),
+    Row("38c", "growth of the kernel's heap", ours=128 << 10, unit="bytes"),
+    Row("38d", "bytes read by the second load", ours=0, unit="bytes"),
+    Row("39", "disk reads for all of it, from start to end (102 MiB)", ours=409, unit="reads"),
 )  # fmt: skip
 
 
 def number(key: str) -> int:
     """The number of the row that a key belongs to."""
-    return int(key.rstrip("abc"))
+    return int(key.rstrip("abcd"))
