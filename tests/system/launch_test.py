@@ -200,7 +200,7 @@ class LoadTest(SystemTest):
         text = _text(result, 0)
         self.assertRegex(text, r"26651 pages of the program, 7 of its gaps, \d+ pages of the interpreter; 0 differ")
         self.assertEqual(result.commands[0].code, 0)
-        self.assertLessEqual(result.values["private_bytes"], 64 << 10)
+        self.assertLessEqual(result.values["load_private"], 64 << 10)
 
     @limit(240)
     def test_malformed_programs_are_named_and_leave_nothing(self) -> None:

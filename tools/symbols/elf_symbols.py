@@ -72,8 +72,9 @@ def _symbols(data: bytes, sections: list[tuple[int, ...]], bias: int) -> dict[in
     strings = sections[table[6]]
     text = data[strings[4] : strings[4] + strings[5]]
     places: dict[int, tuple[int, str]] = {}
+    records = data[table[4] : table[4] + table[5]]
     for name, info, _, section, value, size in _SYMBOL.iter_unpack(
-        data[table[4] : table[4] + table[5] // _SYMBOL.size * _SYMBOL.size]
+        records[: len(records) // _SYMBOL.size * _SYMBOL.size]
     ):
         if info & 15 != _STT_FUNC or section == 0 or value < bias:
             continue
@@ -97,7 +98,7 @@ def read(data: bytes) -> Module | None:
     try:
         programs = [_PROGRAM.unpack_from(data, program_at + i * _PROGRAM.size) for i in range(program_count)]
         sections = [_SECTION.unpack_from(data, section_at + i * _SECTION.size) for i in range(section_count)]
-    except struct.error:
+    except (struct.error, OverflowError):  # (an offset near 2^64)
         return None
     bias = min((p[3] & ~0xFFF for p in programs if p[0] == _PT_LOAD), default=0)
     build_id = _build_id(data, programs)

@@ -51,6 +51,8 @@ class ElfSymbolsTest(unittest.TestCase):
         self.assertIsNone(elf_symbols.read(b""))
         self.assertIsNone(elf_symbols.read(b"#!/bin/sh\n" * 10))
         self.assertIsNone(elf_symbols.read(data[:1000]))
+        for at in (32, 40):  # where its headers are: nowhere
+            self.assertIsNone(elf_symbols.read(data[:at] + b"\xff" * 8 + data[at + 8 :]))
         self.assertIsNone(elf_symbols.read(self._link("-Wl,--build-id=none").read_bytes()))
         self.assertIsNone(elf_symbols.read(self._link("-Wl,--build-id=sha1", "-s").read_bytes()))
 
