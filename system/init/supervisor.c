@@ -613,35 +613,91 @@ void supervisor_sync(void) {
     settle(true);
 }
 
-// Here the loop does wait: the machine is about to end.
-static void sync_service(struct service* s, const char* prefix) {
-    alignas(8) uint8_t bytes[64];
-    const struct fidl_storage storage = {bytes, sizeof(bytes)};
-    zx_handle_t near;
-    zx_handle_t far;
-    if (zx_channel_create(0, &near, &far) == ZX_OK) {
-        send_connect(s, services_entry_of(prefix), far);
-        (void)jacinth_io_node_sync_call(near, zx_deadline_after(SYNC_WAIT), storage);
-        (void)zx_handle_close(near);
+// ---- before the power goes ----
+
+// Of a service with a file system that runs. To mount it may need what the loop brings it, so the
+// loop goes on meanwhile.
+struct sync {
+    struct async_client client;
+    struct async_call call;
+    bool is_open; // the client
+};
+
+static struct {
+    struct sync of[SERVICES_PARAGRAPHS_MAX];
+    uint32_t pending; // that have not answered
+    struct async_task end;
+    void (*done)(uint32_t arg); // null: none is under way
+    uint32_t arg;
+} syncs; // the loop only
+
+static void sync_ends(struct async_task*) {
+    for (uint32_t i = 0; i < SERVICES_PARAGRAPHS_MAX; i++) {
+        if (syncs.of[i].is_open) {
+            syncs.of[i].is_open = false;
+            async_client_end(&syncs.of[i].client);
+        }
+    }
+    void (*done)(uint32_t) = syncs.done;
+    syncs.done = nullptr;
+    done(syncs.arg);
+}
+
+static void sync_answered(struct async_call*, zx_status_t, void*) {
+    if (--syncs.pending == 0) {
+        async_task_post(sup.loop, &syncs.end, 0);
     }
 }
 
-void supervisor_sync_now(void) {
+static void sync_closed(struct async_client* client, zx_status_t) {
+    container_of(client, struct sync, client)->is_open = false;
+}
+
+static void sync_begin(struct sync* y, struct service* s, const char* prefix) {
+    zx_handle_t near;
+    zx_handle_t far;
+    if (zx_channel_create(0, &near, &far) != ZX_OK) {
+        return;
+    }
+    send_connect(s, services_entry_of(prefix), far);
+    *y = (struct sync){.client = {.closed = sync_closed}, .call = {.handler = sync_answered}};
+    y->is_open = async_client_begin(sup.loop, &y->client, near) == ZX_OK;
+    if (y->is_open &&
+        async_client_call(&y->client, &y->call, &jacinth_io_node_sync_method, nullptr) == ZX_OK) {
+        syncs.pending++;
+    }
+}
+
+void supervisor_sync_then(void (*done)(uint32_t arg), uint32_t arg) {
+    if (syncs.done != nullptr) {
+        done(arg); // the machine is ending already
+        return;
+    }
+    syncs.done = done;
+    syncs.arg = arg;
+    syncs.pending = 0;
+    syncs.end.handler = sync_ends;
     for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
         struct service* s = &sup.services[i];
         const struct services_word* mount =
             s->paragraph != nullptr ? s->paragraph->words[SERVICES_MOUNTS] : nullptr;
         if (mount != nullptr && s->state == JACINTH_SYSTEM_STATE_RUNNING) {
-            sync_service(s, mount->text);
+            sync_begin(&syncs.of[i], s, mount->text);
         }
     }
+    async_task_post(sup.loop, &syncs.end, syncs.pending > 0 ? zx_deadline_after(SYNC_WAIT) : 0);
+}
+
+static void tell_settled(uint32_t event) {
+    (void)zx_object_signal(event, 0, ZX_EVENT_SIGNALED);
 }
 
 static void take_settlement(struct async_receiver*, const zx_port_packet_t* packet) {
     if (packet->user.u32[1] != 0) {
-        supervisor_sync_now();
+        supervisor_sync_then(tell_settled, packet->user.u32[0]);
+    } else {
+        tell_settled(packet->user.u32[0]);
     }
-    (void)zx_object_signal(packet->user.u32[0], 0, ZX_EVENT_SIGNALED);
 }
 
 // ---- for jacinth.system.Services ----

@@ -41,7 +41,9 @@ void supervisor_sync(void);
 
 // ---- the loop only ----
 
-void supervisor_sync_now(void);
+// supervisor_sync for the loop, which does not wait: `done` is called when all have answered, or
+// the time is over.
+void supervisor_sync_then(void (*done)(uint32_t arg), uint32_t arg);
 void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
                            zx_handle_t channel);
 // Opens a device at the service that has it; the answer comes when the service has given it.

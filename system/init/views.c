@@ -7,6 +7,7 @@
 #include <async/guests.h>
 #include <io/client.h>
 #include <lib/compiler.h>
+#include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/resource.h>
 #include <zircon/syscalls/system.h>
@@ -231,25 +232,28 @@ static zx_status_t do_restart(void*, struct jacinth_system_services_restart_requ
                            : jacinth_system_services_restart_reply_error(txn, status);
 }
 
-static zx_status_t power(uint32_t command) {
-    supervisor_sync_now();
+static void power(uint32_t command) {
     zx_handle_t resource = authority_system_part(views.a, ZX_RSRC_SYSTEM_POWER_BASE, "power");
     zx_status_t status = zx_system_powerctl(resource, command, nullptr);
     (void)zx_handle_close(resource);
-    return status;
+    // Who asked has no answer to wait for.
+    fprintf(stderr, "init: the machine goes on: %s\n", zx_status_get_string(status));
 }
 
 void views_power_off(void) {
     (void)fflush(stdout);
-    (void)power(ZX_SYSTEM_POWERCTL_SHUTDOWN);
+    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_SHUTDOWN);
 }
 
-static zx_status_t do_power_off(void*, struct fidl_txn* txn) {
-    return jacinth_system_power_power_off_reply_error(txn, power(ZX_SYSTEM_POWERCTL_SHUTDOWN));
+// Not answered: the machine ends, or the console says why it does not.
+static zx_status_t do_power_off(void*, struct fidl_txn*) {
+    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_SHUTDOWN);
+    return ZX_OK;
 }
 
-static zx_status_t do_reboot(void*, struct fidl_txn* txn) {
-    return jacinth_system_power_reboot_reply_error(txn, power(ZX_SYSTEM_POWERCTL_REBOOT));
+static zx_status_t do_reboot(void*, struct fidl_txn*) {
+    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_REBOOT);
+    return ZX_OK;
 }
 
 static const struct jacinth_system_services_ops services_ops = {.list = do_list,

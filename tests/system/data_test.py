@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -146,6 +147,17 @@ class DataTest(SystemTest):
                 self.assertEqual(found, cuts.file_of(step), f"f{step} of {last}, {cut}")
             shutil.rmtree(tree)
         return last
+
+    @limit(60)
+    def test_without_a_disk_the_power_goes_at_once(self) -> None:
+        """Saving what was written asks /data, which asks for its disk: nobody may wait for the other."""
+        begin = time.monotonic()
+        self.run_commands("hello")
+        plain = time.monotonic() - begin
+        result = self.run_commands('sh -c "ls /data"', "hello")
+        self.assertNotEqual(result.commands[0].code, 0)
+        # (A server that does not answer is waited for 10 s.)
+        self.assertLess(time.monotonic() - begin - plain, 3 * plain + 8)
 
     def test_a_disk_of_something_else(self) -> None:
         self.image.write_bytes(b"no file system" * 100000)
