@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "gpt_for_tests.h"
+
 struct bytes {
     const uint8_t* data;
     size_t len;
@@ -19,32 +21,19 @@ static zx_status_t read_block(void* ctx, uint64_t block, void* buffer) {
     return ZX_OK;
 }
 
-static uint32_t crc(const uint8_t* bytes, size_t len) {
-    uint32_t sum = 0xffffffff;
-    for (size_t i = 0; i < len * 8; i++) {
-        const uint32_t bit = (sum ^ (uint32_t)bytes[i / 8] >> i % 8) & 1;
-        sum = sum >> 1 ^ (bit != 0 ? 0xedb88320 : 0);
-    }
-    return ~sum;
-}
-
-static void put32(uint8_t* at, uint32_t value) {
-    memcpy(at, &value, sizeof(value));
-}
-
 // A header of 92 bytes in block 1 with `count` entries in block 2.
 static void seal(uint8_t* disk) {
     uint8_t* h = disk + 512;
     memcpy(h, "EFI PART", 8);
-    put32(h + 12, 92);
+    gpt_test_put32(h + 12, 92);
     memcpy(h + 24, (const uint8_t[8]){1}, 8);
     memcpy(h + 72, (const uint8_t[8]){2}, 8);
     const uint32_t count = h[80] % 8 + 1u;
-    put32(h + 80, count);
-    put32(h + 84, 128);
-    put32(h + 88, crc(disk + 1024, (size_t)count * 128));
-    put32(h + 16, 0);
-    put32(h + 16, crc(h, 92));
+    gpt_test_put32(h + 80, count);
+    gpt_test_put32(h + 84, 128);
+    gpt_test_put32(h + 88, gpt_test_crc(disk + 1024, (size_t)count * 128));
+    gpt_test_put32(h + 16, 0);
+    gpt_test_put32(h + 16, gpt_test_crc(h, 92));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {

@@ -11,6 +11,8 @@
 
 #include <zircon/errors.h>
 
+#include "gpt_for_tests.h"
+
 constexpr uint64_t BLOCKS = 256;
 
 struct disk {
@@ -29,19 +31,6 @@ static zx_status_t read_block(void* ctx, uint64_t block, void* buffer) {
     return ZX_OK;
 }
 
-static uint32_t crc(const uint8_t* bytes, size_t len) {
-    uint32_t sum = 0xffffffff;
-    for (size_t i = 0; i < len * 8; i++) {
-        const uint32_t bit = (sum ^ (uint32_t)bytes[i / 8] >> i % 8) & 1;
-        sum = sum >> 1 ^ (bit != 0 ? 0xedb88320 : 0);
-    }
-    return ~sum;
-}
-
-static void put32(uint8_t* at, uint32_t value) {
-    memcpy(at, &value, sizeof(value));
-}
-
 static void put64(uint8_t* at, uint64_t value) {
     memcpy(at, &value, sizeof(value));
 }
@@ -58,18 +47,18 @@ static uint64_t table_blocks(const struct disk* d) {
 static void seal(struct disk* d, uint64_t own, uint64_t table) {
     uint8_t* h = block_at(d, own);
     memcpy(h, "EFI PART", 8);
-    put32(h + 8, 0x10000);
-    put32(h + 12, 92);
+    gpt_test_put32(h + 8, 0x10000);
+    gpt_test_put32(h + 12, 92);
     put64(h + 24, own);
     put64(h + 32, own == 1 ? BLOCKS - 1 : 1);
     put64(h + 40, 2 + table_blocks(d));
     put64(h + 48, BLOCKS - 2 - table_blocks(d));
     put64(h + 72, table);
-    put32(h + 80, 128);
-    put32(h + 84, 128);
-    put32(h + 88, crc(block_at(d, table), 128 * 128));
-    put32(h + 16, 0);
-    put32(h + 16, crc(h, 92));
+    gpt_test_put32(h + 80, 128);
+    gpt_test_put32(h + 84, 128);
+    gpt_test_put32(h + 88, gpt_test_crc(block_at(d, table), 128 * 128));
+    gpt_test_put32(h + 16, 0);
+    gpt_test_put32(h + 16, gpt_test_crc(h, 92));
 }
 
 static void put_entry(struct disk* d, uint64_t table, uint32_t index, uint64_t first, uint64_t last,
@@ -188,10 +177,10 @@ static void test_nonsense(void**) {
         struct disk* d = make_disk(512);
         memset(block_at(d, BLOCKS - 1), 0, 512);
         uint8_t* h = block_at(d, 1);
-        put32(h + headers[i].at, (uint32_t)headers[i].value);
-        put32(h + 16, 0);
+        gpt_test_put32(h + headers[i].at, (uint32_t)headers[i].value);
+        gpt_test_put32(h + 16, 0);
         const uint32_t size = headers[i].at == 12 ? (uint32_t)headers[i].value : 92;
-        put32(h + 16, crc(h, size));
+        gpt_test_put32(h + 16, gpt_test_crc(h, size));
         expect_status(d, ZX_ERR_IO_DATA_INTEGRITY);
         free(d);
     }

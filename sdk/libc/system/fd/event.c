@@ -140,22 +140,9 @@ static void event_close(struct fd_object* o) {
 }
 
 static const struct fd_ops event_ops = {
-    .read = event_read,
-    .write = event_write,
-    .seek = fd_no_seek,
-    .stat = event_stat,
-    .statfs = fd_no_statfs,
-    .change = fd_no_change,
-    .resize = fd_no_resize,
-    .sync = fd_no_sync,
-    .control = fd_no_control,
-    .entries = fd_no_entries,
-    .get_vmo = fd_no_vmo,
-    .wait_on = event_wait_on,
-    .ready = event_ready,
-    .set_append = fd_append_is_a_flag,
-    .clone = event_clone,
-    .close = event_close,
+    FD_OPS_NO_FILE,       .read = event_read,       .write = event_write,     .seek = fd_no_seek,
+    .stat = event_stat,   .control = fd_no_control, .wait_on = event_wait_on, .ready = event_ready,
+    .clone = event_clone, .close = event_close,
 };
 
 static long event_new(zx_handle_t counter, uint32_t flags, bool one_by_one,

@@ -138,22 +138,9 @@ static void timer_close(struct fd_object* o) {
 }
 
 static const struct fd_ops timer_ops = {
-    .read = timer_read,
-    .write = fd_no_write,
-    .seek = fd_no_seek,
-    .stat = timer_stat,
-    .statfs = fd_no_statfs,
-    .change = fd_no_change,
-    .resize = fd_no_resize,
-    .sync = fd_no_sync,
-    .control = fd_no_control,
-    .entries = fd_no_entries,
-    .get_vmo = fd_no_vmo,
-    .wait_on = timer_wait_on,
-    .ready = timer_ready,
-    .set_append = fd_append_is_a_flag,
-    .clone = timer_clone,
-    .close = timer_close,
+    FD_OPS_NO_FILE,       .read = timer_read,       .write = fd_no_write,     .seek = fd_no_seek,
+    .stat = timer_stat,   .control = fd_no_control, .wait_on = timer_wait_on, .ready = timer_ready,
+    .clone = timer_clone, .close = timer_close,
 };
 
 static long timer_new(int clock, uint32_t flags, struct fd_object** out) {

@@ -178,21 +178,9 @@ static void epoll_wait_on(struct fd_object*, uint32_t, struct fd_wait* out) {
 }
 
 static const struct fd_ops epoll_ops = {
-    .read = fd_no_read,
-    .write = fd_no_write,
-    .seek = fd_no_seek,
-    .stat = epoll_stat,
-    .statfs = fd_no_statfs,
-    .change = fd_no_change,
-    .resize = fd_no_resize,
-    .sync = fd_no_sync,
-    .control = fd_no_control,
-    .entries = fd_no_entries,
-    .get_vmo = fd_no_vmo,
-    .wait_on = epoll_wait_on,
-    .ready = fd_no_signals,
-    .set_append = fd_append_is_a_flag,
-    .clone = epoll_clone,
+    FD_OPS_NO_FILE,           .read = fd_no_read,     .write = fd_no_write,
+    .seek = fd_no_seek,       .stat = epoll_stat,     .control = fd_no_control,
+    .wait_on = epoll_wait_on, .ready = fd_no_signals, .clone = epoll_clone,
     .close = epoll_close,
 };
 
