@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jx import volume
+from jx import disk
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on, limit
 
@@ -35,7 +35,7 @@ class DataTest(SystemTest):
         (files / "hello").write_text("hello from the host\n")
         (files / "deep" / "er" / "large").write_bytes(bytes(range(256)) * 4096)
         (files / "link").symlink_to("deep/er")
-        volume.create(files, self.image, 16 * _MIB)
+        disk.create(files, self.image, 16 * _MIB)
 
     def _run(self, *lines: str) -> ScriptResult:
         result = self.run_commands(*(f'sh -c "{line}"' for line in lines), disks=(self.image,))
@@ -112,7 +112,7 @@ class DataTest(SystemTest):
         log, files = self.folder / "log", 24
         log.touch()
         (self.folder / "empty").mkdir()
-        volume.create(self.folder / "empty", self.image, 16 * _MIB)
+        disk.create(self.folder / "empty", self.image, 16 * _MIB)
         before = self.image.read_bytes()
         result = self.run_commands(
             'sh -c "mkdir /data/w; sync"', f"sh -c '/boot/measure/powercut /data/w {files}'",

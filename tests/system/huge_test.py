@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from genelf import sized
-from jx import build, volume
+from jx import build, disk
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on, limit
 from jx.tree import ROOT, out_dir
@@ -33,7 +33,7 @@ class HugeTestCase(SystemTest):
         self.files.mkdir()
 
     def make(self, size: int) -> None:
-        volume.create(self.files, self.image, size)
+        disk.create(self.files, self.image, size)
 
     def add_huge(self) -> str:
         """The program of 128 MiB that checks itself; the line that it must print."""

@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jx import disk
-from jx.image import ImageError
+from jx import image
+from jx.boot_image import ImageError
 from jx.testing.lab import depends_on, settings_from_environment
 
 
@@ -21,7 +21,7 @@ class ImageTest(unittest.TestCase):
 
     def test_an_image_that_boots(self) -> None:
         output = self.folder / "jacinth.img"
-        disk.make(self.settings, output)
+        image.make(self.settings, output)
         self.assertEqual([path.name for path in self.folder.iterdir()], ["jacinth.img"])
         data = output.read_bytes()
         self.assertEqual(data[512:520], b"EFI PART")
@@ -38,7 +38,7 @@ class ImageTest(unittest.TestCase):
     def test_no_image_if_it_does_not_boot(self) -> None:
         broken = self.settings.with_changes(append='debug.exit=0xf4 kernel.k="crash panic"')
         with self.assertRaisesRegex(ImageError, "does not boot on q35: panic"):
-            disk.make(broken, self.folder / "jacinth.img")
+            image.make(broken, self.folder / "jacinth.img")
         self.assertEqual(list(self.folder.iterdir()), [])
 
 

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from jx.guest import Ended, Guest
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.markers import Marker
 from jx.symbolize import Symbolizer
 from jx.testing.lab import depends_on, settings_from_environment

@@ -18,10 +18,10 @@ from genelf import sized
 from thirdparty import npm
 from thirdparty.recipe import RecipeError
 
-from jx import build, packages, volume
-from jx.bench_rows import ROWS, Row, number
+from jx import build, disk, packages
+from jx.bench_rows import ROWS, Row
 from jx.guest import Event, GuestError
-from jx.image import ImageError
+from jx.boot_image import ImageError
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.run import seconds, verdict
@@ -86,13 +86,14 @@ def _measure_all(
         figures, code = _measure(settings, _PROGRAMS, rows, seconds)
     if code == 0 and (not rows or set(rows) & _DISK_ROWS):
         with TemporaryDirectory(prefix="jx-bench-") as folder:
-            disk, files = Path(folder) / "disk.img", Path(folder) / "files"
+            image, files = Path(folder) / "disk.img", Path(folder) / "files"
             files.mkdir()
             (files / "large").write_bytes(os.urandom(_FILE_BYTES))  # (zeros would be a hole)
-            volume.create(files, disk, _DISK_BYTES)
+            disk.create(files, image, _DISK_BYTES)
             program = out_dir("release") / "user" / "bench_disk"
+            # What a boot costs is told by the machine without a disk and with the image as it is.
             with_disk = settings.with_changes(
-                disks=(disk,), adds=((program, "bin/bench_disk"),)
+                disks=(image,), adds=((program, "bin/bench_disk"),), append=""
             )
             more, code = _measure(with_disk, _DISK_PROGRAMS, rows, seconds)
         figures |= more
@@ -105,7 +106,7 @@ def _measure_all(
 def _measure_load(settings: Settings, seconds: float) -> tuple[dict[str, int], int]:
     """What the launcher's Linux mode takes from a disk, and what a reader of the file does."""
     with TemporaryDirectory(prefix="jx-bench-") as folder:
-        disk, files = Path(folder) / "disk.img", Path(folder) / "files"
+        image, files = Path(folder) / "disk.img", Path(folder) / "files"
         files.mkdir()
         try:
             recipe = npm.read_recipe(ROOT / "third_party" / "bun" / "bun.json")
@@ -114,8 +115,8 @@ def _measure_load(settings: Settings, seconds: float) -> tuple[dict[str, int], i
             print(f"jx: rows 38 and 39 are those of a made-up file: {error}", file=sys.stderr)
             sized.write(files / "program", _PROGRAM_BYTES)
         shutil.copy(_INTERPRETER, files / "ld.so")
-        volume.create(files, disk, _PROGRAM_BYTES * 3 // 2)
-        return _run_loads(settings.with_changes(disks=(disk,), image="tests", append=""), seconds)
+        disk.create(files, image, _PROGRAM_BYTES * 3 // 2)
+        return _run_loads(settings.with_changes(disks=(image,), image="tests", append=""), seconds)
 
 
 def _run_loads(settings: Settings, seconds: float) -> tuple[dict[str, int], int]:
@@ -184,12 +185,15 @@ def _cells(row: Row, value: int) -> tuple[str, ...]:
 
 
 def to_json(figures: dict[str, int]) -> str:
-    """A list of {row, name, instructions}; rows 32 and 33 count bytes, and say so."""
+    """A list of {row, name, instructions}; what counts something else says so as its unit.
+
+    A row is a number, or a string where a letter follows it.
+    """
     entries = []
     for row in ROWS:
         if row.key in figures:
             entry: dict[str, object] = {
-                "row": number(row.key), "name": row.name, "instructions": figures[row.key]
+                "row": int(row.key) if row.key.isdecimal() else row.key, "name": row.name, "instructions": figures[row.key]
             }  # fmt: skip
             if row.unit:
                 entry["unit"] = row.unit

@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 from jx import (
-    bench, build, check, debug, disk, doctor, fmt, manual, run, sdk, test, third_party, volume,
+    bench, build, check, debug, disk, doctor, fmt, image, manual, run, sdk, test, third_party,
 )  # fmt: skip
 from jx.packages import PackageError
 
@@ -19,8 +19,8 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "bench": (bench, "instructions per operation, beside other systems"),
     "debug": (debug, "boot halted, with gdb attached"),
     "sdk": (sdk, "the SDK: headers, libraries, configurations, examples"),
-    "image": (disk, "make a disk image that boots, and prove it"),
-    "disk": (volume, "make a disk image of a folder's files"),
+    "image": (image, "make a disk image that boots, and prove it"),
+    "disk": (disk, "make a disk image of a folder's files"),
     "fmt": (fmt, "format changed files, or all"),
     "check": (check, "layout, headers, goldens and more"),
     "docs": (manual, "the manual as a static site"),

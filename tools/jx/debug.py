@@ -20,7 +20,7 @@ from pathlib import Path
 
 from jx import build, interactive, machine, packages
 from jx.guest import Ended, Guest, GuestError
-from jx.image import BootImage, ImageError
+from jx.boot_image import BootImage, ImageError
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.tree import ROOT, out_dir

@@ -1,105 +1,143 @@
-"""The files a machine boots: the kernel, the boot image with its additions, and for UEFI an ESP."""
+"""`./jx image`: a disk image that boots through UEFI firmware, with the system on it.
 
+It has two volumes: the firmware's, with the kernel and the boot image, and an ext2 file system that is the
+root of the shell's namespace: programs and libraries, a home, and room for what one writes.
+
+The image is written beside its final name and boots first: on each machine that it is meant for it
+must come to its prompt, run a program and switch the power off. Only then it gets its name; an image
+that does not boot is never left behind.
+"""
+
+import argparse
 import shutil
-import subprocess
 import sys
-from contextlib import ExitStack
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
+from esp import gpt
+
+from jx import build, disk, machine, packages
+from jx.guest import Ended, Event, Guest, GuestError
+from jx.boot_image import BootImage, ImageError
 from jx.machine import OVMF_VARS, BootFiles, Settings
-from jx.tree import ROOT, out_dir
+from jx.markers import Marker
+from jx.tree import ROOT, out_dir, writable_path
 
-# Kernel options that the runner relies on (tests/README.md).
-_RUNNER_CMDLINE = "log.serial=0 debug.exit=0xf4"
-# HANDOFF_MAX_CMDLINE of <boot/handoff.h> without the NUL. With more, QEMU's own loader overwrites
-# what it hands to the kernel.
-_CMDLINE_MAX = 4095
-_RUN_LIST = "etc/run"
+_MACHINES = ("q35", "pc")
+_LIMIT_S = 120.0
+_COMMANDS = b"hello image\ncat /README\npoweroff\n"
+_EXPECTED = (b"hello image\n", b"The root of Jacinth's disk.")
+
+_ROOT_BYTES = 64 << 20
+# Places in the namespace that others serve, and what is the disk's own.
+_ROOT_FOLDERS = ("bin", "boot", "data", "dev", "etc", "home", "lib", "svc", "tmp")
+_README = """The root of Jacinth's disk. /home is yours; /boot, /dev, /svc and /tmp are not on it.
+"""
+# What the services file says otherwise where the root is on a disk.
+_SERVICES = (
+    ("    mounts    /data\n", "    mounts    /data /\n"),
+    ("    sees      /boot /bin /tmp /data /dev /svc\n", "    sees      / /boot /tmp /data /dev /svc\n"),
+    (" HOME=/tmp ", " HOME=/home "),
+)
 
 
-class ImageError(Exception):
-    """A boot image could not be made; the tool has said why."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=writable_path, metavar="FILE", help="(out/release/jacinth.img)"
+    )
+    machine.add_arguments(parser)
 
 
-class BootImage:
-    """Boot files for one start, in a folder of their own that goes away with the `with` block."""
+def run(args: argparse.Namespace) -> int:
+    settings = machine.from_arguments(args).with_changes(uefi=True)
+    output = args.output or out_dir(settings.variant) / "jacinth.img"
+    packages.ensure("run")
+    try:
+        build.build(settings.variant)
+        make(settings, output)
+    except (build.BuildError, ImageError, GuestError, OSError) as error:
+        print(f"jx: {error}", file=sys.stderr)
+        return 1
+    print(f"{output}: {output.stat().st_size >> 20} MiB, boots on {' and '.join(_MACHINES)}")
+    return 0
 
-    def __init__(
-        self, settings: Settings, commands: list[str] | None = None, *, for_runner: bool = True
-    ) -> None:
-        """`commands`: the run list; None boots to the prompt.
 
-        `for_runner`: with the kernel options that the runner relies on.
-        """
-        for command in commands or []:
-            if "\n" in command or "\0" in command:
-                raise ImageError(f"a command is one line: {command!r}")
-        self._settings = settings
-        self._commands = commands
-        self._options = _RUNNER_CMDLINE if for_runner else ""
-        self._stack = ExitStack()
+def make(settings: Settings, output: Path) -> None:
+    """Writes the image and boots it; ImageError if it does not come up, and then there is none."""
+    unproven = output.with_name(output.name + ".unproven")
+    try:
+        with TemporaryDirectory(prefix="jx-root-") as folder:
+            root, services = Path(folder) / "root.img", Path(folder) / "services"
+            services.write_text(_services((ROOT / "system/etc/services").read_text()))
+            disk.create(_root(settings, Path(folder) / "root"), root, _ROOT_BYTES)
+            added = settings.with_changes(adds=((services, "etc/services"), *settings.adds))
+            # The console belongs to whoever boots it: no options of the test runner.
+            with BootImage(added, for_runner=False) as files:
+                assert files.esp is not None
+                gpt.write_disk(unproven, [gpt.Volume(files.esp, gpt.EFI_SYSTEM, "JACINTH"),
+                                          gpt.Volume(root, gpt.FILE_SYSTEM, "root")])  # fmt: skip
+        for name in _MACHINES:
+            _smoke(settings.with_changes(machine=name), unproven)
+        unproven.replace(output)
+    finally:
+        unproven.unlink(missing_ok=True)
 
-    def __enter__(self) -> BootFiles:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="jx-image-")))
-            files = self._make(folder)
-            self._stack = stack.pop_all()
-        return files
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+def _services(text: str) -> str:
+    for before, after in _SERVICES:
+        if before not in text:
+            raise ImageError(f"system/etc/services has no line{before.rstrip()}")
+        text = text.replace(before, after)
+    return text
 
-    def _make(self, folder: Path) -> BootFiles:
-        out = out_dir(self._settings.variant)
-        # Under -icount the clock runs ahead while the machine waits for a disk.
-        patience = "disk.patience=0" if self._settings.icount and self._settings.disks else ""
-        cmdline = " ".join(filter(None, (self._options, patience, self._settings.append)))
-        length = len(cmdline.encode())
-        if length > _CMDLINE_MAX:
-            raise ImageError(f"the kernel's line has {length} bytes, at most {_CMDLINE_MAX} fit")
-        kernel = self._settings.kernel_elf()
-        zbi = self._zbi(out, folder)
-        if not self._settings.uefi:
-            return BootFiles(kernel, zbi, cmdline)
-        esp, variables = folder / "esp.img", folder / "vars.fd"
+
+def _root(settings: Settings, folder: Path) -> Path:
+    """What the file system begins with: the boot image's programs and libraries, once each."""
+    for name in _ROOT_FOLDERS:
+        (folder / name).mkdir(parents=True)
+    (folder / "README").write_text(_README)
+    out, first = out_dir(settings.variant), {}
+    for line in (out / f"{settings.image}.manifest").read_text().splitlines():
+        path, _, source = line.partition("=")
+        if not path.startswith(("bin/", "lib/")):
+            continue
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source in first:
+            target.hardlink_to(first[source])
+        else:
+            first[source] = Path(shutil.copy(out / source, target))
+            target.chmod(0o755)
+    return folder
+
+
+def _smoke(settings: Settings, disk: Path) -> None:
+    """Raises ImageError unless the disk boots on this machine, runs a program and ends."""
+    with TemporaryDirectory(prefix="jx-disk-") as folder:
+        # A copy: the firmware may write to the disk, and what was tested is what is handed out.
+        copy, variables = Path(folder) / "disk.img", Path(folder) / "vars.fd"
+        shutil.copyfile(disk, copy)
         shutil.copyfile(OVMF_VARS, variables)
-        cmdline_file = folder / "cmdline.txt"
-        cmdline_file.write_text(cmdline)
-        _run_tool(
-            ROOT / "tools/esp/make_esp.py", "--output", esp,
-            "--loader", out / "uefi" / "BOOTX64.efi", "--kernel", kernel, "--zbi", zbi,
-            "--cmdline", cmdline_file,
-        )  # fmt: skip
-        return BootFiles(kernel, zbi, cmdline, esp=esp, vars=variables)
-
-    def _zbi(self, out: Path, folder: Path) -> Path:
-        """The image as built, or a new one if there is something to add."""
-        adds = [f"{host}={boot}" for host, boot in self._settings.adds]
-        if self._commands is not None:
-            run_list = folder / "run"
-            run_list.write_text("".join(f"{command}\n" for command in self._commands))
-            adds.append(f"{run_list}={_RUN_LIST}")
-        if not adds:
-            return out / f"{self._settings.image}.zbi"
-        zbi = folder / "system.zbi"
-        # What is added may take the place of what is there: one's own `bin/hello`.
-        words: list[str | Path] = ["--manifest", f"{self._settings.image}.manifest", "--output", zbi, "--replace"]
-        words += ["--symbols", "symbols", "--symbols-of", "user/libzircon.so"]
-        for add in adds:
-            words += ["--add", add]
-        _run_tool(ROOT / "tools/zbi/pack.py", *words, cwd=out)
-        return zbi
+        files = BootFiles(settings.kernel_elf(), disk, "", esp=copy, vars=variables)
+        with Guest(settings, files) as guest:
+            text, end = _talk(guest)
+    if any(words not in text for words in _EXPECTED) or end is None or end.how != "power-off":
+        how = "it hangs" if end is None else f"{end.how} {end.detail}".strip()
+        tail = text[-2000:].decode("utf-8", "replace")
+        raise ImageError(f"the image does not boot on {settings.machine}: {how}\n{tail}")
 
 
-def _run_tool(script: Path, *words: str | Path, cwd: Path = ROOT) -> None:
-    command = [sys.executable, str(script), *map(str, words)]
-    answer = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    if answer.returncode != 0:
-        raise ImageError(answer.stderr.strip() or f"{script.name} failed")
+def _talk(guest: Guest) -> tuple[bytes, Ended | None]:
+    """Types the commands at the prompt; what the machine wrote after that, and how it ended."""
+    text, deadline = b"", time.monotonic() + _LIMIT_S
+    while True:
+        event: Event | None = guest.next(deadline)
+        if event is None:
+            return text, None
+        if isinstance(event, Ended):
+            return text, event
+        if isinstance(event, bytes):
+            text += event
+        elif isinstance(event, Marker) and event.word == "ready":
+            guest.send(_COMMANDS)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from collections.abc import Iterator
 
 from jx.guest import Ended, Guest, Input
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.script import symbolizer

@@ -11,7 +11,7 @@ import sys
 
 from jx import build, interactive, machine, packages
 from jx.guest import Event, GuestError
-from jx.image import ImageError
+from jx.boot_image import ImageError
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.script import ScriptResult, run_script, symbolizer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jx import cli, run, tree
 from jx.guest import Ended
-from jx.image import BootImage, ImageError
+from jx.boot_image import BootImage, ImageError
 from jx.interactive import Keyboard
 from jx.machine import Settings
 from jx.script import CommandResult, ScriptResult

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jx.guest import Ended, Event, Guest
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.symbolize import Symbolizer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jx import build, machine, packages
 from jx.guest import GuestError
-from jx.image import ImageError
+from jx.boot_image import ImageError
 from jx.machine import VARIANTS, Settings
 from jx.testing import host, kernel, pairwise, system, user
 from jx.testing.results import FAILED, Report, Result, matches

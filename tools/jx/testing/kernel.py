@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from jx.guest import Ended, Event, Guest
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.script import symbolizer

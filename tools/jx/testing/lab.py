@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jx.guest import Ended, Guest
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.machine import BootFiles, Settings
 from jx.markers import Marker
 from jx.script import ScriptResult, run_script

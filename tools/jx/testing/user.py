@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from jx.guest import Ended, Guest
-from jx.image import BootImage
+from jx.boot_image import BootImage
 from jx.machine import Settings
 from jx.markers import Marker
 from jx.testing.cases import CaseTracker, end_message

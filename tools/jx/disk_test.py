@@ -1,11 +1,11 @@
-"""Tests of volume.py: images are what e2fsprogs takes them for."""
+"""Tests of disk.py: images are what e2fsprogs takes them for."""
 
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from jx import volume
+from jx import disk
 
 
 class VolumeTest(unittest.TestCase):
@@ -21,7 +21,7 @@ class VolumeTest(unittest.TestCase):
         self.image = self.folder / "image"
 
     def test_an_image_has_the_files(self) -> None:
-        volume.create(self.files, self.image, volume.size_for(self.files))
+        disk.create(self.files, self.image, disk.size_for(self.files))
         check = subprocess.run(["e2fsck", "-fn", str(self.image)], capture_output=True)
         self.assertEqual(check.returncode, 0, check.stdout)
         shown = subprocess.run(
@@ -30,21 +30,21 @@ class VolumeTest(unittest.TestCase):
         self.assertEqual(shown.stdout, b"hello, disk\n")
 
     def test_sizes(self) -> None:
-        self.assertEqual(volume.size_for(self.files), 8 << 20)
+        self.assertEqual(disk.size_for(self.files), 8 << 20)
         (self.files / "larger").write_bytes(bytes(20 << 20))
-        size = volume.size_for(self.files)
+        size = disk.size_for(self.files)
         self.assertGreater(size, 30 << 20)
         self.assertEqual(size % (1 << 20), 0)
 
     def test_what_failed_leaves_nothing(self) -> None:
         with self.assertRaises(subprocess.CalledProcessError) as raised:
-            volume.create(self.files, self.image, 1 << 20)  # smaller than its files
+            disk.create(self.files, self.image, 1 << 20)  # smaller than its files
         self.assertTrue(raised.exception.stderr)
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["files"])
 
     def test_a_size_that_is_none_has_a_reason(self) -> None:
         with self.assertRaisesRegex(OSError, "1M at least"):
-            volume.create(self.files, self.image, 1024)
+            disk.create(self.files, self.image, 1024)
 
 
 if __name__ == "__main__":
