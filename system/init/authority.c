@@ -12,6 +12,7 @@
 #include <zircon/syscalls/policy.h>
 #include <zircon/syscalls/resource.h>
 
+#include "root.h"
 #include "supervisor.h"
 
 bool authority_has_word(const struct authority* a, const char* word) {
@@ -225,7 +226,7 @@ static void give_by_paragraph(const struct authority* a, uint32_t paragraph, str
     give_resources(a, p, g);
     for (const struct services_word* w = p->words[SERVICES_ENVIRONMENT];
          w != nullptr && g->environ_count < ENVIRON_MAX; w = w->next) {
-        g->environ[g->environ_count++] = w->text;
+        g->environ[g->environ_count++] = root_environment(w->text);
     }
 }
 

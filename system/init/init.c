@@ -22,6 +22,7 @@
 #include "authority.h"
 #include "commands.h"
 #include "marker.h"
+#include "root.h"
 #include "supervisor.h"
 #include "views.h"
 
@@ -29,6 +30,7 @@ constexpr char services_path[] = "etc/services";
 
 static struct authority authority;
 static struct async_loop loop;
+static char* list; // of commands; null: prompts
 
 [[noreturn]] static void give_up(const char* what, zx_status_t status) {
     fprintf(stderr, "init: %s: %s\n", what, zx_status_get_string(status));
@@ -109,13 +111,20 @@ static void report_boot(const struct authority* a, uint64_t ticks) {
     (void)zx_handle_close(info);
 }
 
+static void start_commands(void) {
+    if (list != nullptr) {
+        must(commands_start(&authority, list, SERVICES_NONE), "no commands");
+    } else {
+        supervisor_start_prompts();
+    }
+}
+
 int main(int, char**, char** envp) {
     uint64_t ticks = __builtin_ia32_rdtsc();
     struct authority* a = &authority;
     take_startup(a, envp);
     report_boot(a, ticks);
     read_services(a);
-    char* list = nullptr;
     zx_status_t status = commands_read_list(a, &list);
     if (status != ZX_ERR_NOT_FOUND) {
         must(status, "/boot/etc/run");
@@ -127,9 +136,7 @@ int main(int, char**, char** envp) {
     }
     must(async_loop_init(&loop), "no loop");
     views_init(a, &loop);
-    must(supervisor_start(a, &loop, list != nullptr), "no services");
-    if (list != nullptr) {
-        must(commands_start(a, list, SERVICES_NONE), "no commands");
-    }
+    must(supervisor_start(a, &loop), "no services");
+    root_begin(a, &loop, start_commands);
     give_up("cannot go on", async_loop_run(&loop));
 }

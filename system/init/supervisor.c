@@ -17,6 +17,7 @@
 
 #include "commands.h"
 #include "marker.h"
+#include "root.h"
 #include "views.h"
 
 constexpr zx_duration_t BACK_OFF_FIRST = ZX_MSEC(100);
@@ -64,6 +65,8 @@ static struct {
     struct async_loop* loop;
     zx_handle_t jobs; // of services
     struct service services[SERVICES_PARAGRAPHS_MAX];
+    uint32_t order[SERVICES_PARAGRAPHS_MAX]; // indexes of those, as they are started
+    uint32_t count;
     struct async_receiver attachments, settlements;
     // Calls whose server was found dead while something else was under way: they are told later.
     struct list lost_calls;
@@ -527,7 +530,8 @@ static void connect_when_used(struct service* s, const char* name, zx_handle_t c
 void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
                            zx_handle_t channel) {
     services_key_t key = what == SUPERVISOR_PREFIX ? SERVICES_MOUNTS : SERVICES_OFFERS;
-    uint32_t server = services_server(&sup.a->services, key, name);
+    bool is_replaced = what == SUPERVISOR_PREFIX && strcmp(name, "/") == 0 && root_is_boot_image();
+    uint32_t server = is_replaced ? SERVICES_NONE : services_server(&sup.a->services, key, name);
     if (server == SERVICES_NONE) {
         views_attach(what, paragraph, name, channel);
         return;
@@ -764,8 +768,7 @@ static void add_service(uint32_t index) {
     renew_exceptions(s);
 }
 
-zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
-                             bool commands_decide) {
+zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop) {
     sup.a = a;
     sup.loop = loop;
     zx_status_t status = zx_job_create(a->root_job, 0, &sup.jobs);
@@ -779,22 +782,24 @@ zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
     async_receiver_begin(loop, &sup.attachments);
     sup.settlements.handler = take_settlement;
     async_receiver_begin(loop, &sup.settlements);
-    uint32_t order[SERVICES_PARAGRAPHS_MAX];
-    uint32_t count = services_order(&a->services, order);
-    for (uint32_t i = 0; i < count; i++) {
-        add_service(order[i]);
+    sup.count = services_order(&a->services, sup.order);
+    for (uint32_t i = 0; i < sup.count; i++) {
+        add_service(sup.order[i]);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        struct service* s = &sup.services[order[i]];
-        bool is_prompt = services_is_prompt(s->paragraph);
-        if (!services_starts_at_boot(s->paragraph) || (is_prompt && commands_decide)) {
-            continue;
-        }
-        if (is_prompt) {
-            start_prompt(s);
-        } else {
+    for (uint32_t i = 0; i < sup.count; i++) {
+        struct service* s = &sup.services[sup.order[i]];
+        if (services_starts_at_boot(s->paragraph) && !services_is_prompt(s->paragraph)) {
             want(s);
         }
     }
     return ZX_OK;
+}
+
+void supervisor_start_prompts(void) {
+    for (uint32_t i = 0; i < sup.count; i++) {
+        struct service* s = &sup.services[sup.order[i]];
+        if (services_starts_at_boot(s->paragraph) && services_is_prompt(s->paragraph)) {
+            start_prompt(s);
+        }
+    }
 }

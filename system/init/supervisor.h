@@ -17,10 +17,10 @@
 
 #include "authority.h"
 
-// The services that start at boot are started, but the prompt if `commands_decide`: then the run
-// list is in its place.
-zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop,
-                             bool commands_decide);
+// The services that start at boot are started, but for prompts.
+zx_status_t supervisor_start(const struct authority* a, struct async_loop* loop);
+// Then those, if there is no run list in their place. The loop's.
+void supervisor_start_prompts(void);
 
 // ---- any thread ----
 

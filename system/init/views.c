@@ -12,6 +12,8 @@
 #include <zircon/syscalls/resource.h>
 #include <zircon/syscalls/system.h>
 
+#include "root.h"
+
 constexpr uint32_t CONNECTIONS_MAX = 8192;
 constexpr uint32_t WATCHERS_MAX = 256;
 constexpr uint32_t OWN_CONNECTIONS_MAX = 256; // to what init offers itself
@@ -315,7 +317,8 @@ void views_attach(supervisor_attach_t what, uint32_t paragraph, const char* name
         serve_view(VIEW_SVC, paragraph, name, channel);
     } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/dev") == 0) {
         serve_view(VIEW_DEV, paragraph, name, channel);
-    } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/boot") == 0) {
+    } else if (what == SUPERVISOR_PREFIX &&
+               (strcmp(name, "/boot") == 0 || (strcmp(name, "/") == 0 && root_is_boot_image()))) {
         (void)io_clone_to(views.a->boot_files, channel);
     } else if (what == SUPERVISOR_PREFIX && strcmp(name, "/bin") == 0) {
         (void)io_clone_to(views.a->bin, channel);

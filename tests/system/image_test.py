@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 from jx import image
 from jx.boot_image import ImageError
-from jx.testing.lab import depends_on, settings_from_environment
+from jx.testing.lab import SystemTest, depends_on, settings_from_environment
+from jx.tree import ROOT
 
 
 @depends_on("variant")
@@ -40,6 +41,28 @@ class ImageTest(unittest.TestCase):
         with self.assertRaisesRegex(ImageError, "does not boot on q35: panic"):
             image.make(broken, self.folder / "jacinth.img")
         self.assertEqual(list(self.folder.iterdir()), [])
+
+
+@depends_on("variant")
+class NoRootTest(SystemTest):
+    """The root is to be on a disk, and no driver finds it there."""
+
+    def test_the_boot_image_is_in_its_place(self) -> None:
+        with TemporaryDirectory(prefix="jx-image-test-") as folder:
+            services, other = Path(folder) / "services", Path(folder) / "ide.img"
+            services.write_text(image.services((ROOT / "system/etc/services").read_text()))
+            other.write_bytes(bytes(1 << 20))
+            with self.boot(
+                shell=True,
+                adds=((services, "etc/services"),),
+                qemu_args=(f"-drive if=ide,format=raw,file={other}",),
+            ) as console:
+                # It came to its prompt, so what init had to say is there.
+                self.assertIn(b"init: no disk that a driver knows has the root file system (waited 5 s)", console.text)
+                console.type("ls / | head -n 1; cd; pwd; echo $((6 * 7)) > /tmp/x; cat /tmp/x; > /x\r")
+                self.assertRegex(console.wait_text("can't open '/x'"), r"\nbin\n/tmp\n42\n")
+                console.type("poweroff\r")
+                console.wait_end()
 
 
 if __name__ == "__main__":

@@ -68,10 +68,10 @@ def make(settings: Settings, output: Path) -> None:
     unproven = output.with_name(output.name + ".unproven")
     try:
         with TemporaryDirectory(prefix="jx-root-") as folder:
-            root, services = Path(folder) / "root.img", Path(folder) / "services"
-            services.write_text(_services((ROOT / "system/etc/services").read_text()))
+            root, changed = Path(folder) / "root.img", Path(folder) / "services"
+            changed.write_text(services((ROOT / "system/etc/services").read_text()))
             disk.create(_root(settings, Path(folder) / "root"), root, _ROOT_BYTES)
-            added = settings.with_changes(adds=((services, "etc/services"), *settings.adds))
+            added = settings.with_changes(adds=((changed, "etc/services"), *settings.adds))
             # The console belongs to whoever boots it: no options of the test runner.
             with BootImage(added, for_runner=False) as files:
                 assert files.esp is not None
@@ -84,7 +84,8 @@ def make(settings: Settings, output: Path) -> None:
         unproven.unlink(missing_ok=True)
 
 
-def _services(text: str) -> str:
+def services(text: str) -> str:
+    """The services file of a system whose root is on a disk."""
     for before, after in _SERVICES:
         if before not in text:
             raise ImageError(f"system/etc/services has no line{before.rstrip()}")
