@@ -248,7 +248,9 @@ static long two_names(int from_dir, const char* from, int to_dir, const char* to
 }
 
 long sys_renameat(int from_dir, const char* from, int to_dir, const char* to) {
-    return two_names(from_dir, from, to_dir, to, io_rename);
+    // Where the server can do it in no way, its caller can: by a copy.
+    long result = two_names(from_dir, from, to_dir, to, io_rename);
+    return result == -ABI_EOPNOTSUPP ? -ABI_EXDEV : result;
 }
 
 long sys_rename(const char* from, const char* to) {

@@ -1,6 +1,7 @@
 // Between the parts of the core: cached blocks (cache.c), mounting (super.c), bitmaps (alloc.c),
 // nodes (node.c), the map of files (map.c), directories (directory.c), operations on names
-// (names.c), the order of writes (sync.c), contents through memory (data.c). One thread; no locks.
+// (names.c), the order of writes (sync.c), the journal (journal.c), contents through memory
+// (data.c). One thread; no locks.
 #pragma once
 
 #include <lib/compiler.h>
@@ -160,6 +161,16 @@ struct runs {
 };
 zx_status_t runs_add(struct runs* runs, size_t mark, uint32_t first, uint32_t count);
 
+// An image that has no journal is given one when a directory moves.
+struct journal {
+    bool is_open; // found sound, and empty
+    bool is_given_up;
+    bool is_pending;     // the disk failed while a transaction was under way
+    uint8_t* super;      // its block 0
+    uint32_t first, len; // blocks
+    struct node inode;   // for the map alone: it is on no list
+};
+
 constexpr uint32_t NODE_BUCKETS = 4096;
 
 struct ext2 {
@@ -183,6 +194,10 @@ struct ext2 {
     uint32_t name_count; // in the tables of all directories
     struct node* root;
     struct list pending; // names that the next sync takes out or replaces
+    uint32_t pending_count;
+    bool needs_journal; // for this batch there is no order of writes
+    struct journal journal;
+    uint64_t set_aside; // blocks
     // Given back by the next sync. Blocks of attributes may have other owners.
     struct runs freed_blocks, freed_inodes, freed_attributes;
     uint32_t next_generation;
@@ -198,6 +213,22 @@ bool fs_block_valid(const struct ext2* fs, uint32_t block);
 zx_status_t write_super(struct ext2* fs);
 zx_status_t write_groups(struct ext2* fs);
 zx_status_t sync_batch(struct ext2* fs);
+
+// ---- the journal ----
+
+// Before a change that needs it: makes one if there is none. NOT_SUPPORTED: there can be none.
+zx_status_t journal_open(struct ext2* fs);
+// Whether the batch, and one more operation, fit into it.
+bool journal_has_room(const struct ext2* fs);
+// When it has answered these blocks will have changed, all of them; the caller writes them in
+// place. What was written before is on the disk, too.
+zx_status_t journal_write(struct ext2* fs, struct block* const* blocks, uint32_t count);
+// They are in place.
+zx_status_t journal_end(struct ext2* fs);
+// Before anything is written: what a sync that failed has left.
+zx_status_t journal_finish(struct ext2* fs);
+// Mounting, if the superblock says RECOVER. Afterwards nothing in memory is what the disk has.
+zx_status_t journal_recover(struct ext2* fs, char why[EXT2_WHY_MAX]);
 
 // After a cut of power.
 zx_status_t recover(struct ext2* fs);

@@ -76,7 +76,7 @@ struct model {
     size_t held_count;
     uint64_t random;
     uint32_t next_id;
-    bool moves_directories; // between directories, and where their names do not fit: see the design
+    unsigned refused; // moves of directories, as there can be no journal
     size_t size_max;
     // What was done to names: called with the path, before and after.
     void (*changed)(struct model* m, const char* path);
@@ -86,7 +86,8 @@ struct model {
 uint32_t model_random(struct model* m, uint32_t below);
 void model_init(struct model* m, struct ext2* fs, uint64_t seed);
 void model_destroy(struct model* m);
-void model_step(struct model* m);   // one random operation on both
+void model_step(struct model* m); // one random operation on both
+void model_move_directory(struct model* m);
 void model_let_go(struct model* m); // of everything that is open
 void model_path(const struct mnode* directory, const char* name, char* out, size_t capacity);
 // The file system says what the model says.

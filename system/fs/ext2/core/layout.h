@@ -27,15 +27,23 @@ struct superblock_raw {
     uint16_t reserved_gdt_blocks;
     uint8_t journal_uuid[16];
     uint32_t journal_inum, journal_dev, last_orphan;
-    uint8_t rest[1024 - 236];
+    uint32_t hash_seed[4];
+    uint8_t hash_version, journal_backup_type;
+    uint16_t group_size;
+    uint32_t mount_options, first_meta_group, made;
+    uint32_t journal_blocks[17]; // a copy of the pointers in inode 8, and its size
+    uint8_t rest[1024 - 336];
 };
 static_assert(sizeof(struct superblock_raw) == 1024);
 static_assert(offsetof(struct superblock_raw, feature_compat) == 92);
 static_assert(offsetof(struct superblock_raw, last_orphan) == 232);
+static_assert(offsetof(struct superblock_raw, journal_blocks) == 268);
 
 enum : uint16_t { STATE_VALID = 1, STATE_ERROR = 2 };
 enum : uint32_t {
+    COMPAT_HAS_JOURNAL = 0x4,
     INCOMPAT_FILETYPE = 0x2,
+    INCOMPAT_RECOVER = 0x4,
     RO_COMPAT_SPARSE_SUPER = 0x1,
     RO_COMPAT_LARGE_FILE = 0x2,
 };
@@ -47,7 +55,7 @@ struct group_raw {
 };
 static_assert(sizeof(struct group_raw) == 32);
 
-enum : uint32_t { INO_ROOT = 2, INO_FIRST_REV0 = 11 };
+enum : uint32_t { INO_ROOT = 2, INO_JOURNAL = 8, INO_FIRST_REV0 = 11 };
 enum : uint32_t { DIRECT_BLOCKS = 12, POINTERS = 15, FAST_LINK_MAX = 60 };
 enum : uint32_t { FLAG_INDEX = 0x1000 };
 

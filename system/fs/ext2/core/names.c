@@ -28,6 +28,7 @@ static void put_off(struct ext2* fs, struct node* d, struct dname* e, enum name_
     e->state = state;
     e->directory = node_ref(d);
     list_push_back(&fs->pending, &e->pending);
+    fs->pending_count++;
     directory_touch(fs, d);
 }
 
@@ -410,19 +411,10 @@ static zx_status_t replace_name(struct ext2* fs, struct rename* r) {
     return ZX_OK;
 }
 
-static zx_status_t move_name(struct ext2* fs, struct rename* r) {
-    struct dname* e;
+// A directory is in another one.
+static zx_status_t change_parent(struct ext2* fs, struct rename* r) {
     struct node* n = r->node;
-    zx_status_t status = directory_add(fs, r->to, r->name, n->base.ino, (uint8_t)n->base.kind, &e);
-    if (status != ZX_OK) {
-        return status;
-    }
-    status = remove_name(fs, r->from, r->old, n);
-    if (status != ZX_OK) {
-        (void)directory_erase(fs, r->to, e);
-        return status;
-    }
-    if (!is_directory(n) || r->from == r->to) {
+    if (r->from == r->to) {
         return ZX_OK;
     }
     r->from->raw.links_count = (uint16_t)(r->from->raw.links_count - 1);
@@ -435,21 +427,60 @@ static zx_status_t move_name(struct ext2* fs, struct rename* r) {
     return ZX_OK;
 }
 
-// Its own batch: nothing else may be on its way while a directory has two names, or a name changes
-// within a block.
-static zx_status_t move_directory(struct ext2* fs, struct rename* r) {
+static zx_status_t move_name(struct ext2* fs, struct rename* r) {
+    struct dname* e;
+    struct node* n = r->node;
+    zx_status_t status = directory_add(fs, r->to, r->name, n->base.ino, (uint8_t)n->base.kind, &e);
+    if (status != ZX_OK) {
+        return status;
+    }
+    status = remove_name(fs, r->from, r->old, n);
+    if (status != ZX_OK) {
+        (void)directory_erase(fs, r->to, e);
+        return status;
+    }
+    return is_directory(n) ? change_parent(fs, r) : ZX_OK;
+}
+
+// Its own batch: nothing else may be on its way while a name changes within a block.
+static zx_status_t rename_in_place(struct ext2* fs, struct rename* r, bool* done) {
     zx_status_t status = sync_batch(fs);
-    bool done = false;
-    if (status == ZX_OK && r->from == r->to) {
-        status = directory_rename_in_place(fs, r->from, r->old, r->name, &done);
-    }
-    if (status == ZX_OK && !done) {
-        status = move_name(fs, r);
-    }
     if (status == ZX_OK) {
+        status = directory_rename_in_place(fs, r->from, r->old, r->name, done);
+    }
+    if (status == ZX_OK && *done) {
         (void)sync_batch(fs); // it has happened; what fails now fails the next sync, too
     }
     return status;
+}
+
+// Two names and "..", which no order of writes changes at once: the journal does. Where there is
+// none, and none is needed, none is made.
+static zx_status_t move_directory(struct ext2* fs, struct rename* r) {
+    bool done = false;
+    zx_status_t status = ZX_OK;
+    if (!fs->journal.is_open && r->from == r->to && r->target == nullptr) {
+        status = rename_in_place(fs, r, &done);
+    }
+    if (status == ZX_OK && r->target != nullptr) {
+        status = check_empty(fs, r->victim);
+    }
+    if (status == ZX_OK && !done) {
+        status = journal_open(fs);
+    }
+    if (status != ZX_OK || done) {
+        return status;
+    }
+    status = journal_has_room(fs) ? ZX_OK : sync_batch(fs);
+    if (status != ZX_OK) {
+        return status;
+    }
+    fs->needs_journal = true;
+    if (r->target == nullptr) {
+        return move_name(fs, r);
+    }
+    status = replace_name(fs, r);
+    return status == ZX_OK ? change_parent(fs, r) : status;
 }
 
 static zx_status_t rename_found(struct ext2* fs, struct rename* r) {
@@ -458,27 +489,16 @@ static zx_status_t rename_found(struct ext2* fs, struct rename* r) {
     if (is_directory(n) && is_above(n, r->to)) {
         return ZX_ERR_INVALID_ARGS;
     }
-    if (r->target != nullptr) {
-        if (is_directory(n) != is_directory(r->victim)) {
-            return is_directory(n) ? ZX_ERR_NOT_DIR : ZX_ERR_NOT_FILE;
-        }
-        if (!is_directory(n)) {
-            status = replace_name(fs, r);
-        } else {
-            status = unlink_found(fs, r->to, r->target, r->victim);
-            if (status == ZX_OK) {
-                status = sync_batch(fs);
-            }
-            r->target = nullptr;
-        }
+    if (r->target != nullptr && is_directory(n) != is_directory(r->victim)) {
+        return is_directory(n) ? ZX_ERR_NOT_DIR : ZX_ERR_NOT_FILE;
     }
-    if (status == ZX_OK && is_directory(n)) {
-        if (r->from != r->to && r->to->raw.links_count >= LINKS_MAX) {
+    if (is_directory(n)) {
+        if (r->from != r->to && r->target == nullptr && r->to->raw.links_count >= LINKS_MAX) {
             return ZX_ERR_NO_SPACE;
         }
-        status = n->is_fresh ? move_name(fs, r) : move_directory(fs, r);
-    } else if (status == ZX_OK && r->target == nullptr) {
-        status = move_name(fs, r);
+        status = n->is_fresh && r->target == nullptr ? move_name(fs, r) : move_directory(fs, r);
+    } else {
+        status = r->target != nullptr ? replace_name(fs, r) : move_name(fs, r);
     }
     if (status == ZX_OK) {
         node_stamp(fs, n, false);

@@ -331,7 +331,7 @@ zx_status_t ext2_set_attributes(struct ext2* fs, struct ext2_node* node,
 }
 
 void ext2_touch(struct ext2* fs, struct ext2_node* node) {
-    if (!fs->read_only) {
+    if (fs_prepare(fs, 0) == ZX_OK) {
         node_stamp(fs, node_of(node), true);
     }
 }

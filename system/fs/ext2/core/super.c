@@ -53,9 +53,13 @@ static void name_feature(char why[EXT2_WHY_MAX], const char* what, const struct 
     snprintf(why, EXT2_WHY_MAX, "%s feature %s (0x%x)", what, name, bits);
 }
 
+static bool needs_recovery(const struct ext2* fs) {
+    return fs->super.rev_level != 0 && (fs->super.feature_incompat & INCOMPAT_RECOVER) != 0;
+}
+
 static zx_status_t check_features(struct ext2* fs, char why[EXT2_WHY_MAX]) {
     const struct superblock_raw* s = &fs->super;
-    uint32_t refused = s->feature_incompat & ~INCOMPAT_FILETYPE;
+    uint32_t refused = s->feature_incompat & ~(INCOMPAT_FILETYPE | INCOMPAT_RECOVER);
     uint32_t limits = s->feature_ro_compat & ~(RO_COMPAT_SPARSE_SUPER | RO_COMPAT_LARGE_FILE);
     if (s->rev_level == 0) {
         return ZX_OK; // it has none
@@ -68,6 +72,13 @@ static zx_status_t check_features(struct ext2* fs, char why[EXT2_WHY_MAX]) {
     if (limits != 0) {
         name_feature(why, "read-only", read_only, sizeof(read_only) / sizeof(read_only[0]), limits);
         fs->read_only = true;
+    }
+    bool has_journal =
+        (s->feature_compat & COMPAT_HAS_JOURNAL) != 0 && s->journal_inum == INO_JOURNAL;
+    if (needs_recovery(fs) && (fs->read_only || !has_journal)) {
+        name_feature(why, "incompatible", incompatible,
+                     sizeof(incompatible) / sizeof(incompatible[0]), INCOMPAT_RECOVER);
+        return ZX_ERR_NOT_SUPPORTED;
     }
     return ZX_OK;
 }
@@ -210,6 +221,7 @@ zx_status_t fs_prepare(struct ext2* fs, uint64_t blocks) {
     bool has_no_inode = fs->super.free_inodes_count == 0 && fs->freed_inodes.count != 0;
     bool has_much =
         fs->cache.dirty_count > fs->cache.max / 2 || fs->dirty_node_count > DIRTY_NODES_MAX;
+    has_much |= fs->needs_journal && !journal_has_room(fs);
     return is_full || has_no_inode || has_much ? sync_batch(fs) : ZX_OK;
 }
 
@@ -250,8 +262,10 @@ static zx_status_t begin_writing(struct ext2* fs) {
     return status == ZX_OK && !fs->was_clean ? recover(fs) : status;
 }
 
+// `*again`: what the journal had is in place, and all has to be read anew.
 static zx_status_t mount(struct ext2* fs, const struct ext2_options* options,
-                         char why[EXT2_WHY_MAX]) {
+                         char why[EXT2_WHY_MAX], bool* again) {
+    *again = false;
     list_init(&fs->node_lru);
     list_init(&fs->dirty_nodes);
     list_init(&fs->pending);
@@ -270,6 +284,11 @@ static zx_status_t mount(struct ext2* fs, const struct ext2_options* options,
     }
     if (status == ZX_OK) {
         status = read_groups(fs, why);
+    }
+    if (status == ZX_OK && needs_recovery(fs)) {
+        status = journal_recover(fs, why);
+        *again = status == ZX_OK;
+        return status;
     }
     if (status != ZX_OK) {
         return status;
@@ -299,6 +318,7 @@ void ext2_abandon(struct ext2* fs) {
     free(fs->freed_blocks.items);
     free(fs->freed_inodes.items);
     free(fs->freed_attributes.items);
+    free(fs->journal.super);
     free(fs);
 }
 
@@ -307,18 +327,24 @@ zx_status_t ext2_mount(const struct ext2_device* device, const struct ext2_optio
     char unused[EXT2_WHY_MAX];
     why = why != nullptr ? why : unused;
     why[0] = 0;
-    struct ext2* fs = calloc(1, sizeof(*fs));
-    if (fs == nullptr) {
-        return ZX_ERR_NO_MEMORY;
-    }
-    fs->device = *device;
-    zx_status_t status = mount(fs, options, why);
-    if (status != ZX_OK) {
+    bool again = true;
+    for (unsigned i = 0; again && i < 2; i++) {
+        struct ext2* fs = calloc(1, sizeof(*fs));
+        if (fs == nullptr) {
+            return ZX_ERR_NO_MEMORY;
+        }
+        fs->device = *device;
+        zx_status_t status = mount(fs, options, why, &again);
+        if (status == ZX_OK && !again) {
+            *out = fs;
+            return ZX_OK;
+        }
         ext2_abandon(fs);
-        return status;
+        if (status != ZX_OK) {
+            return status;
+        }
     }
-    *out = fs;
-    return ZX_OK;
+    return contradiction(why, "a journal without an end");
 }
 
 static void release_nameless(struct ext2* fs) {
@@ -353,6 +379,10 @@ zx_status_t ext2_unmount(struct ext2* fs) {
 
 bool ext2_is_read_only(const struct ext2* fs) {
     return fs->read_only;
+}
+
+void ext2_set_aside(struct ext2* fs, uint64_t blocks) {
+    fs->set_aside = blocks;
 }
 
 void ext2_query_usage(const struct ext2* fs, struct ext2_usage* out) {

@@ -3,6 +3,7 @@
 //
 // If the disk fails the batch stays as it is, and the next sync begins again: what was written
 // already is written again or found clean, and no wave undoes an earlier one.
+#include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
@@ -206,6 +207,7 @@ static zx_status_t replacements(struct ext2* fs) {
         e->state = NAME_LIVE;
         e->batch = 0;
         list_remove(&e->pending);
+        fs->pending_count--;
         node_unref(fs, d);
     }
     list_for_each(at, &fs->dirty_nodes) {
@@ -220,7 +222,7 @@ static zx_status_t replacements(struct ext2* fs) {
         }
         n->replaced = 0;
     }
-    return write_and_flush(fs, CLASS_LINKS);
+    return ZX_OK;
 }
 
 static zx_status_t ghosts(struct ext2* fs) {
@@ -241,9 +243,10 @@ static zx_status_t ghosts(struct ext2* fs) {
             }
         }
         d->names.needed -= is_needed;
+        fs->pending_count--;
         node_unref(fs, d);
     }
-    return write_and_flush(fs, CLASS_LINKS);
+    return ZX_OK;
 }
 
 // ---- D: deaths ----
@@ -314,6 +317,78 @@ static zx_status_t deaths(struct ext2* fs) {
     return status;
 }
 
+// ---- B to E, one after the other or all at once ----
+
+static zx_status_t sync_by_waves(struct ext2* fs) {
+    zx_status_t status = for_each_node(fs, put_living);
+    if (status == ZX_OK) {
+        status = write_and_flush(fs, CLASS_LINKS);
+    }
+    if (status == ZX_OK) {
+        status = births(fs);
+    }
+    if (status == ZX_OK) {
+        status = replacements(fs);
+    }
+    if (status == ZX_OK) {
+        status = write_and_flush(fs, CLASS_LINKS);
+    }
+    if (status == ZX_OK) {
+        status = deaths(fs);
+    }
+    if (status == ZX_OK) {
+        status = ghosts(fs);
+    }
+    return status == ZX_OK ? write_and_flush(fs, CLASS_LINKS) : status;
+}
+
+static zx_status_t put_as_it_is(struct ext2* fs, struct node* n) {
+    if (n->raw.links_count != 0) {
+        return put(fs, n, true);
+    }
+    return is_dying(n) ? put_dead(fs, n) : ZX_OK;
+}
+
+static zx_status_t is_as_put(struct ext2*, struct node* n) {
+    n->is_dead |= is_dying(n);
+    n->is_fresh &= n->raw.links_count == 0;
+    return ZX_OK;
+}
+
+static zx_status_t write_transaction(struct ext2* fs) {
+    static const enum block_class classes[] = {CLASS_LINKS, CLASS_TABLE};
+    struct block** blocks = calloc(fs->cache.dirty_count + 1, sizeof(struct block*));
+    uint32_t count = 0;
+    if (blocks == nullptr) {
+        return ZX_ERR_NO_MEMORY;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        list_for_each(at, &fs->cache.dirty[classes[i]]) {
+            blocks[count++] = container_of(at, struct block, dirty);
+        }
+    }
+    zx_status_t status = journal_write(fs, blocks, count);
+    free(blocks);
+    for (unsigned i = 0; status == ZX_OK && i < 2; i++) {
+        status = cache_write(fs, classes[i]);
+    }
+    return status == ZX_OK ? journal_end(fs) : status;
+}
+
+static zx_status_t sync_by_journal(struct ext2* fs) {
+    zx_status_t status = replacements(fs);
+    if (status == ZX_OK) {
+        status = ghosts(fs);
+    }
+    if (status == ZX_OK) {
+        status = for_each_node(fs, put_as_it_is);
+    }
+    if (status == ZX_OK) {
+        status = write_transaction(fs);
+    }
+    return status == ZX_OK ? for_each_node(fs, is_as_put) : status;
+}
+
 // ---- F: what is given back ----
 
 static zx_status_t accounts(struct ext2* fs) {
@@ -344,6 +419,7 @@ static void end_batch(struct ext2* fs) {
         n->ghosts = 0;
         node_clean(fs, n);
     }
+    fs->needs_journal = false;
 }
 
 zx_status_t sync_batch(struct ext2* fs) {
@@ -351,34 +427,23 @@ zx_status_t sync_batch(struct ext2* fs) {
         return ZX_OK;
     }
     fs->cache.unflushed = true; // contents were written by others
+    zx_status_t status = journal_finish(fs);
+    if (status == ZX_OK && !fs->needs_journal) {
+        status = for_each_node(fs, put_early);
+    }
     // A
-    zx_status_t status = for_each_node(fs, put_early);
     if (status == ZX_OK) {
         status = cache_write(fs, CLASS_FRESH);
     }
     if (status == ZX_OK) {
-        status = write_and_flush(fs, CLASS_BITMAP);
+        status = fs->needs_journal ? cache_write(fs, CLASS_BITMAP) // it flushes
+                                   : write_and_flush(fs, CLASS_BITMAP);
     }
     if (status != ZX_OK) {
         return status;
     }
     fs->batch++; // from here on what was new may be on disk
-    status = for_each_node(fs, put_living);
-    if (status == ZX_OK) {
-        status = write_and_flush(fs, CLASS_LINKS);
-    }
-    if (status == ZX_OK) {
-        status = births(fs);
-    }
-    if (status == ZX_OK) {
-        status = replacements(fs);
-    }
-    if (status == ZX_OK) {
-        status = deaths(fs);
-    }
-    if (status == ZX_OK) {
-        status = ghosts(fs);
-    }
+    status = fs->needs_journal ? sync_by_journal(fs) : sync_by_waves(fs);
     if (status == ZX_OK) {
         status = accounts(fs);
     }

@@ -174,6 +174,7 @@ static zx_status_t op_rename(struct io_node* directory, struct io_name name, str
                              struct io_node* to, struct io_name to_name, struct io_node*) {
     struct ext2fs_node* from = ext2fs_node_of(directory);
     struct ext2fs_node* into = ext2fs_node_of(to);
+    ext2_set_aside(from->fs->core, from->fs->reserved); // it may take a thousand
     return changed(from->fs, ext2_rename(from->fs->core, from->core, name_of(name), into->core,
                                          name_of(to_name)));
 }

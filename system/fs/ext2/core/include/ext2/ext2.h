@@ -74,6 +74,9 @@ zx_status_t ext2_sync(struct ext2* fs);
 bool ext2_is_dirty(const struct ext2* fs);
 bool ext2_is_read_only(const struct ext2* fs);
 
+// Free blocks that the caller counts on for contents; what is not asked for by him leaves them.
+void ext2_set_aside(struct ext2* fs, uint64_t blocks);
+
 struct ext2_usage {
     uint64_t blocks, free_blocks, inodes, free_inodes;
     uint32_t block_size;
@@ -126,7 +129,8 @@ zx_status_t ext2_link(struct ext2* fs, struct ext2_node* directory, struct ext2_
 // A directory: NOT_EMPTY.
 zx_status_t ext2_unlink(struct ext2* fs, struct ext2_node* directory, struct ext2_name name);
 // Replaces what is there if it is of a fitting kind (NOT_FILE, NOT_DIR, NOT_EMPTY). That no
-// directory becomes its own ancestor is checked here, too (INVALID_ARGS).
+// directory becomes its own ancestor is checked here, too (INVALID_ARGS). NOT_SUPPORTED: a
+// directory cannot be moved, as there is no journal and there can be none.
 zx_status_t ext2_rename(struct ext2* fs, struct ext2_node* from, struct ext2_name name,
                         struct ext2_node* to, struct ext2_name to_name);
 // False: no more. The names stay valid until the next operation on the directory.

@@ -1,0 +1,564 @@
+// The journal: a transaction that the disk carries out whole or not at all, in the format of JBD
+// (inode 8), so that every system that knows ext3 can finish it. It is made when it is first needed
+// and holds one transaction at a time, never longer than it takes to write its blocks in place:
+//
+//   blocks, commit; the superblock says RECOVER    flush
+//   the journal says where it begins               flush   (it has happened)
+//   the blocks in place                            flush
+//   the journal says that it is empty              flush
+//   the superblock does not say RECOVER
+//
+// At no moment does a journal with something in it meet a superblock that does not say so.
+// Replaying does what another system left, too: many transactions, and blocks that they revoke.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+// All numbers are big-endian.
+constexpr uint32_t MAGIC = 0xc03b3998;
+enum : uint32_t { TYPE_DESCRIPTOR = 1, TYPE_COMMIT, TYPE_SUPER_1, TYPE_SUPER_2, TYPE_REVOKE };
+enum : uint32_t { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
+constexpr uint32_t INCOMPAT_REVOKE = 1;
+
+struct journal_head {
+    uint32_t magic, type, sequence;
+};
+struct journal_super {
+    struct journal_head head;
+    uint32_t block_size, len, first, sequence, start, error;
+    uint32_t compat, incompat, ro_compat;
+    uint8_t uuid[16];
+    uint32_t users;
+};
+static_assert(offsetof(struct journal_super, start) == 28);
+static_assert(offsetof(struct journal_super, users) == 64);
+struct journal_tag {
+    uint32_t block, flags;
+};
+constexpr uint32_t UUID_LEN = 16; // behind the first tag of a descriptor
+struct journal_revoke {
+    struct journal_head head;
+    uint32_t len; // of all that is used in this block
+};
+
+constexpr uint32_t JOURNAL_LEN = 1024; // the least that others accept
+constexpr uint32_t REVOKED_MAX = 1 << 20;
+
+static uint32_t be(uint32_t n) {
+    return __builtin_bswap32(n);
+}
+
+static struct journal_super* super_of(const struct journal* j) {
+    return (struct journal_super*)j->super;
+}
+
+static void put_head(void* block, uint32_t type, uint32_t sequence) {
+    *(struct journal_head*)block = (struct journal_head){be(MAGIC), be(type), be(sequence)};
+}
+
+// ---- its blocks ----
+
+// Where `at` and what follows it lie.
+static zx_status_t locate(struct ext2* fs, uint32_t at, uint32_t max, uint32_t* first,
+                          uint32_t* count) {
+    zx_status_t status = map_find(fs, &fs->journal.inode, at, max, first, count);
+    return status == ZX_OK && *first == 0 ? ZX_ERR_IO_DATA_INTEGRITY : status;
+}
+
+static zx_status_t read_block(struct ext2* fs, uint32_t at, void* data) {
+    uint32_t first, count;
+    zx_status_t status = locate(fs, at, 1, &first, &count);
+    return status != ZX_OK
+               ? status
+               : fs->device.read_blocks(fs->device.ctx, (uint64_t)first * fs->sectors_per_block,
+                                        fs->sectors_per_block, data);
+}
+
+static zx_status_t write_blocks(struct ext2* fs, uint32_t at, uint32_t count, const uint8_t* data) {
+    while (count != 0) {
+        uint32_t first, n;
+        zx_status_t status = locate(fs, at, count, &first, &n);
+        if (status == ZX_OK) {
+            fs->cache.unflushed = true;
+            status =
+                fs->device.write_blocks(fs->device.ctx, (uint64_t)first * fs->sectors_per_block,
+                                        n * fs->sectors_per_block, data);
+        }
+        if (status != ZX_OK) {
+            return status;
+        }
+        at += n;
+        count -= n;
+        data += (size_t)n * fs->block_size;
+    }
+    return ZX_OK;
+}
+
+static zx_status_t write_start(struct ext2* fs, uint32_t start, uint32_t sequence) {
+    super_of(&fs->journal)->start = be(start);
+    super_of(&fs->journal)->sequence = be(sequence);
+    zx_status_t status = write_blocks(fs, 0, 1, fs->journal.super);
+    return status == ZX_OK ? cache_flush(fs) : status;
+}
+
+// Blocks one behind the other, many in one request.
+struct writer {
+    struct ext2* fs;
+    uint32_t at, count; // blocks in cache.run belong at `at`
+};
+
+static zx_status_t writer_end(struct writer* w) {
+    zx_status_t status = write_blocks(w->fs, w->at, w->count, w->fs->cache.run);
+    w->at += w->count;
+    w->count = 0;
+    return status;
+}
+
+// Returns the copy.
+static zx_status_t writer_add(struct writer* w, const uint8_t* data, uint8_t** copy) {
+    uint32_t size = w->fs->block_size;
+    zx_status_t status = w->count == WRITE_RUN / size ? writer_end(w) : ZX_OK;
+    *copy = w->fs->cache.run + (size_t)w->count++ * size;
+    if (data != nullptr) {
+        memcpy(*copy, data, size);
+    } else {
+        memset(*copy, 0, size);
+    }
+    return status;
+}
+
+// ---- what is there ----
+
+static zx_status_t load_inode(struct ext2* fs) {
+    struct node* n = &fs->journal.inode;
+    struct block* b;
+    struct inode_raw* at;
+    zx_status_t status = node_table(fs, INO_JOURNAL, &b, &at);
+    if (status != ZX_OK) {
+        return status;
+    }
+    *n = (struct node){.base = {.ino = INO_JOURNAL, .kind = EXT2_FILE}};
+    memcpy(&n->raw, at, INODE_SIZE_REV0);
+    block_put(fs, b);
+    uint64_t blocks = node_size(n) >> fs->block_shift;
+    bool is_sound = (n->raw.mode & MODE_TYPE) == MODE_FILE && n->raw.links_count != 0 &&
+                    blocks >= JOURNAL_LEN && blocks <= fs->super.blocks_count;
+    return is_sound ? ZX_OK : ZX_ERR_NOT_SUPPORTED;
+}
+
+// NOT_SUPPORTED: it is of another kind, or none.
+static zx_status_t load(struct ext2* fs) {
+    struct journal* j = &fs->journal;
+    zx_status_t status = fs->super.journal_dev == 0 ? load_inode(fs) : ZX_ERR_NOT_SUPPORTED;
+    if (status == ZX_OK && j->super == nullptr) {
+        j->super = malloc(fs->block_size);
+        status = j->super != nullptr ? ZX_OK : ZX_ERR_NO_MEMORY;
+    }
+    if (status == ZX_OK) {
+        status = read_block(fs, 0, j->super);
+    }
+    if (status != ZX_OK) {
+        return status;
+    }
+    const struct journal_super* s = super_of(j);
+    bool is_second = s->head.type == be(TYPE_SUPER_2);
+    if (s->head.magic != be(MAGIC) || (!is_second && s->head.type != be(TYPE_SUPER_1)) ||
+        (is_second && (s->incompat & ~be(INCOMPAT_REVOKE)) != 0) ||
+        (is_second && (s->compat | s->ro_compat) != 0)) {
+        return ZX_ERR_NOT_SUPPORTED;
+    }
+    j->first = be(s->first);
+    j->len = be(s->len);
+    bool is_sound = be(s->block_size) == fs->block_size && j->len >= JOURNAL_LEN &&
+                    j->len <= node_size(&j->inode) >> fs->block_shift && j->first != 0 &&
+                    j->first < j->len && be(s->start) < j->len;
+    return is_sound ? ZX_OK : ZX_ERR_IO_DATA_INTEGRITY;
+}
+
+// ---- replay ----
+
+struct revoked {
+    struct revoked* next;
+    uint32_t block, sequence; // nothing older is written
+};
+
+enum pass : uint8_t { PASS_SCAN, PASS_REVOKE, PASS_WRITE };
+
+constexpr uint32_t REVOKED_BUCKETS = 1024;
+struct replay {
+    struct ext2* fs;
+    enum pass pass;
+    uint32_t at, left;      // blocks
+    uint32_t sequence, end; // the first that was not committed
+    uint8_t *block, *data;
+    struct revoked* revoked[REVOKED_BUCKETS];
+    uint32_t revoked_count;
+};
+
+// The next block of the log; false: all of it was seen.
+static bool next_block(struct replay* r, uint8_t* data, zx_status_t* status) {
+    const struct journal* j = &r->fs->journal;
+    if (r->left == 0) {
+        return false;
+    }
+    r->left--;
+    *status = data != nullptr ? read_block(r->fs, r->at, data) : ZX_OK;
+    r->at = r->at + 1 == j->len ? j->first : r->at + 1;
+    return *status == ZX_OK;
+}
+
+static struct revoked* find_revoked(struct replay* r, uint32_t block) {
+    struct revoked* v = r->revoked[block % REVOKED_BUCKETS];
+    while (v != nullptr && v->block != block) {
+        v = v->next;
+    }
+    return v;
+}
+
+static zx_status_t revoke(struct replay* r, uint32_t block) {
+    struct revoked* v = find_revoked(r, block);
+    if (v == nullptr) {
+        v = r->revoked_count++ < REVOKED_MAX ? malloc(sizeof(*v)) : nullptr;
+        if (v == nullptr) {
+            return ZX_ERR_NO_MEMORY;
+        }
+        *v = (struct revoked){r->revoked[block % REVOKED_BUCKETS], block, 0};
+        r->revoked[block % REVOKED_BUCKETS] = v;
+    }
+    v->sequence = r->sequence; // they only grow
+    return ZX_OK;
+}
+
+static zx_status_t revoke_all(struct replay* r) {
+    const struct journal_revoke* head = (const struct journal_revoke*)r->block;
+    uint32_t end = be(head->len);
+    if (end > r->fs->block_size) {
+        return ZX_ERR_IO_DATA_INTEGRITY;
+    }
+    for (uint32_t at = sizeof(*head); at + 4 <= end; at += 4) {
+        zx_status_t status = revoke(r, be(*(const uint32_t*)(r->block + at)));
+        if (status != ZX_OK) {
+            return status;
+        }
+    }
+    return ZX_OK;
+}
+
+static zx_status_t replay_block(struct replay* r, uint32_t block, uint32_t flags) {
+    struct ext2* fs = r->fs;
+    const struct revoked* v = find_revoked(r, block);
+    if (v != nullptr && (int32_t)(v->sequence - r->sequence) >= 0) {
+        return ZX_OK;
+    }
+    if (block >= fs->super.blocks_count) {
+        return ZX_ERR_IO_DATA_INTEGRITY;
+    }
+    if ((flags & TAG_ESCAPED) != 0) {
+        *(uint32_t*)r->data = be(MAGIC);
+    }
+    fs->cache.unflushed = true;
+    return fs->device.write_blocks(fs->device.ctx, (uint64_t)block * fs->sectors_per_block,
+                                   fs->sectors_per_block, r->data);
+}
+
+// The blocks that a descriptor names.
+static zx_status_t replay_blocks(struct replay* r) {
+    uint32_t at = sizeof(struct journal_head);
+    zx_status_t status = ZX_OK;
+    uint32_t flags = 0;
+    bool writes = r->pass == PASS_WRITE;
+    while (status == ZX_OK && (flags & TAG_LAST) == 0 &&
+           at + sizeof(struct journal_tag) <= r->fs->block_size) {
+        const struct journal_tag* tag = (const struct journal_tag*)(r->block + at);
+        flags = be(tag->flags) & 0xffff;
+        at += sizeof(*tag) + ((flags & TAG_SAME_UUID) == 0 ? UUID_LEN : 0);
+        if (next_block(r, writes ? r->data : nullptr, &status) && writes) {
+            status = replay_block(r, be(tag->block), flags);
+        }
+    }
+    return status;
+}
+
+static zx_status_t walk(struct replay* r, enum pass pass) {
+    const struct journal* j = &r->fs->journal;
+    zx_status_t status = ZX_OK;
+    r->pass = pass;
+    r->at = be(super_of(j)->start);
+    r->left = j->len - j->first;
+    r->sequence = be(super_of(j)->sequence);
+    while (status == ZX_OK && (pass == PASS_SCAN || r->sequence != r->end) &&
+           next_block(r, r->block, &status)) {
+        const struct journal_head* head = (const struct journal_head*)r->block;
+        if (head->magic != be(MAGIC) || head->sequence != be(r->sequence)) {
+            break;
+        }
+        if (head->type == be(TYPE_DESCRIPTOR)) {
+            status = replay_blocks(r);
+        } else if (head->type == be(TYPE_COMMIT)) {
+            r->sequence++;
+        } else if (head->type != be(TYPE_REVOKE)) {
+            break;
+        } else if (pass == PASS_REVOKE) {
+            status = revoke_all(r);
+        }
+    }
+    if (pass == PASS_SCAN) {
+        r->end = r->sequence;
+    }
+    return status;
+}
+
+static zx_status_t replay_all(struct replay* r) {
+    zx_status_t status = walk(r, PASS_SCAN);
+    if (status == ZX_OK) {
+        status = walk(r, PASS_REVOKE);
+    }
+    if (status == ZX_OK) {
+        status = walk(r, PASS_WRITE);
+    }
+    for (uint32_t i = 0; i < REVOKED_BUCKETS; i++) {
+        while (r->revoked[i] != nullptr) {
+            struct revoked* v = r->revoked[i];
+            r->revoked[i] = v->next;
+            free(v);
+        }
+    }
+    return status;
+}
+
+// What the journal has, in place; then it is empty.
+static zx_status_t replay(struct ext2* fs) {
+    const struct journal_super* s = super_of(&fs->journal);
+    uint32_t sequence = be(s->sequence);
+    struct replay* r = calloc(1, sizeof(*r) + 2 * (size_t)fs->block_size);
+    if (r == nullptr) {
+        return ZX_ERR_NO_MEMORY;
+    }
+    r->fs = fs;
+    r->block = (uint8_t*)(r + 1);
+    r->data = r->block + fs->block_size;
+    zx_status_t status = ZX_OK;
+    if (s->start != 0) {
+        status = replay_all(r);
+        sequence = r->end + 1; // of that one there may be remains
+    }
+    free(r);
+    if (status == ZX_OK) {
+        status = cache_flush(fs);
+    }
+    return status == ZX_OK ? write_start(fs, 0, sequence) : status;
+}
+
+zx_status_t journal_recover(struct ext2* fs, char why[EXT2_WHY_MAX]) {
+    zx_status_t status = load(fs);
+    if (status == ZX_OK) {
+        status = replay(fs);
+    }
+    // The superblock may be among what was replayed.
+    if (status == ZX_OK) {
+        status = fs->device.read_blocks(fs->device.ctx, SUPERBLOCK_OFFSET / EXT2_SECTOR,
+                                        sizeof(fs->super) / EXT2_SECTOR, &fs->super);
+    }
+    if (status == ZX_OK) {
+        fs->super.feature_incompat &= ~INCOMPAT_RECOVER;
+        fs->super.state |= super_of(&fs->journal)->error != 0 ? STATE_ERROR : 0;
+        status = write_super(fs);
+    }
+    if (status == ZX_OK) {
+        status = cache_flush(fs);
+    }
+    if (status != ZX_OK) {
+        snprintf(why, EXT2_WHY_MAX, "needs_recovery, and its journal %s",
+                 status == ZX_ERR_NOT_SUPPORTED ? "is of an unknown kind" : "cannot be replayed");
+    }
+    return status;
+}
+
+// ---- making one ----
+
+static zx_status_t fill(struct ext2* fs, struct node* n) {
+    for (uint32_t at = 0, count; at < JOURNAL_LEN; at += count) {
+        uint32_t first;
+        bool is_new;
+        zx_status_t status = map_make(fs, n, at, JOURNAL_LEN - at, &first, &count, &is_new);
+        if (status != ZX_OK) {
+            return status;
+        }
+    }
+    node_set_size(fs, n, (uint64_t)JOURNAL_LEN << fs->block_shift);
+    fs->journal.inode.raw = n->raw;
+    // What was in these blocks before could look like a transaction.
+    struct writer w = {.fs = fs};
+    for (uint32_t i = 0; i < JOURNAL_LEN; i++) {
+        uint8_t* copy;
+        zx_status_t status = writer_add(&w, nullptr, &copy);
+        if (status != ZX_OK) {
+            return status;
+        }
+        if (i == 0) {
+            struct journal_super* s = (struct journal_super*)copy;
+            put_head(s, TYPE_SUPER_2, 0);
+            s->block_size = be(fs->block_size);
+            s->len = be(JOURNAL_LEN);
+            s->first = s->sequence = s->users = be(1);
+        }
+    }
+    return writer_end(&w);
+}
+
+// All of it is on disk before the inode, and the inode before the superblock names it.
+static zx_status_t make_inode(struct ext2* fs) {
+    struct journal* j = &fs->journal;
+    struct node* n;
+    zx_status_t status = sync_batch(fs); // what was given back can be taken
+    if (status == ZX_OK && fs->super.free_blocks_count < 2 * JOURNAL_LEN + fs->set_aside) {
+        return ZX_ERR_NOT_SUPPORTED; // it would take most of what is left
+    }
+    if (status == ZX_OK) {
+        status = node_new(fs, INO_JOURNAL, MODE_FILE | 0600, &n);
+    }
+    if (status != ZX_OK) {
+        return status;
+    }
+    j->is_given_up = true; // unless all goes well: there is no second attempt
+    j->inode = (struct node){.base = n->base};
+    status = fill(fs, n);
+    if (status == ZX_OK) {
+        n->raw.links_count = 1;
+        status = sync_batch(fs);
+    } else {
+        (void)map_cut(fs, n, 0);
+        n->is_released = true; // the number stays taken
+    }
+    node_unref(fs, n);
+    j->is_given_up = status != ZX_OK;
+    return status;
+}
+
+static zx_status_t make(struct ext2* fs) {
+    struct superblock_raw* s = &fs->super;
+    if (s->rev_level == 0 || s->journal_inum != 0) {
+        return ZX_ERR_NOT_SUPPORTED;
+    }
+    zx_status_t status = load(fs); // the power may have gone before the superblock named it
+    if (status == ZX_ERR_NOT_SUPPORTED && fs->journal.inode.raw.links_count == 0) {
+        status = make_inode(fs);
+    }
+    if (status != ZX_OK) {
+        return status;
+    }
+    const struct inode_raw* raw = &fs->journal.inode.raw;
+    s->journal_inum = INO_JOURNAL;
+    s->journal_backup_type = 1;
+    memset(s->journal_uuid, 0, sizeof(s->journal_uuid));
+    memcpy(s->journal_blocks, raw->block, sizeof(raw->block));
+    s->journal_blocks[POINTERS] = raw->size_high;
+    s->journal_blocks[POINTERS + 1] = raw->size;
+    s->feature_compat |= COMPAT_HAS_JOURNAL;
+    status = write_super(fs);
+    return status == ZX_OK ? cache_flush(fs) : status;
+}
+
+zx_status_t journal_open(struct ext2* fs) {
+    struct journal* j = &fs->journal;
+    zx_status_t status = j->is_given_up ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
+    if (j->is_open) {
+        return ZX_OK;
+    }
+    if (status == ZX_OK && (fs->super.feature_compat & COMPAT_HAS_JOURNAL) == 0) {
+        status = make(fs);
+    }
+    if (status == ZX_OK) {
+        status = fs->super.journal_inum == INO_JOURNAL ? load(fs) : ZX_ERR_NOT_SUPPORTED;
+    }
+    if (status == ZX_ERR_IO_DATA_INTEGRITY || (status == ZX_OK && super_of(j)->start != 0)) {
+        status = ZX_ERR_NOT_SUPPORTED; // whatever is in it, the superblock does not know
+    }
+    j->is_open = status == ZX_OK;
+    return status;
+}
+
+// ---- a transaction ----
+
+bool journal_has_room(const struct ext2* fs) {
+    // Of every descriptor at least 64 blocks; some blocks more for the next operation.
+    uint32_t blocks = fs->cache.dirty_count + fs->dirty_node_count + fs->pending_count + 32;
+    return blocks + blocks / 64 + 2 <= fs->journal.len - fs->journal.first;
+}
+
+static zx_status_t write_some(struct writer* w, struct block* const* blocks, uint32_t count) {
+    uint8_t* copy;
+    zx_status_t status = writer_add(w, nullptr, &copy);
+    put_head(copy, TYPE_DESCRIPTOR, be(super_of(&w->fs->journal)->sequence));
+    uint8_t* at = copy + sizeof(struct journal_head);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_escaped = *(const uint32_t*)blocks[i]->data == be(MAGIC);
+        uint32_t flags = (i != 0 ? TAG_SAME_UUID : 0) | (i == count - 1 ? TAG_LAST : 0) |
+                         (is_escaped ? TAG_ESCAPED : 0);
+        *(struct journal_tag*)at = (struct journal_tag){be(blocks[i]->number), be(flags)};
+        at += sizeof(struct journal_tag) + (i == 0 ? UUID_LEN : 0);
+    }
+    for (uint32_t i = 0; status == ZX_OK && i < count; i++) {
+        status = writer_add(w, blocks[i]->data, &copy);
+        if (*(uint32_t*)copy == be(MAGIC)) {
+            *(uint32_t*)copy = 0;
+        }
+    }
+    return status;
+}
+
+static zx_status_t write_log(struct ext2* fs, struct block* const* blocks, uint32_t count) {
+    uint32_t most = (uint32_t)((fs->block_size - sizeof(struct journal_head) - UUID_LEN) /
+                               sizeof(struct journal_tag));
+    struct writer w = {.fs = fs, .at = fs->journal.first};
+    uint8_t* copy;
+    if (count + count / most + 2 > fs->journal.len - fs->journal.first) {
+        return ZX_ERR_NO_RESOURCES; // journal_has_room was not asked
+    }
+    for (uint32_t i = 0; i < count; i += most) {
+        zx_status_t status = write_some(&w, blocks + i, count - i < most ? count - i : most);
+        if (status != ZX_OK) {
+            return status;
+        }
+    }
+    zx_status_t status = writer_add(&w, nullptr, &copy);
+    put_head(copy, TYPE_COMMIT, be(super_of(&fs->journal)->sequence));
+    return status == ZX_OK ? writer_end(&w) : status;
+}
+
+zx_status_t journal_write(struct ext2* fs, struct block* const* blocks, uint32_t count) {
+    zx_status_t status = write_log(fs, blocks, count);
+    if (status == ZX_OK) {
+        fs->super.feature_incompat |= INCOMPAT_RECOVER;
+        status = write_super(fs);
+    }
+    if (status == ZX_OK) {
+        status = cache_flush(fs);
+    }
+    if (status == ZX_OK) {
+        fs->journal.is_pending = true;
+        status = write_start(fs, fs->journal.first, be(super_of(&fs->journal)->sequence));
+    }
+    return status;
+}
+
+zx_status_t journal_end(struct ext2* fs) {
+    zx_status_t status = cache_flush(fs);
+    if (status == ZX_OK) {
+        status = write_start(fs, 0, be(super_of(&fs->journal)->sequence) + 1);
+    }
+    if (status == ZX_OK) {
+        fs->journal.is_pending = false;
+        fs->super.feature_incompat &= ~INCOMPAT_RECOVER;
+        fs->counts_dirty = true; // so that the superblock is written
+    }
+    return status;
+}
+
+zx_status_t journal_finish(struct ext2* fs) {
+    zx_status_t status = fs->journal.is_pending ? replay(fs) : ZX_OK;
+    fs->journal.is_pending &= status != ZX_OK;
+    return status;
+}
