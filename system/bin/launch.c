@@ -6,6 +6,7 @@
 
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
+#include <launcher/source.h>
 #include <system/grants.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
@@ -171,15 +172,13 @@ static zx_status_t make_job(struct plan* p, const char* name, zx_handle_t* job) 
     return p->has_job ? give_copy(p, PA_HND(PA_JOB_DEFAULT, 0), *job) : ZX_OK;
 }
 
-static zx_status_t open_program(const char* path, struct launch_file* file) {
+static zx_status_t open_program(const char* path, struct launch_source* source) {
     struct io_opened opened;
-    zx_status_t status = ns_open(path, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE, &opened);
+    zx_status_t status = ns_open(path, JACINTH_IO_FLAGS_EXECUTE, &opened);
     if (status == ZX_OK) {
-        status =
-            opened.kind == JACINTH_IO_KIND_FILE
-                ? io_get_vmo(opened.connection, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE,
-                             &file->vmo, &file->len)
-                : ZX_ERR_NOT_FILE;
+        status = opened.kind == JACINTH_IO_KIND_FILE
+                     ? launch_source_open(fidl_take(&opened.connection), ZX_TIME_INFINITE, source)
+                     : ZX_ERR_NOT_FILE;
         io_opened_close(&opened);
     }
     return status;
@@ -232,8 +231,12 @@ static void print_part(const char* name, const struct paging* from, const struct
 
 // On the error output, so that the program's own stays what it is. The counters are the system's:
 // what others do meanwhile is in them.
-static void print_stats(const struct stats* s) {
+static void print_stats(const struct stats* s, const struct launch_source* source) {
     print_part("load", &s->before, &s->loaded, s->first_instruction - s->begin);
+    if (source->requests != 0) {
+        fprintf(stderr, "server: %llu KiB read in %llu requests\n",
+                (unsigned long long)source->bytes / 1024, (unsigned long long)source->requests);
+    }
     print_part("run", &s->loaded, &s->ended, s->end - s->first_instruction);
     fprintf(stderr,
             "memory: %llu KiB its own when loaded, at most %llu KiB, with shared %llu KiB\n",
@@ -251,7 +254,7 @@ static int exit_code(zx_handle_t process) {
 
 static int run(struct plan* p, char** argv, uint32_t count) {
     struct launch_vdso vdso;
-    struct launch_file file = {};
+    struct launch_source source;
     zx_handle_t job;
     struct stats stats = {};
     zx_status_t status = p->wants_stats ? paging_read(&stats.before) : ZX_OK;
@@ -260,7 +263,7 @@ static int run(struct plan* p, char** argv, uint32_t count) {
         return NOT_STARTED;
     }
     stats.begin = zx_clock_get_monotonic();
-    status = open_program(argv[0], &file);
+    status = open_program(argv[0], &source);
     if (status == ZX_OK) {
         status = make_job(p, argv[0], &job);
     }
@@ -273,7 +276,7 @@ static int run(struct plan* p, char** argv, uint32_t count) {
     }
     const struct launch_request request = {.job = job,
                                            .name = argv[0],
-                                           .file = file,
+                                           .file = launch_source_file(&source),
                                            .vdso = &vdso,
                                            .args = (const char* const*)argv,
                                            .arg_count = count,
@@ -303,7 +306,7 @@ static int run(struct plan* p, char** argv, uint32_t count) {
     }
     if (p->wants_stats) {
         watch(process, &stats);
-        print_stats(&stats);
+        print_stats(&stats, &source);
     }
     int code = exit_code(process);
     (void)zx_task_kill(job); // nothing of it stays

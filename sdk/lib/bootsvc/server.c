@@ -257,6 +257,7 @@ zx_status_t bootsvc_serve(struct bootsvc* svc, struct async_loop* loop, uint32_t
         .get_attributes = op_get_attributes,
         .open_file = op_open_file,
         .get_vmo = op_get_vmo,
+        .read_at = io_no_read_at,
         .lookup = op_lookup,
         .parent = op_parent,
         .read_entries = op_read_entries,

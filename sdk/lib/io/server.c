@@ -302,6 +302,9 @@ zx_status_t io_no_resize(struct io_node*, uint64_t) {
 zx_status_t io_no_get_vmo(struct io_node*, jacinth_io_flags_t, zx_handle_t*, uint64_t*) {
     return ZX_ERR_NOT_SUPPORTED;
 }
+zx_status_t io_no_read_at(struct io_node*, uint64_t, uint32_t, const uint8_t**, uint32_t*) {
+    return ZX_ERR_NOT_SUPPORTED;
+}
 zx_status_t io_no_create(struct io_node*, struct io_name, jacinth_io_kind_t, uint32_t,
                          struct io_name, struct io_node**) {
     return ZX_ERR_ACCESS_DENIED;

@@ -13,6 +13,7 @@ constexpr int HANDLES_MAX = 1024;
 constexpr int MAPPINGS_MAX = 128;
 constexpr int MESSAGES_MAX = 8;
 constexpr uint64_t PAGE = 4096;
+constexpr uint64_t VMO_MAX = (uint64_t)1 << 30;
 constexpr uint64_t ROOT_BASE = 0x200000;
 constexpr uint64_t ROOT_END = 0x00007ffffffff000;
 
@@ -38,12 +39,28 @@ static struct {
     void* answer; // of the next call
     uint32_t answer_len;
     zx_handle_t answer_handle;
+    fake_server_fn server;
+    size_t memory;
 } k;
 
 // A broken rule is the test's failure, whatever the code under test returns.
 [[noreturn]] static void broken(const char* rule) {
     fprintf(stderr, "fake kernel: %s\n", rule);
     abort();
+}
+
+// Counted before it is there, so that a hook of malloc() can tell it from other memory.
+static uint8_t* memory(size_t len) {
+    k.memory += len;
+    uint8_t* bytes = calloc(1, len);
+    if (bytes == nullptr) {
+        broken("out of memory");
+    }
+    return bytes;
+}
+
+size_t fake_memory(void) {
+    return k.memory;
 }
 
 static bool refused(void) {
@@ -181,12 +198,15 @@ zx_status_t zx_handle_close_many(const zx_handle_t* handles, size_t num_handles)
 // ---- memory objects ----
 
 zx_status_t zx_vmo_create(uint64_t size, uint32_t, zx_handle_t* out) {
+    if (size > VMO_MAX) {
+        return ZX_ERR_OUT_OF_RANGE;
+    }
     if (refused()) {
         return ZX_ERR_NO_MEMORY;
     }
     int o = object_new(ZX_OBJ_TYPE_VMO);
     k.objects[o].size = (size + PAGE - 1) / PAGE * PAGE;
-    k.objects[o].bytes = calloc(1, k.objects[o].size);
+    k.objects[o].bytes = memory(k.objects[o].size);
     *out = handle_new(o);
     return ZX_OK;
 }
@@ -209,7 +229,7 @@ zx_status_t zx_vmo_create_child(zx_handle_t handle, uint32_t options, uint64_t o
     }
     int o = object_new(ZX_OBJ_TYPE_VMO);
     k.objects[o].size = size;
-    k.objects[o].bytes = malloc(size);
+    k.objects[o].bytes = memory(size);
     memcpy(k.objects[o].bytes, parent->bytes + offset, size);
     *out = handle_new(o);
     return ZX_OK;
@@ -250,6 +270,9 @@ zx_status_t zx_vmo_op_range(zx_handle_t handle, uint32_t op, uint64_t offset, ui
 }
 
 zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t* size) {
+    if (fake_type(handle) != ZX_OBJ_TYPE_VMO) {
+        return ZX_ERR_WRONG_TYPE;
+    }
     *size = get(handle, ZX_OBJ_TYPE_VMO)->size;
     return refused() ? ZX_ERR_ACCESS_DENIED : ZX_OK;
 }
@@ -418,7 +441,7 @@ zx_status_t zx_channel_write_etc(zx_handle_t handle, uint32_t, const void* bytes
     if (no) {
         return ZX_ERR_NO_MEMORY;
     }
-    m->bytes = malloc(num_bytes);
+    m->bytes = memory(num_bytes);
     memcpy(m->bytes, bytes, num_bytes);
     m->len = num_bytes;
     m->handle_count = num_handles;
@@ -443,10 +466,49 @@ void fake_answer(void* bytes, uint32_t len, zx_handle_t handle) {
     k.answer_handle = handle;
 }
 
+void fake_serve(fake_server_fn server) {
+    k.server = server;
+}
+
+static zx_handle_info_t info_of(zx_handle_t handle) {
+    return (zx_handle_info_t){
+        .handle = handle, .type = fake_type(handle), .rights = ZX_DEFAULT_VMO_RIGHTS};
+}
+
+// The server reads a copy: request and answer may share their memory.
+static zx_status_t call_server(const zx_channel_call_etc_args_t* args, uint32_t* actual_bytes,
+                               uint32_t* actual_handles) {
+    struct fake_reply reply = {.bytes = args->rd_bytes, .capacity = args->rd_num_bytes};
+    uint8_t request[512];
+    if (args->wr_num_bytes > sizeof(request)) {
+        broken("a long request");
+    }
+    memcpy(request, args->wr_bytes, args->wr_num_bytes);
+    zx_status_t status =
+        refused() ? ZX_ERR_PEER_CLOSED : k.server(request, args->wr_num_bytes, &reply);
+    if (status != ZX_OK) {
+        return status;
+    }
+    if (reply.len >= sizeof(zx_txid_t)) {
+        memcpy(args->rd_bytes, request, sizeof(zx_txid_t));
+    }
+    *actual_bytes = reply.len;
+    *actual_handles = reply.handle != ZX_HANDLE_INVALID;
+    if (*actual_handles != 0) {
+        args->rd_handles[0] = info_of(reply.handle);
+    }
+    return ZX_OK;
+}
+
 zx_status_t zx_channel_call_etc(zx_handle_t handle, uint32_t, zx_time_t,
                                 const zx_channel_call_etc_args_t* args, uint32_t* actual_bytes,
                                 uint32_t* actual_handles) {
-    (void)get(handle, ZX_OBJ_TYPE_CHANNEL);
+    if (fake_type(handle) != ZX_OBJ_TYPE_CHANNEL) {
+        return ZX_ERR_WRONG_TYPE;
+    }
+    if (k.server != nullptr && args->wr_num_handles == 0) {
+        return call_server(args, actual_bytes, actual_handles);
+    }
     if (args->wr_num_handles != 0 || args->rd_num_bytes < k.answer_len) {
         broken("an odd call");
     }
@@ -458,9 +520,7 @@ zx_status_t zx_channel_call_etc(zx_handle_t handle, uint32_t, zx_time_t,
     *actual_bytes = k.answer_len;
     *actual_handles = k.answer_handle != ZX_HANDLE_INVALID;
     if (*actual_handles != 0) {
-        args->rd_handles[0] = (zx_handle_info_t){.handle = k.answer_handle,
-                                                 .type = fake_type(k.answer_handle),
-                                                 .rights = ZX_DEFAULT_VMO_RIGHTS};
+        args->rd_handles[0] = info_of(k.answer_handle);
     }
     k.answer = nullptr;
     return ZX_OK;

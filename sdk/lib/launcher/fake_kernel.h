@@ -43,6 +43,20 @@ zx_obj_type_t fake_type(zx_handle_t handle);
 // transaction id is put in) and a handle, or ZX_HANDLE_INVALID. Without: PEER_CLOSED.
 void fake_answer(void* bytes, uint32_t len, zx_handle_t handle);
 
+// Or who answers all of them: with a message of at most `capacity` bytes (the transaction id is put
+// in) and perhaps a handle, or with what the call is to return.
+struct fake_reply {
+    uint8_t* bytes;
+    uint32_t capacity, len;
+    zx_handle_t handle;
+};
+typedef zx_status_t (*fake_server_fn)(const uint8_t* request, uint32_t len,
+                                      struct fake_reply* reply);
+void fake_serve(fake_server_fn server);
+
+// How many bytes the kernel has allocated since the reset, the next included.
+size_t fake_memory(void);
+
 // What the launched process looks like.
 size_t fake_mappings(const struct fake_mapping** out);
 const struct fake_mapping* fake_mapping_at(uint64_t address); // null: nothing is mapped there

@@ -27,7 +27,9 @@ struct launch_work {
     const struct launch_request* request;
     struct launched made;
     struct elf_plan program, interpreter;
-    struct launch_file interpreter_file; // the finder's
+    // With VMOs: those that were given, or copies of what was read, which are the launch's own.
+    struct launch_file program_file, interpreter_file;
+    zx_handle_t program_copy, interpreter_copy;
     bool has_interpreter;
     struct launch_image image;             // of what is mapped: NATIVE: program or interpreter
     struct launch_image interpreter_image; // LINUX
@@ -42,17 +44,36 @@ static struct elf_rules rules_for(launch_mode_t mode) {
                : elf_rules_native(ELF_MACHINE_X86_64, launch_address_end);
 }
 
-static struct launch_result plan_interpreter(struct launch_work* w, const struct elf_rules* rules) {
+static bool is_file(const struct launch_file* file) {
+    return file->vmo != ZX_HANDLE_INVALID || file->read != nullptr;
+}
+
+// *out is the file with pages; *copy is theirs if they had to be read.
+static struct launch_result plan_file(const struct launch_work* w, const struct launch_file* file,
+                                      launch_error_t error, struct elf_plan* plan,
+                                      struct launch_file* out, zx_handle_t* copy) {
+    struct elf_rules rules = rules_for(w->request->mode);
+    *out = *file;
+    if (file->vmo != ZX_HANDLE_INVALID) {
+        return launch_plan(file, &rules, error, plan);
+    }
+    struct launch_result result = launch_copy(w->request, file, &rules, error, plan, copy);
+    out->vmo = *copy;
+    return result;
+}
+
+static struct launch_result plan_interpreter(struct launch_work* w) {
     const struct launch_request* r = w->request;
     if (r->find_interpreter == nullptr) {
         return launch_failure(LAUNCH_NO_INTERPRETER, ZX_ERR_NOT_FOUND);
     }
-    zx_status_t status = r->find_interpreter(r->find_ctx, w->program.interp, &w->interpreter_file);
-    if (status != ZX_OK) {
-        return launch_failure(LAUNCH_NO_INTERPRETER, status);
+    struct launch_file found = {};
+    zx_status_t status = r->find_interpreter(r->find_ctx, w->program.interp, &found);
+    if (status != ZX_OK || !is_file(&found)) {
+        return launch_failure(LAUNCH_NO_INTERPRETER, status != ZX_OK ? status : ZX_ERR_NOT_FOUND);
     }
-    struct launch_result result =
-        launch_plan(&w->interpreter_file, rules, LAUNCH_BAD_INTERPRETER, &w->interpreter);
+    struct launch_result result = plan_file(w, &found, LAUNCH_BAD_INTERPRETER, &w->interpreter,
+                                            &w->interpreter_file, &w->interpreter_copy);
     if (result.error == LAUNCH_OK && w->interpreter.interp_len != 0) {
         return launch_failure(LAUNCH_NESTED_INTERPRETER, ZX_ERR_IO_DATA_INTEGRITY);
     }
@@ -62,23 +83,15 @@ static struct launch_result plan_interpreter(struct launch_work* w, const struct
 
 static struct launch_result plan_files(struct launch_work* w) {
     const struct launch_request* r = w->request;
-    bool no_file = r->file.vmo == ZX_HANDLE_INVALID && r->file.read == nullptr;
-    if (no_file || r->vdso == nullptr || r->name == nullptr) {
+    if (!is_file(&r->file) || r->vdso == nullptr || r->name == nullptr) {
         return launch_failure(LAUNCH_BAD_REQUEST, ZX_ERR_INVALID_ARGS);
     }
     if (r->handle_count > ZX_CHANNEL_MAX_MSG_HANDLES - launch_own_handles) {
         return launch_failure(LAUNCH_TOO_MANY_HANDLES, ZX_ERR_OUT_OF_RANGE);
     }
-    struct elf_rules rules = rules_for(r->mode);
-    struct launch_result result = launch_plan(&r->file, &rules, LAUNCH_BAD_PROGRAM, &w->program);
-    if (result.error != LAUNCH_OK || w->program.interp_len == 0) {
-        return result;
-    }
-    if (r->mode == LAUNCH_NATIVE && r->file.vmo == ZX_HANDLE_INVALID) {
-        // The interpreter gets the program as a VMO, and there is none.
-        return launch_failure(LAUNCH_BAD_REQUEST, ZX_ERR_INVALID_ARGS);
-    }
-    return plan_interpreter(w, &rules);
+    struct launch_result result =
+        plan_file(w, &r->file, LAUNCH_BAD_PROGRAM, &w->program, &w->program_file, &w->program_copy);
+    return result.error != LAUNCH_OK || w->program.interp_len == 0 ? result : plan_interpreter(w);
 }
 
 // ---- making the process ----
@@ -107,7 +120,7 @@ static struct launch_result map_images(struct launch_work* w) {
         only_interpreter
             ? launch_map(w->made.root_vmar, r, &w->interpreter_file, &w->interpreter, "interpreter",
                          &w->image)
-            : launch_map(w->made.root_vmar, r, &r->file, &w->program, r->name, &w->image);
+            : launch_map(w->made.root_vmar, r, &w->program_file, &w->program, r->name, &w->image);
     if (result.error == LAUNCH_OK && r->mode == LAUNCH_LINUX && w->has_interpreter) {
         result = launch_map(w->made.root_vmar, r, &w->interpreter_file, &w->interpreter,
                             "interpreter", &w->interpreter_image);
@@ -160,7 +173,7 @@ static struct launch_result send_loader_message(struct launch_work* w) {
         {PA_HND(PA_PROC_SELF, 0), w->made.process},
         {PA_HND(PA_VMAR_ROOT, 0), w->made.root_vmar},
         {PA_HND(PA_VMAR_LOADED, 0), w->image.region},
-        {PA_HND(PA_VMO_EXECUTABLE, 0), r->file.vmo},
+        {PA_HND(PA_VMO_EXECUTABLE, 0), w->program_file.vmo},
     };
     struct launch_handle moved[] = {{PA_HND(PA_LDSVC_LOADER, 0), r->loader_service}};
     struct launch_message message = {.own = own,
@@ -218,7 +231,8 @@ struct launch_result launch_prepare(const struct launch_request* request, struct
         sent = steps[i] == send_messages;
         result = steps[i](&w);
     }
-    zx_handle_t done[] = {w.image.region, w.interpreter_image.region, w.stack.vmo};
+    zx_handle_t done[] = {w.image.region, w.interpreter_image.region, w.stack.vmo, w.program_copy,
+                          w.interpreter_copy};
     (void)zx_handle_close_many(done, sizeof(done) / sizeof(done[0]));
     if (result.error == LAUNCH_OK) {
         *out = w.made;

@@ -19,6 +19,14 @@ static inline struct launch_result launch_step(launch_error_t error, zx_status_t
     return status == ZX_OK ? LAUNCH_GOOD : launch_failure(error, status);
 }
 
+// How much of a file that is read is in memory of our own at a time.
+constexpr size_t launch_chunk_len = 16 * 1024;
+
+// Plans a file that has a callback and no VMO, and makes it one (copy.c). *out is the caller's.
+struct launch_result launch_copy(const struct launch_request* request,
+                                 const struct launch_file* from, const struct elf_rules* rules,
+                                 launch_error_t error, struct elf_plan* plan, zx_handle_t* out);
+
 struct launch_result launch_map_vdso(zx_handle_t root, const struct launch_vdso* vdso,
                                      zx_vaddr_t* base);
 

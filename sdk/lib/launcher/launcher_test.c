@@ -19,100 +19,13 @@
 #include <zircon/syscalls.h>
 
 #include "fake_kernel.h"
+#include "test_scene.h"
 
 constexpr uint64_t PAGE = 4096;
 
-struct bytes {
-    uint8_t* data;
-    size_t len;
-};
-static struct bytes program, vdso_image;
 static const char* corpus;
 
-static struct bytes read_file(const char* path) {
-    FILE* f = fopen(path, "rb");
-    if (f == nullptr) {
-        fprintf(stderr, "%s: cannot be opened\n", path);
-        exit(2);
-    }
-    struct bytes b = {.data = malloc(1 << 24)};
-    b.len = fread(b.data, 1, 1 << 24, f);
-    fclose(f);
-    return b;
-}
-
-// ---- a request ----
-
-static const char* const test_args[] = {"bin/test", "one", "", "a b"};
-static const char* const test_environ[] = {"A=1", "B=2"};
-static const char* const test_names[] = {"/boot"};
-
-struct scene {
-    struct launch_request request;
-    struct launch_vdso vdso;
-    struct launch_handle handles[2];
-    int handles_before; // what stays the test's
-};
-
-static struct launch_file vmo_file(struct bytes b) {
-    return (struct launch_file){.vmo = fake_vmo(b.data, b.len), .len = b.len};
-}
-
-static void scene_begin(struct scene* s, struct launch_file file) {
-    zx_handle_t job = fake_job();
-    struct launch_result result =
-        launch_vdso_init(&s->vdso, fake_vmo(vdso_image.data, vdso_image.len));
-    assert_int_equal(result.error, LAUNCH_OK);
-    s->handles_before = fake_live_handles();
-    s->handles[0] = (struct launch_handle){PA_HND(PA_FD, 1), fake_event()};
-    s->handles[1] = (struct launch_handle){PA_HND(PA_USER0, 7), fake_event()};
-    s->request = (struct launch_request){.job = job,
-                                         .name = "bin/test",
-                                         .file = file,
-                                         .vdso = &s->vdso,
-                                         .args = test_args,
-                                         .arg_count = 4,
-                                         .environ = test_environ,
-                                         .environ_count = 2,
-                                         .names = test_names,
-                                         .name_count = 1,
-                                         .handles = s->handles,
-                                         .handle_count = 2};
-}
-
 // ---- what must be there ----
-
-// Every segment, byte for byte, and zeros from the file's part to the end of the page.
-static void check_image(struct bytes file, uint64_t bias) {
-    const Elf64_Ehdr* eh = (const void*)file.data;
-    const Elf64_Phdr* ph = (const void*)(file.data + eh->e_phoff);
-    for (uint32_t i = 0; i < eh->e_phnum; i++) {
-        if (ph[i].p_type != PT_LOAD) {
-            continue;
-        }
-        uint64_t begin = bias + ph[i].p_vaddr;
-        uint64_t end = (begin + ph[i].p_memsz + PAGE - 1) / PAGE * PAGE;
-        for (uint64_t at = begin; at < end; at += at == begin ? PAGE - begin % PAGE : PAGE) {
-            uint8_t got[4096];
-            size_t len = (size_t)(PAGE - at % PAGE);
-            assert_true(fake_read(at, got, len));
-            for (size_t j = 0; j < len; j++) {
-                uint64_t offset = at + j - begin;
-                bool writable = (ph[i].p_flags & PF_W) != 0;
-                if (offset < ph[i].p_filesz) {
-                    assert_int_equal(got[j], file.data[ph[i].p_offset + offset]);
-                } else if (writable || offset < ph[i].p_memsz) {
-                    assert_int_equal(got[j], 0);
-                }
-            }
-            const struct fake_mapping* m = fake_mapping_at(at);
-            zx_vm_option_t want = ZX_VM_PERM_READ;
-            want |= (ph[i].p_flags & PF_W) != 0 ? ZX_VM_PERM_WRITE : 0;
-            want |= (ph[i].p_flags & PF_X) != 0 ? ZX_VM_PERM_EXECUTE : 0;
-            assert_int_equal(m->permissions, want);
-        }
-    }
-}
 
 static void check_stack(uint64_t stack, uint64_t len) {
     const struct fake_mapping* m = fake_mapping_at(stack);
@@ -123,10 +36,10 @@ static void check_stack(uint64_t stack, uint64_t len) {
 }
 
 static void check_vdso(uint64_t base) {
-    for (uint64_t at = 0; at < vdso_image.len; at += PAGE) {
+    for (uint64_t at = 0; at < test_vdso.len; at += PAGE) {
         uint8_t got[4096];
         assert_true(fake_read(base + at, got, sizeof(got)));
-        assert_memory_equal(got, vdso_image.data + at, sizeof(got));
+        assert_memory_equal(got, test_vdso.data + at, sizeof(got));
         assert_int_equal(fake_mapping_at(base + at)->permissions & ZX_VM_PERM_WRITE, 0);
     }
 }
@@ -181,15 +94,6 @@ static void check_program_message(const struct fake_message* m) {
     }
 }
 
-// The receiver's handles do not count.
-static int sent_handles(void) {
-    int count = 0;
-    for (uint32_t i = 0; fake_message(i) != nullptr; i++) {
-        count += (int)fake_message(i)->handle_count;
-    }
-    return count;
-}
-
 // ---- the tests ----
 
 static int before_each(void**) {
@@ -203,8 +107,8 @@ static void check_native(struct scene* s) {
     assert_int_equal(result.error, LAUNCH_OK);
     struct fake_start start = fake_started();
     assert_true(start.started);
-    const Elf64_Ehdr* eh = (const void*)program.data;
-    check_image(program, start.entry - eh->e_entry);
+    const Elf64_Ehdr* eh = (const void*)test_program.data;
+    check_image(test_program, start.entry - eh->e_entry);
     assert_int_equal(start.stack % 16, 8);
     check_stack(start.stack, launch_stack_default);
     check_vdso(start.arg2);
@@ -216,7 +120,7 @@ static void check_native(struct scene* s) {
 
 static void a_program_from_a_vmo(void**) {
     struct scene s;
-    scene_begin(&s, vmo_file(program));
+    scene_begin(&s, vmo_file(test_program));
     check_native(&s);
 }
 
@@ -242,7 +146,8 @@ static int32_t read_pieces(void* ctx, uint64_t offset, void* buffer, size_t len,
 
 static void a_program_from_a_callback(void**) {
     struct scene s;
-    scene_begin(&s, (struct launch_file){.read = read_pieces, .ctx = &program, .len = program.len});
+    scene_begin(&s, (struct launch_file){
+                        .read = read_pieces, .ctx = &test_program, .len = test_program.len});
     check_native(&s);
 }
 
@@ -252,7 +157,7 @@ static int32_t read_nothing(void*, uint64_t, void*, size_t, size_t*) {
 
 static void a_callback_that_fails(void**) {
     struct scene s;
-    scene_begin(&s, (struct launch_file){.read = read_nothing, .len = program.len});
+    scene_begin(&s, (struct launch_file){.read = read_nothing, .len = test_program.len});
     struct launch_result result = launch(&s.request, nullptr);
     assert_int_equal(result.error, LAUNCH_BAD_PROGRAM);
     assert_int_equal(result.elf, ELF_READ_FAILED);
@@ -285,11 +190,11 @@ static void refuse_every_call(struct launch_file (*make_file)(void), launch_mode
 }
 
 static struct launch_file program_in_vmo(void) {
-    return vmo_file(program);
+    return vmo_file(test_program);
 }
 
 static struct launch_file program_by_callback(void) {
-    return (struct launch_file){.read = read_pieces, .ctx = &program, .len = program.len};
+    return (struct launch_file){.read = read_pieces, .ctx = &test_program, .len = test_program.len};
 }
 
 static void every_refused_call_leaves_nothing(void**) {
@@ -298,42 +203,7 @@ static void every_refused_call_leaves_nothing(void**) {
     refuse_every_call(program_in_vmo, LAUNCH_LINUX);
 }
 
-// ---- programs made for a test ----
-
-constexpr uint64_t MADE_LEN = 3 * 4096 + 100;
-constexpr uint64_t MADE_BASE = 0x400000;
-static uint8_t made[MADE_LEN];
-
-// A file with a read-only, a code and a data segment. `base` 0: ET_DYN. `interp`: its path or null.
-static struct bytes make_elf(uint64_t base, const char* interp, uint64_t stack_len) {
-    memset(made, 0, sizeof(made));
-    Elf64_Ehdr* eh = (void*)made;
-    memcpy(eh->e_ident, ELFMAG "\x02\x01\x01", 7);
-    *eh = (Elf64_Ehdr){.e_type = base != 0 ? ET_EXEC : ET_DYN,
-                       .e_machine = EM_X86_64,
-                       .e_version = 1,
-                       .e_entry = base + PAGE + 16,
-                       .e_phoff = sizeof(*eh),
-                       .e_ehsize = sizeof(*eh),
-                       .e_phentsize = sizeof(Elf64_Phdr),
-                       .e_phnum = interp != nullptr ? 5 : 4};
-    memcpy(eh->e_ident, ELFMAG "\x02\x01\x01", 7);
-    Elf64_Phdr* ph = (void*)(made + sizeof(*eh));
-    ph[0] = (Elf64_Phdr){PT_LOAD, PF_R, 0, base, base, PAGE, PAGE, PAGE};
-    ph[1] = (Elf64_Phdr){PT_LOAD, PF_R | PF_X, PAGE, base + PAGE, base + PAGE, PAGE, PAGE, PAGE};
-    ph[2] = (Elf64_Phdr){PT_LOAD,         PF_R | PF_W, 2 * PAGE,     base + 2 * PAGE,
-                         base + 2 * PAGE, PAGE + 100,  5 * PAGE + 1, PAGE};
-    ph[3] = (Elf64_Phdr){.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_memsz = stack_len};
-    if (interp != nullptr) {
-        size_t len = strlen(interp) + 1;
-        memcpy(made + 1024, interp, len);
-        ph[4] = (Elf64_Phdr){PT_INTERP, PF_R, 1024, base + 1024, base + 1024, len, len, 1};
-    }
-    for (uint64_t i = 2048; i < MADE_LEN; i++) {
-        made[i] = (uint8_t)(i * 7 + 1);
-    }
-    return (struct bytes){.data = made, .len = MADE_LEN};
-}
+// ---- the stack ----
 
 static void the_stack_is_as_long_as_asked_for(void**) {
     struct scene s;
@@ -361,15 +231,15 @@ static zx_status_t find(void*, const char* path, struct launch_file* out) {
 static void only_the_interpreter_is_mapped(void**) {
     struct scene s;
     scene_begin(&s, vmo_file(make_elf(0, "ld.so.1", 0)));
-    found = vmo_file(program);
+    found = vmo_file(test_program);
     s.handles_before += 1;
     s.request.find_interpreter = find;
     s.request.loader_service = fake_event();
     struct launch_result result = launch(&s.request, nullptr);
     assert_int_equal(result.error, LAUNCH_OK);
     assert_string_equal(asked_for, "ld.so.1");
-    const Elf64_Ehdr* eh = (const void*)program.data;
-    check_image(program, fake_started().entry - eh->e_entry);
+    const Elf64_Ehdr* eh = (const void*)test_program.data;
+    check_image(test_program, fake_started().entry - eh->e_entry);
     const struct fake_message* loader = fake_message(0);
     check_strings(loader);
     assert_int_equal(loader->handle_count, 5);
@@ -464,14 +334,14 @@ static void program_and_interpreter_are_both_mapped(void**) {
     struct scene s;
     struct bytes file = make_elf(MADE_BASE, "ld.so.1", 0);
     scene_begin(&s, vmo_file(file));
-    found = vmo_file(program);
+    found = vmo_file(test_program);
     s.request.mode = LAUNCH_LINUX;
     s.request.find_interpreter = find;
     assert_int_equal(launch(&s.request, nullptr).error, LAUNCH_OK);
-    const Elf64_Ehdr* eh = (const void*)program.data;
+    const Elf64_Ehdr* eh = (const void*)test_program.data;
     uint64_t base = fake_started().entry - eh->e_entry;
     check_image(file, 0);
-    check_image(program, base);
+    check_image(test_program, base);
     check_linux_stack(fake_started().stack, MADE_BASE, base);
     free((void*)asked_for);
 }
@@ -483,7 +353,7 @@ static void what_does_not_fit_the_message_is_refused(void**) {
     static char long_text[70'000];
     memset(long_text, 'x', sizeof(long_text) - 1);
     const char* args[] = {long_text};
-    scene_begin(&s, vmo_file(program));
+    scene_begin(&s, vmo_file(test_program));
     s.request.args = args;
     s.request.arg_count = 1;
     assert_int_equal(launch(&s.request, nullptr).error, LAUNCH_TOO_MANY_STRINGS);
@@ -491,13 +361,13 @@ static void what_does_not_fit_the_message_is_refused(void**) {
     assert_int_equal(fake_live_processes(), 0);
     long_text[40'000] = '\0'; // fits, but not the small buffer
     fake_reset();
-    scene_begin(&s, vmo_file(program));
+    scene_begin(&s, vmo_file(test_program));
     s.request.args = args;
     s.request.arg_count = 1;
     assert_int_equal(launch(&s.request, nullptr).error, LAUNCH_OK);
     fake_reset();
     struct launch_handle many[ZX_CHANNEL_MAX_MSG_HANDLES];
-    scene_begin(&s, vmo_file(program));
+    scene_begin(&s, vmo_file(test_program));
     for (uint32_t i = 0; i < ZX_CHANNEL_MAX_MSG_HANDLES; i++) {
         many[i] = (struct launch_handle){PA_HND(PA_USER1, i), fake_event()};
     }
@@ -549,8 +419,8 @@ int main(int argc, char** argv) {
         fprintf(stderr, "usage: launcher_test PROGRAM VDSO CORPUS\n");
         return 2;
     }
-    program = read_file(argv[1]);
-    vdso_image = read_file(argv[2]);
+    test_program = read_file(argv[1]);
+    test_vdso = read_file(argv[2]);
     corpus = argv[3];
     const struct CMUnitTest tests[] = {
         TEST(a_program_from_a_vmo),

@@ -73,46 +73,13 @@ static zx_status_t make_executable(const struct mapper* m, zx_handle_t* vmo) {
     return status;
 }
 
-// Copies what the file has of a segment's pages, through a small buffer.
-static zx_status_t copy_pages(const struct mapper* m, const struct elf_segment* s,
-                              zx_handle_t vmo) {
-    char buffer[2048];
-    uint64_t left = s->file_offset < m->file->len ? m->file->len - s->file_offset : 0;
-    uint64_t len = s->file_len < left ? s->file_len : left;
-    for (uint64_t at = 0; at < len;) {
-        size_t part = len - at < sizeof(buffer) ? (size_t)(len - at) : sizeof(buffer);
-        size_t got = 0;
-        zx_status_t status = m->file->read(m->file->ctx, s->file_offset + at, buffer, part, &got);
-        if (status != ZX_OK || got == 0 || got > part) {
-            return status != ZX_OK ? status : ZX_ERR_IO;
-        }
-        status = zx_vmo_write(vmo, buffer, at, got);
-        if (status != ZX_OK) {
-            return status;
-        }
-        at += got;
-    }
-    return ZX_OK;
-}
-
 // Memory with a segment's file pages that nobody else sees.
-static struct launch_result private_pages(const struct mapper* m, const struct elf_segment* s,
-                                          zx_handle_t* out) {
+static zx_status_t private_pages(const struct mapper* m, const struct elf_segment* s,
+                                 zx_handle_t* out) {
     zx_handle_t vmo = ZX_HANDLE_INVALID;
-    zx_status_t status;
-    launch_error_t step = LAUNCH_MAP_SEGMENT;
-    if (m->file->vmo != ZX_HANDLE_INVALID) {
-        status = zx_vmo_create_child(m->file->vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
-                                     s->file_offset, s->file_len, &vmo);
-    } else {
-        status = zx_vmo_create(s->file_len, 0, &vmo);
-        if (status == ZX_OK) {
-            status = copy_pages(m, s, vmo);
-            step = LAUNCH_READ_SEGMENT;
-        }
-    }
+    zx_status_t status = zx_vmo_create_child(m->file->vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
+                                             s->file_offset, s->file_len, &vmo);
     if (status == ZX_OK && s->zero_from != 0) {
-        step = LAUNCH_MAP_SEGMENT;
         uint64_t last_page = s->file_len - elf_page_len;
         status = zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, last_page + s->zero_from,
                                  elf_page_len - s->zero_from, nullptr, 0);
@@ -125,27 +92,25 @@ static struct launch_result private_pages(const struct mapper* m, const struct e
     }
     if (status != ZX_OK) {
         (void)zx_handle_close(vmo);
-        return launch_failure(step, status);
+        return status;
     }
     *out = vmo;
-    return LAUNCH_GOOD;
+    return ZX_OK;
 }
 
-static struct launch_result map_file_pages(const struct mapper* m, const struct elf_segment* s) {
+static zx_status_t map_file_pages(const struct mapper* m, const struct elf_segment* s) {
     zx_vm_option_t permissions = permissions_of(s);
     const bool own = s->copy || (m->request->private_text && (s->permissions & ELF_EXECUTE) != 0);
-    if (m->file->vmo != ZX_HANDLE_INVALID && !own) {
-        return launch_step(LAUNCH_MAP_SEGMENT, map_pages(m, permissions, s->vaddr, m->file->vmo,
-                                                         s->file_offset, s->file_len));
+    if (!own) {
+        return map_pages(m, permissions, s->vaddr, m->file->vmo, s->file_offset, s->file_len);
     }
     zx_handle_t vmo;
-    struct launch_result result = private_pages(m, s, &vmo);
-    if (result.error != LAUNCH_OK) {
-        return result;
+    zx_status_t status = private_pages(m, s, &vmo);
+    if (status == ZX_OK) {
+        status = map_pages(m, permissions, s->vaddr, vmo, 0, s->file_len);
+        (void)zx_handle_close(vmo);
     }
-    zx_status_t status = map_pages(m, permissions, s->vaddr, vmo, 0, s->file_len);
-    (void)zx_handle_close(vmo);
-    return launch_step(LAUNCH_MAP_SEGMENT, status);
+    return status;
 }
 
 static zx_status_t map_zero_pages(const struct mapper* m, const struct elf_segment* s) {
@@ -165,18 +130,16 @@ static zx_status_t map_zero_pages(const struct mapper* m, const struct elf_segme
     return status;
 }
 
-static struct launch_result map_segments(const struct mapper* m, const struct elf_plan* plan) {
-    for (uint32_t i = 0; i < plan->segment_count; i++) {
+static zx_status_t map_segments(const struct mapper* m, const struct elf_plan* plan) {
+    zx_status_t status = ZX_OK;
+    for (uint32_t i = 0; i < plan->segment_count && status == ZX_OK; i++) {
         const struct elf_segment* s = &plan->segments[i];
-        struct launch_result result = s->file_len != 0 ? map_file_pages(m, s) : LAUNCH_GOOD;
-        if (result.error == LAUNCH_OK && s->anon_len != 0) {
-            result = launch_step(LAUNCH_MAP_SEGMENT, map_zero_pages(m, s));
-        }
-        if (result.error != LAUNCH_OK) {
-            return result;
+        status = s->file_len != 0 ? map_file_pages(m, s) : ZX_OK;
+        if (status == ZX_OK && s->anon_len != 0) {
+            status = map_zero_pages(m, s);
         }
     }
-    return LAUNCH_GOOD;
+    return status;
 }
 
 // ---- images ----
@@ -216,10 +179,10 @@ struct launch_result launch_map(zx_handle_t root, const struct launch_request* r
     }
     struct mapper m = {
         .request = request, .file = file, .name = name, .region = region, .base = plan->base};
-    struct launch_result result = map_segments(&m, plan);
-    if (result.error != LAUNCH_OK) {
+    status = map_segments(&m, plan);
+    if (status != ZX_OK) {
         (void)zx_handle_close(region);
-        return result;
+        return launch_failure(LAUNCH_MAP_SEGMENT, status);
     }
     *out = (struct launch_image){.region = region, .base = base, .bias = base - plan->base};
     return LAUNCH_GOOD;

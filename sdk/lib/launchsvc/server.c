@@ -11,14 +11,16 @@
 
 #include <fidl/fuchsia.ldsvc.h>
 #include <fidl/fuchsia.process.h>
+#include <launcher/source.h>
 #include <zircon/syscalls.h>
 #include <zircon/time.h>
 
 constexpr uint32_t STRINGS_MAX = FUCHSIA_PROCESS_MAX_STRINGS;
 constexpr uint32_t HANDLES_MAX = ZX_CHANNEL_MAX_MSG_HANDLES - launch_own_handles;
 constexpr uint32_t WORKS_MAX = 8; // of one connection
-// How long a client's loader service may take to find an interpreter.
-constexpr zx_duration_t LOADER_PATIENCE = ZX_SEC(10);
+// How long a client's loader service may take to find an interpreter, and its server of files for
+// each answer.
+constexpr zx_duration_t PATIENCE = ZX_SEC(10);
 
 // Strings, terminated, in memory of their own.
 struct strings {
@@ -277,9 +279,9 @@ static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_f
         .object_name = {.count = strlen(path), .data = (char*)path}};
     alignas(8) char bytes[1024];
     void* response;
-    zx_status_t status = fidl_call(f->loader, zx_deadline_after(LOADER_PATIENCE),
-                                   &fuchsia_ldsvc_loader_load_object_method, &request,
-                                   (struct fidl_storage){bytes, sizeof(bytes)}, &response);
+    zx_status_t status =
+        fidl_call(f->loader, zx_deadline_after(PATIENCE), &fuchsia_ldsvc_loader_load_object_method,
+                  &request, (struct fidl_storage){bytes, sizeof(bytes)}, &response);
     if (status != ZX_OK) {
         return status;
     }
@@ -293,14 +295,35 @@ static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_f
     return status;
 }
 
+// A VMO, or else a connection to a file: who is no channel either is no file.
+static zx_status_t open_executable(struct launchsvc_work* w, struct launch_source* out) {
+    zx_handle_t executable = fidl_take(&w->executable);
+    uint64_t len;
+    zx_status_t status = zx_vmo_get_size(executable, &len);
+    if (status == ZX_ERR_WRONG_TYPE) {
+        return launch_source_open(executable, PATIENCE, out);
+    }
+    *out = (struct launch_source){.vmo = executable, .len = len};
+    if (status != ZX_OK) {
+        launch_source_close(out);
+    }
+    return status;
+}
+
 static void launch_collected(struct launchsvc_work* w, const char** pointers) {
     struct collected* c = &w->collected;
     struct finder finder = {.loader = take_loader(c)};
     bool has_loader = finder.loader != ZX_HANDLE_INVALID;
+    struct launch_source source;
+    w->status = open_executable(w, &source);
+    if (w->status != ZX_OK) {
+        (void)zx_handle_close(finder.loader);
+        return;
+    }
     struct launch_request request = {.mode = c->mode,
                                      .job = w->job,
                                      .name = w->name,
-                                     .file = {.vmo = w->executable},
+                                     .file = launch_source_file(&source),
                                      .vdso = w->connection->service->vdso,
                                      .args = point(&c->args, &pointers),
                                      .arg_count = c->args.count,
@@ -314,13 +337,9 @@ static void launch_collected(struct launchsvc_work* w, const char** pointers) {
                                      .find_interpreter = has_loader ? find_interpreter : nullptr,
                                      .find_ctx = &finder,
                                      .loader_service = finder.loader};
-    w->status = zx_vmo_get_size(w->executable, &request.file.len);
-    if (w->status == ZX_OK) {
-        w->status = w->starts ? launch(&request, &w->process).status
-                              : launch_prepare(&request, &w->made).status;
-    } else {
-        (void)zx_handle_close(finder.loader);
-    }
+    w->status = w->starts ? launch(&request, &w->process).status
+                          : launch_prepare(&request, &w->made).status;
+    launch_source_close(&source);
     (void)zx_handle_close(finder.found);
 }
 

@@ -371,6 +371,7 @@ const struct io_ops memfs_ops = {
     .close_file = op_close_file,
     .resize = op_resize,
     .get_vmo = op_get_vmo,
+    .read_at = io_no_read_at,
     .lookup = op_lookup,
     .parent = op_parent,
     .create = op_create,

@@ -287,9 +287,9 @@ struct program_request {
 static zx_status_t ask_program(struct names_request* base, zx_handle_t directory, const char* path,
                                size_t len) {
     struct program_request* r = (struct program_request*)base;
+    // Without READ: a stream of its own is nothing that a program needs.
     zx_status_t status =
-        io_open(directory, path, len, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE, 0,
-                &r->opened, base->rest);
+        io_open(directory, path, len, JACINTH_IO_FLAGS_EXECUTE, 0, &r->opened, base->rest);
     base->has_rest = status == ZX_OK && r->opened.has_rest;
     if (base->has_rest) {
         io_opened_close(&r->opened);
@@ -301,7 +301,7 @@ static long program_here(struct names_request*, const struct names_target* t) {
     return t->kind == NAMES_MISSING ? -ABI_ENOENT : -ABI_EACCES;
 }
 
-long names_get_program(int dir, const char* path, zx_handle_t* vmo, uint64_t* size) {
+long names_open_program(int dir, const char* path, zx_handle_t* connection) {
     struct program_request r = {
         .base = {.ask = ask_program, .here = program_here, .follows = true}};
     long error = names_request(dir, path, &r.base);
@@ -310,9 +310,21 @@ long names_get_program(int dir, const char* path, zx_handle_t* vmo, uint64_t* si
     }
     error = -ABI_EACCES;
     if (r.opened.kind == JACINTH_IO_KIND_FILE) {
-        error = fd_server_error(io_get_vmo(
-            r.opened.connection, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE, vmo, size));
+        *connection = r.opened.connection;
+        r.opened.connection = ZX_HANDLE_INVALID;
+        error = 0;
     }
     io_opened_close(&r.opened);
+    return error;
+}
+
+long names_get_program(int dir, const char* path, zx_handle_t* vmo, uint64_t* size) {
+    zx_handle_t connection;
+    long error = names_open_program(dir, path, &connection);
+    if (error == 0) {
+        error = fd_server_error(
+            io_get_vmo(connection, JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_EXECUTE, vmo, size));
+        (void)zx_handle_close(connection);
+    }
     return error;
 }

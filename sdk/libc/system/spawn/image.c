@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fd/server.h>
 #include <libc/abi.h>
 #include <libc/error.h>
 #include <libc/operations.h>
@@ -73,20 +74,26 @@ static long open_unmappable(struct image* image, struct script_line* line) {
     return script_parse(head, (size_t)len, whole, line) == SCRIPT_GOOD ? 1 : -ABI_EACCES;
 }
 
+static long open_source(const char* path, struct launch_source* out) {
+    zx_handle_t connection;
+    long error = names_open_program(ABI_AT_FDCWD, path, &connection);
+    return error != 0 ? error
+                      : fd_server_error(launch_source_open(connection, ZX_TIME_INFINITE, out));
+}
+
 // Opens image->path. 1: it is a script, and *line says whose.
 static long open_file(struct image* image, struct script_line* line) {
-    long error = names_get_program(ABI_AT_FDCWD, image->path, &image->vmo, &image->len);
+    long error = open_source(image->path, &image->source);
     if (error != 0) {
-        image->vmo = ZX_HANDLE_INVALID;
         return error == -ABI_EACCES ? open_unmappable(image, line) : error;
     }
     char head[script_line_max];
-    size_t len = image->len < sizeof(head) ? (size_t)image->len : sizeof(head);
-    zx_status_t status = len != 0 ? zx_vmo_read(image->vmo, head, 0, len) : ZX_OK;
+    size_t len;
+    zx_status_t status = launch_source_read(&image->source, 0, head, sizeof(head), &len);
     if (status != ZX_OK) {
         return errno_from_status(status);
     }
-    switch (script_parse(head, len, image->len <= sizeof(head), line)) {
+    switch (script_parse(head, len, image->source.len <= sizeof(head), line)) {
     case SCRIPT_NONE:
         return len >= 4 && memcmp(head, "\177ELF", 4) == 0 ? 0 : -ABI_ENOEXEC;
     case SCRIPT_GOOD:
@@ -101,8 +108,7 @@ long image_open(const char* path, char* const* argv, struct image* out) {
     struct script_line line;
     long result;
     while ((result = open_file(out, &line)) == 1) {
-        (void)zx_handle_close(out->vmo);
-        out->vmo = ZX_HANDLE_INVALID;
+        launch_source_close(&out->source);
         result = follow(out, &line);
         if (result != 0) {
             break;
@@ -115,16 +121,15 @@ long image_open(const char* path, char* const* argv, struct image* out) {
 }
 
 void image_close(struct image* image) {
-    (void)zx_handle_close(image->vmo);
-    image->vmo = ZX_HANDLE_INVALID;
+    launch_source_close(&image->source);
     while (image->depth > 0) {
         free(image->memory[--image->depth]);
     }
 }
 
-long image_open_interpreter(const char* name, zx_handle_t* vmo, uint64_t* len) {
+long image_open_interpreter(const char* name, struct launch_source* out) {
     if (name[0] == '/') {
-        return names_get_program(ABI_AT_FDCWD, name, vmo, len);
+        return open_source(name, out);
     }
     const char* slash = strrchr(name, '/');
     const char* file = slash != nullptr ? slash + 1 : name;
@@ -138,7 +143,7 @@ long image_open_interpreter(const char* name, zx_handle_t* vmo, uint64_t* len) {
         }
         memcpy(path, folders[i], folder_len);
         memcpy(path + folder_len, file, strlen(file) + 1);
-        error = names_get_program(ABI_AT_FDCWD, path, vmo, len);
+        error = open_source(path, out);
     }
     return error;
 }

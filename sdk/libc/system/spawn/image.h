@@ -1,15 +1,12 @@
 // From a path to what can be launched: through "#!" lines, to a file with code in it.
 #pragma once
 
-#include <stdint.h>
-
-#include <zircon/types.h>
+#include <launcher/source.h>
 
 #include "script.h"
 
 struct image {
-    zx_handle_t vmo;
-    uint64_t len;
+    struct launch_source source;
     char* const* argv; // as given; for a script what its interpreter gets
     const char* path;  // of what runs; for a script the interpreter
     // What the two above may point into: one piece for each "#!" line that was followed.
@@ -23,4 +20,4 @@ void image_close(struct image* image);
 
 // For a program that names an interpreter: an absolute path, or the file of that name in /boot/lib
 // or /lib (lib/ld.so.1).
-long image_open_interpreter(const char* name, zx_handle_t* vmo, uint64_t* len);
+long image_open_interpreter(const char* name, struct launch_source* out);

@@ -31,7 +31,7 @@ constexpr uint32_t names_max = 34; // prefixes, the record, the directory
 struct work {
     const struct spawn_plan* plan;
     struct image image;
-    zx_handle_t interpreter;
+    struct launch_source interpreter;
     long interpreter_error;
     zx_handle_t job; // borrowed
     int group_id;
@@ -260,8 +260,8 @@ static long choose_job(struct work* w) {
 
 static zx_status_t find_interpreter(void* ctx, const char* path, struct launch_file* out) {
     struct work* w = ctx;
-    w->interpreter_error = image_open_interpreter(path, &w->interpreter, &out->len);
-    out->vmo = w->interpreter;
+    w->interpreter_error = image_open_interpreter(path, &w->interpreter);
+    *out = launch_source_file(&w->interpreter);
     return w->interpreter_error == 0 ? ZX_OK : ZX_ERR_NOT_FOUND;
 }
 
@@ -310,7 +310,7 @@ static long prepare(struct work* w, struct launched* out) {
         .mode = LAUNCH_NATIVE,
         .job = w->job,
         .name = name_of(w->image.path),
-        .file = {.vmo = w->image.vmo, .len = w->image.len},
+        .file = launch_source_file(&w->image.source),
         .vdso = &vdso,
         .args = (const char* const*)w->image.argv,
         .arg_count = count_of(w->image.argv),
@@ -325,7 +325,7 @@ static long prepare(struct work* w, struct launched* out) {
     };
     result = launch_prepare(&request, out);
     w->handle_count = 0; // gone, whatever happened
-    (void)zx_handle_close(w->interpreter);
+    launch_source_close(&w->interpreter);
     return error_of(w, result);
 }
 

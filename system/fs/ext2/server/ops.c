@@ -232,6 +232,7 @@ const struct io_ops ext2fs_ops = {
     .close_file = op_close_file,
     .resize = op_resize,
     .get_vmo = op_get_vmo,
+    .read_at = io_no_read_at,
     .lookup = op_lookup,
     .parent = op_parent,
     .create = op_create,

@@ -80,6 +80,9 @@ struct io_ops {
     zx_status_t (*resize)(struct io_node* file, uint64_t length);
     zx_status_t (*get_vmo)(struct io_node* file, jacinth_io_flags_t flags, zx_handle_t* vmo,
                            uint64_t* size);
+    // *data stays valid until the next operation; *actual is at most `count`.
+    zx_status_t (*read_at)(struct io_node* file, uint64_t offset, uint32_t count,
+                           const uint8_t** data, uint32_t* actual);
 
     // DIRECTORY. NOT_FOUND: no such name.
     zx_status_t (*lookup)(struct io_node* directory, struct io_name name, struct io_node** out);
@@ -119,6 +122,7 @@ zx_status_t io_no_open_file(struct io_node*, jacinth_io_flags_t, zx_handle_t*);
 void io_no_use_of_file(struct io_node*, jacinth_io_flags_t);
 zx_status_t io_no_resize(struct io_node*, uint64_t);
 zx_status_t io_no_get_vmo(struct io_node*, jacinth_io_flags_t, zx_handle_t*, uint64_t*);
+zx_status_t io_no_read_at(struct io_node*, uint64_t, uint32_t, const uint8_t**, uint32_t*);
 zx_status_t io_no_create(struct io_node*, struct io_name, jacinth_io_kind_t, uint32_t,
                          struct io_name, struct io_node**);
 zx_status_t io_no_unlink(struct io_node*, struct io_name, struct io_node*);
@@ -137,7 +141,9 @@ void io_no_connect(struct io_node*, zx_handle_t);
     .unlink = io_no_unlink, .rename = io_no_rename, .link = io_no_link,                          \
     .read_link = io_no_read_link
 // Those that have no files either.
-#define IO_OPS_NO_FILES IO_OPS_UNCHANGING, .open_file = io_no_open_file, .get_vmo = io_no_get_vmo
+#define IO_OPS_NO_FILES                                                        \
+    IO_OPS_UNCHANGING, .open_file = io_no_open_file, .get_vmo = io_no_get_vmo, \
+        .read_at = io_no_read_at
 
 // ---- the server ----
 

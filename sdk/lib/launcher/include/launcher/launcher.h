@@ -6,9 +6,10 @@
 //     launch()          prepare and start
 //
 // The file is a VMO, whose pages are mapped as they are (writable segments through a copy-on-write
-// child), or a callback that reads, for servers without a pager: then every segment is copied into
-// memory of its own. Nothing is ever read whole; the library's own memory does not depend on the
-// file's size.
+// child), or a callback that reads, for servers without a pager (<launcher/source.h>): then a VMO
+// is made, and headers and the segments' pages are read into it, piece by piece, before anything
+// else is made. Of a file at most 64 KiB are in the library's own memory at any time (two pieces of
+// 16 KiB and its headers), however large it is and wherever it comes from.
 //
 // Two kinds of program. NATIVE: position independent, bound to the vDSO by its own start code; if
 // it names an interpreter, only that is mapped, and gets the program's VMO, the root region and the
@@ -43,6 +44,7 @@
     X(NO_MEMORY, "out of memory")                                                     \
     X(CREATE_PROCESS, "the process could not be created")                             \
     X(MAP_SEGMENT, "a segment could not be mapped")                                   \
+    X(COPY_FILE, "memory for a file that must be read could not be made")             \
     X(READ_SEGMENT, "a segment could not be read")                                    \
     X(MAP_VDSO, "the vDSO could not be mapped")                                       \
     X(MAKE_STACK, "the stack could not be made")                                      \
@@ -70,7 +72,8 @@ struct [[nodiscard]] launch_result {
 
 // ---- what to launch ----
 
-// A file: a VMO, or a way to read it.
+// A file: a VMO, or a way to read it. What is read must be allowed to run, as all code that is
+// copied (launch_request.vmex).
 struct launch_file {
     zx_handle_t vmo;  // READ and MAP; EXECUTE for code that is mapped in place. Stays the caller's
     elf_read_fn read; // if vmo is ZX_HANDLE_INVALID

@@ -28,7 +28,9 @@ zx_handle_t names_connect(const char* service);
 constexpr char NAMES_CWD_KEY[] = "jacinth.cwd=";
 long names_cwd_for_child(char* out, size_t size);
 
-// A program's (or library's) image, with the right to be executed. `dir`: as for openat.
+// A connection to a file that is to be executed (jacinth.io/File); `dir`: as for openat.
+long names_open_program(int dir, const char* path, zx_handle_t* connection);
+// The image of a program (or library), with the right to be executed, from a server that gives it.
 long names_get_program(int dir, const char* path, zx_handle_t* vmo, uint64_t* size);
 
 // The path without symbolic links, ".", "..": everything in it must be there.
