@@ -212,7 +212,7 @@ static status_t make_pin(struct made* out) {
     (void)!keep(out, 0, bti_object(b));
     VMO_REF v = nullptr;
     TRY(vmo_create_physical((paddr_t){0}, 2 * PAGE_SIZE, &v));
-    TRY(bti_pin(b, v, 0, 2 * PAGE_SIZE, true, &p));
+    TRY(bti_pin(b, v, 0, 2 * PAGE_SIZE, VMO_PIN_WRITE, &p));
     pmt_set_unpinned(p);
     return keep(out, 1, pmt_object(p));
 }

@@ -168,13 +168,13 @@ static const struct object_ops pmt_ops = {
 };
 OBJECT_TYPE(pmt_ops);
 
-status_t bti_pin(struct bti* b, struct vmo* v, uint64_t offset, uint64_t size, bool write,
-                 struct pmt** out) {
+status_t bti_pin(struct bti* b, struct vmo* v, uint64_t offset, uint64_t size,
+                 enum vmo_pin_mode mode, struct pmt** out) {
     struct pmt* p = slab_alloc_zero(&pmt_cache);
     if (p == nullptr) {
         return STATUS_NO_MEMORY;
     }
-    status_t status = vmo_pin(v, offset, size, write);
+    status_t status = vmo_pin(v, offset, size, mode);
     if (status != STATUS_OK) {
         slab_free(&pmt_cache, p);
         return status;

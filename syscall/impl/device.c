@@ -47,7 +47,9 @@ static status_t count_addresses(uint32_t options, const struct vmo* v, uint64_t 
                                 uint64_t* out) {
     constexpr uint32_t PERMS = ZX_BTI_PERM_READ | ZX_BTI_PERM_WRITE | ZX_BTI_PERM_EXECUTE;
     constexpr uint32_t FORMS = ZX_BTI_COMPRESS | ZX_BTI_CONTIGUOUS;
-    if ((options & ~(PERMS | FORMS)) != 0 || (options & PERMS) == 0 || (options & FORMS) == FORMS) {
+    if ((options & ~(PERMS | FORMS | ZX_BTI_UNCLEARED)) != 0 || (options & PERMS) == 0 ||
+        (options & FORMS) == FORMS ||
+        (options & (ZX_BTI_UNCLEARED | ZX_BTI_PERM_WRITE)) == ZX_BTI_UNCLEARED) {
         return STATUS_INVALID_ARGS;
     }
     const bool one = (options & ZX_BTI_CONTIGUOUS) != 0;
@@ -77,6 +79,12 @@ static status_t copy_addresses(struct vmo* v, uint64_t offset, zx_paddr_t __user
     return STATUS_OK;
 }
 
+static enum vmo_pin_mode pin_mode(uint32_t options) {
+    return (options & ZX_BTI_UNCLEARED) != 0    ? VMO_PIN_UNCLEARED
+           : (options & ZX_BTI_PERM_WRITE) != 0 ? VMO_PIN_WRITE
+                                                : VMO_PIN_READ;
+}
+
 status_t sys_bti_pin(struct bti* b, uint32_t options, struct vmo* v, uint64_t offset, uint64_t size,
                      zx_paddr_t __user* addrs, size_t num_addrs, struct user_out_handle* pmt) {
     uint64_t count;
@@ -85,7 +93,7 @@ status_t sys_bti_pin(struct bti* b, uint32_t options, struct vmo* v, uint64_t of
         return STATUS_INVALID_ARGS;
     }
     struct pmt* p;
-    TRY(bti_pin(b, v, offset, size, (options & ZX_BTI_PERM_WRITE) != 0, &p));
+    TRY(bti_pin(b, v, offset, size, pin_mode(options), &p));
     status_t status = copy_addresses(v, offset, addrs, num_addrs);
     if (status != STATUS_OK) {
         object_unref(pmt_object(p));

@@ -102,6 +102,12 @@ status_t sys_vmo_get_stream_size(struct vmo* v, uint64_t* size) {
     return STATUS_OK;
 }
 
+status_t sys_vmo_transfer_data(struct vmo* dst, uint32_t options, uint64_t offset, uint64_t length,
+                               struct vmo* src, uint64_t src_offset) {
+    return options == 0 ? vmo_transfer_data(dst, offset, length, src, src_offset)
+                        : STATUS_INVALID_ARGS;
+}
+
 status_t sys_vmo_op_range(struct vmo* v, uint32_t op, uint64_t offset, uint64_t size,
                           void __user* buffer, size_t buffer_size) {
     if (op != ZX_VMO_OP_LOCK) {

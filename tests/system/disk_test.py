@@ -51,7 +51,7 @@ class DiskTest(SystemTest):
         first, second = self._image("a", 5 << 20), self._image("b", 1 << 20)
         result = self.run_commands(
             f"measure/disk sum disk0 0 {(5 << 20) // _SECTOR}",
-            "measure/disk sum disk1 100 1001",
+            "measure/disk unpinned disk1 100 1001",
             "iostat",
             "measure/disk info disk2",
             disks=(first, second),
@@ -92,8 +92,8 @@ class DiskTest(SystemTest):
         result = self.run_commands(
             "measure/disk sum disk0 0 2048",
             "measure/disk fill disk0 8 1000 1",
-            "measure/disk sum disk1 0 256",
-            "measure/disk sum disk2 0 2048",
+            "measure/disk unpinned disk1 0 256",
+            "measure/disk unpinned disk2 0 2048",
             "measure/disk sum disk3 0 2048",
             "measure/disk fill disk3 0 1 1",
             "measure/disk info disk1",
@@ -126,16 +126,17 @@ class DiskTest(SystemTest):
         image = self._image("a", 2 << 20)
         result = self.run_commands(
             "measure/disk survive disk0 virtio_blk 4096",
+            "measure/disk outlive disk0 virtio_blk 4096",
             "measure/disk survive disk0 pci 4096",
-            "measure/disk survive disk0 virtio_blk 4096",
+            "measure/disk outlive disk0 virtio_blk 4096",
             "svc",
             disks=(image,),
         )
-        for index in range(3):
+        for index in range(4):
             self._expect_sum(result, index, image.read_bytes())
-        restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 3)))
+        restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 4)))
         self.assertEqual(restarts["pci"], "1")
-        self.assertGreaterEqual(int(restarts["virtio_blk"]), 3)
+        self.assertGreaterEqual(int(restarts["virtio_blk"]), 4)
 
     def test_disks_in_memory(self) -> None:
         """svc/ramdisk as a service: empty, and with the contents of a file."""

@@ -481,6 +481,32 @@ CASE(vmos_of_pagers_are_refused) {
     end(&c);
 }
 
+// Its pages are the client's whenever no request uses them.
+CASE(a_vmo_that_is_not_pinned) {
+    struct block_client c;
+    begin(&c);
+    zx_handle_t vmo = utest_vmo(64 << 10), other = utest_vmo(64 << 10);
+    uint16_t id;
+    EXPECT_OK(block_client_attach_as(&c, vmo, JACINTH_BLOCK_VMO_OPTIONS_UNPINNED, &id));
+    fill(vmo, 0, 128, 500);
+    EXPECT_OK(block_run(&c, BLOCK_WRITE, id, 0, 0, 128));
+    EXPECT_OK(zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 0, 64 << 10, nullptr, 0));
+    EXPECT_OK(block_run(&c, BLOCK_READ, id, 8, 0, 16)); // whole pages, and not
+    EXPECT_OK(block_run(&c, BLOCK_READ, id, 33, 100, 3));
+    EXPECT_OK(zx_vmo_transfer_data(other, 0, 0, 64 << 10, vmo, 0));
+    for (uint64_t i = 0; i < 128; i++) {
+        uint32_t want = i >= 8 && i < 24    ? 500 + (uint32_t)i - 8
+                        : i >= 33 && i < 36 ? 567 + (uint32_t)i
+                                            : 0;
+        EXPECT_EQ(number_at(other, i), want);
+        EXPECT_EQ(number_at(vmo, i), 0);
+    }
+    EXPECT_STATUS(block_client_attach_as(&c, other, 2, &id), ZX_ERR_INVALID_ARGS); // no option
+    EXPECT_CLOSE(vmo);
+    EXPECT_CLOSE(other);
+    end(&c);
+}
+
 CASE(detaching_waits_for_requests) {
     struct block_client c;
     begin(&c);

@@ -210,6 +210,35 @@ CASE(pin_unshares) {
     EXPECT_CLOSE(bti);
 }
 
+// What is there is left alone, whether it is a page or was zero in a copy; what is not is made.
+CASE(pin_uncleared) {
+    zx_handle_t bti = device(0);
+    zx_handle_t vmo = utest_vmo(70 * PAGE);
+    zx_handle_t pmt;
+    zx_paddr_t a[70];
+    EXPECT_OK(zx_vmo_write(vmo, "there", 66 * PAGE, 5));
+    EXPECT_OK(
+        zx_bti_pin(bti, ZX_BTI_PERM_WRITE | ZX_BTI_UNCLEARED, vmo, PAGE, 69 * PAGE, a, 69, &pmt));
+    EXPECT_EQ(vmo_info(vmo).committed_bytes, 69 * PAGE);
+    char text[5];
+    EXPECT_OK(zx_vmo_read(vmo, text, 66 * PAGE, 5));
+    EXPECT(memcmp(text, "there", 5) == 0);
+    EXPECT_STATUS(zx_vmo_op_range(vmo, ZX_VMO_OP_DECOMMIT, 69 * PAGE, PAGE, nullptr, 0),
+                  ZX_ERR_BAD_STATE);
+    // Pages that wait for a device are not moved, and nothing is put in their place.
+    zx_handle_t other = utest_vmo(PAGE);
+    EXPECT_OK(zx_vmo_write(other, "x", 0, 1));
+    EXPECT_STATUS(zx_vmo_transfer_data(other, 0, 0, PAGE, vmo, PAGE), ZX_ERR_BAD_STATE);
+    EXPECT_STATUS(zx_vmo_transfer_data(vmo, 0, PAGE, PAGE, other, 0), ZX_ERR_BAD_STATE);
+    EXPECT_OK(zx_pmt_unpin(pmt));
+    EXPECT_OK(zx_vmo_transfer_data(other, 0, 0, PAGE, vmo, 66 * PAGE));
+    EXPECT_OK(zx_vmo_read(other, text, 0, 5));
+    EXPECT(memcmp(text, "there", 5) == 0);
+    EXPECT_CLOSE(other);
+    EXPECT_CLOSE(vmo);
+    EXPECT_CLOSE(bti);
+}
+
 CASE(pin_errors) {
     zx_handle_t bti = device(0);
     zx_handle_t vmo = utest_vmo(4 * PAGE);
@@ -223,6 +252,8 @@ CASE(pin_errors) {
     } wrong[] = {
         {0, 0, PAGE, 1, ZX_ERR_INVALID_ARGS},
         {1u << 5 | READ_WRITE, 0, PAGE, 1, ZX_ERR_INVALID_ARGS},
+        {ZX_BTI_UNCLEARED, 0, PAGE, 1, ZX_ERR_INVALID_ARGS},
+        {ZX_BTI_UNCLEARED | ZX_BTI_PERM_READ, 0, PAGE, 1, ZX_ERR_INVALID_ARGS},
         {READ_WRITE | ZX_BTI_COMPRESS | ZX_BTI_CONTIGUOUS, 0, PAGE, 1, ZX_ERR_INVALID_ARGS},
         {READ_WRITE | ZX_BTI_CONTIGUOUS, 0, PAGE, 1, ZX_ERR_INVALID_ARGS}, // it is not
         {READ_WRITE, 1, PAGE, 1, ZX_ERR_INVALID_ARGS},

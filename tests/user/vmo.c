@@ -464,6 +464,53 @@ CASE(discardable) {
 
 // ---- the rest ----
 
+static char first_byte(zx_handle_t vmo, uint64_t page) {
+    char byte;
+    EXPECT_OK(zx_vmo_read(vmo, &byte, page * PAGE, 1));
+    return byte;
+}
+
+CASE(transfer_data) {
+    zx_handle_t from = utest_vmo(100 * PAGE), to = utest_vmo(100 * PAGE), copy, slice;
+    for (uint64_t i = 0; i < 80; i++) {
+        EXPECT_OK(zx_vmo_write(from, &(char){(char)(i + 1)}, i * PAGE, 1));
+    }
+    EXPECT_OK(zx_vmo_write(to, "x", 50 * PAGE, 1));
+    EXPECT_OK(zx_vmo_write(to, "y", 95 * PAGE, 1));
+    EXPECT_OK(zx_vmo_create_child(from, ZX_VMO_CHILD_SNAPSHOT, 0, 2 * PAGE, &copy));
+    EXPECT_OK(zx_vmo_transfer_data(to, 0, 10 * PAGE, 90 * PAGE, from, 0));
+    for (uint64_t i = 0; i < 90; i++) {
+        EXPECT_EQ(first_byte(to, 10 + i), i < 80 ? (char)(i + 1) : 0);
+        EXPECT_EQ(first_byte(from, i), 0);
+    }
+    EXPECT_EQ(first_byte(copy, 1), 2); // it keeps what it showed
+    EXPECT_OK(zx_vmo_transfer_data(to, 0, 12 * PAGE, 20 * PAGE, to, 10 * PAGE));
+    EXPECT_EQ(first_byte(to, 10), 0);
+    EXPECT_EQ(first_byte(to, 31), 20);
+    EXPECT_OK(zx_vmo_transfer_data(to, 0, 0, 0, from, 0));
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 1, 0, PAGE, from, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 1, PAGE, from, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 0, PAGE, from, 1), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 0, PAGE + 1, from, 0), ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 99 * PAGE, 2 * PAGE, from, 0), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 0, 2 * PAGE, from, 99 * PAGE), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_STATUS(zx_vmo_transfer_data(to, 0, 0ull - PAGE, PAGE, from, 0), ZX_ERR_OUT_OF_RANGE);
+    EXPECT_OK(zx_vmo_create_child(to, ZX_VMO_CHILD_SLICE, 10 * PAGE, PAGE, &slice));
+    EXPECT_OK(zx_vmo_transfer_data(from, 0, 0, PAGE, slice, 0)); // as the object that it is of
+    zx_handle_t pager, port = utest_port(), paged;
+    EXPECT_OK(zx_pager_create(0, &pager));
+    EXPECT_OK(zx_pager_create_vmo(pager, 0, port, 1, PAGE, &paged));
+    EXPECT_STATUS(zx_vmo_transfer_data(paged, 0, 0, PAGE, from, 0), ZX_ERR_NOT_SUPPORTED);
+    EXPECT_STATUS(zx_vmo_transfer_data(from, 0, 0, PAGE, paged, 0), ZX_ERR_NOT_SUPPORTED);
+    EXPECT_CLOSE(pager);
+    EXPECT_CLOSE(port);
+    EXPECT_CLOSE(paged);
+    EXPECT_CLOSE(slice);
+    EXPECT_CLOSE(copy);
+    EXPECT_CLOSE(from);
+    EXPECT_CLOSE(to);
+}
+
 CASE(executable) {
     zx_handle_t vmo = utest_vmo(PAGE);
     zx_handle_t out;

@@ -59,7 +59,7 @@ ROWS: tuple[Row, ...] = (
     Row("29", "64 MiB cold from ext2, per 4 KiB", "~1,030", "", "", "3,162", 2_500, 1_500),
     Row("29a", "of it from the disk to memory, 1 MiB at a time"),
     Row("29b", "the same, 64 KiB at a time"),
-    Row("29c", "the same, 1 MiB, attached each time"),
+    Row("29c", "the same, 1 MiB, into new pages each time"),
     Row("30", "the same, warm, through a stream", "513", "", "", "1,322", 900, 750),
     Row("31", "reset to the first bootfs program", "16.9 M", "", "94.0 M", "653.6 M", 32_000_000, 24_000_000),
     Row("32", "memory in use then, 1 GiB machine", "", "", "17.1 MB", "24.4 MB", 6_000_000, 3_000_000, "bytes"),

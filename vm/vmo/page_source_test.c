@@ -243,7 +243,7 @@ static void evicts_old_clean_pages(struct ktest* t) {
     KASSERT(t, paged_start(&p));
     KEXPECT_EQ(t, vmo_supply_pages(p.v, 0, PAGES * TEST_PAGE, p.aux, 0), STATUS_OK);
     KEXPECT_EQ(t, vmo_put(p.v, 3 * TEST_PAGE, 99), STATUS_OK);
-    KEXPECT_EQ(t, vmo_pin(p.v, 5 * TEST_PAGE, TEST_PAGE, false), STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(p.v, 5 * TEST_PAGE, TEST_PAGE, VMO_PIN_READ), STATUS_OK);
     KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_ALWAYS_NEED, 7 * TEST_PAGE, TEST_PAGE), STATUS_OK);
     KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_DONT_NEED, 20 * TEST_PAGE, 20 * TEST_PAGE),
                STATUS_OK);

@@ -4,6 +4,7 @@
 #include <lib/assert.h>
 #include <sched/thread.h>
 #include <vm/page_source.h>
+#include <vm/pmm.h>
 
 #include "vmo_priv.h"
 
@@ -56,9 +57,34 @@ static status_t pin_page_locked(struct page_set* set, uint64_t index, bool write
     return pinned ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
-// The usual case, many pages with one look-up: as far as they are there and the set's own.
-static uint64_t pin_own_locked(struct page_set* set, uint64_t index, uint64_t count)
+// Makes up to `most` pages, as they come, for absent slots that would read as zero, and pins them.
+static MINSIZE uint64_t pin_fresh_locked(struct page_set* set, uint64_t index, uint64_t most)
     TA_REQ(set->lock) {
+    struct page_set_state* st = page_set_state(set);
+    struct page_node_reserve nodes = {};
+    if (!page_node_reserve_fill(&nodes, page_tree_nodes_range(&st->tree, index, most))) {
+        return 0;
+    }
+    struct page* head = nullptr;
+    struct page** tail = &head;
+    uint64_t count = 0;
+    for (struct page* p; count < most && (p = page_set_alloc_page(false)) != nullptr; count++) {
+        (void)count_pin(p, 1);
+        *tail = p;
+        tail = &p->next;
+    }
+    if (count != 0 && st->zero_mapped) {
+        page_set_unmap_range_locked(set, index, count); // PS1
+    }
+    page_tree_insert_all(&st->tree, index, head, &nodes);
+    page_node_reserve_drain(&nodes);
+    return count;
+}
+
+// The usual case, many pages with one look-up: as far as they are there and the set's own; or, if
+// they need not be cleared, as far as they are not there.
+static uint64_t pin_run_locked(struct page_set* set, uint64_t index, uint64_t count,
+                               enum vmo_pin_mode mode) TA_REQ(set->lock) {
     if (set->kind == PAGE_SET_PAGER) {
         return 0; // what may be written there is another matter
     }
@@ -67,9 +93,16 @@ static uint64_t pin_own_locked(struct page_set* set, uint64_t index, uint64_t co
     UNINITIALIZED uint64_t own;
     const uint32_t n = page_tree_lookup_run(
         &st->tree, index, (uint32_t)min(count, (uint64_t)PAGE_NODE_SLOTS), slots, &own);
-    uint32_t i = 0;
+    uint64_t i = 0;
     while (i < n && (own >> i & 1) != 0 && count_pin(page_slot_page(slots[i]), 1)) {
         i++;
+    }
+    if (i == 0 && mode == VMO_PIN_UNCLEARED && set->kind == PAGE_SET_ANON &&
+        set->backing == nullptr) {
+        while (i < n && slots[i] == PAGE_SLOT_ABSENT) {
+            i++;
+        }
+        i = i != 0 ? pin_fresh_locked(set, index, i) : 0;
     }
     st->pin_count += i;
     return i;
@@ -78,8 +111,8 @@ static uint64_t pin_own_locked(struct page_set* set, uint64_t index, uint64_t co
 // Pins a batch. STOP when all of the range is pinned. What lies in one piece for ever is counted
 // at once: it may be as large as the address space.
 static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t offset,
-                                 uint64_t count, bool write, struct page_request* request,
-                                 uint64_t* done) TA_REQ(set->lock) {
+                                 uint64_t count, enum vmo_pin_mode mode,
+                                 struct page_request* request, uint64_t* done) TA_REQ(set->lock) {
     if (!range_ok(offset, count << PAGE_SHIFT, vmo_size_locked(v, set))) {
         return STATUS_OUT_OF_RANGE;
     }
@@ -90,10 +123,10 @@ static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t o
     uint64_t first = v->first_page + (offset >> PAGE_SHIFT);
     uint64_t stop = min(count, *done + VMO_BATCH_PAGES);
     while (*done < stop) {
-        uint64_t pinned = pin_own_locked(set, first + *done, stop - *done);
+        uint64_t pinned = pin_run_locked(set, first + *done, stop - *done, mode);
         if (pinned == 0) {
             request->wanted = count - *done;
-            TRY(pin_page_locked(set, first + *done, write, request));
+            TRY(pin_page_locked(set, first + *done, mode != VMO_PIN_READ, request));
             pinned = 1;
         }
         *done += pinned;
@@ -101,12 +134,12 @@ static status_t pin_batch_locked(struct vmo* v, struct page_set* set, uint64_t o
     return *done == count ? STATUS_STOP : STATUS_OK;
 }
 
-status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
+status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, enum vmo_pin_mode mode) {
     if (!is_page_aligned(offset) || !is_page_aligned(len) || len == 0) {
         return STATUS_INVALID_ARGS;
     }
     struct page_set* set = v->set;
-    if (write && set->kind == PAGE_SET_WIRED) {
+    if (mode != VMO_PIN_READ && set->kind == PAGE_SET_WIRED) {
         return STATUS_ACCESS_DENIED;
     }
     uint64_t count = len >> PAGE_SHIFT;
@@ -116,7 +149,7 @@ status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write) {
     for (;;) {
         uint64_t before = done;
         mutex_acquire(&set->lock);
-        status_t status = pin_batch_locked(v, set, offset, count, write, &request, &done);
+        status_t status = pin_batch_locked(v, set, offset, count, mode, &request, &done);
         mutex_release(&set->lock);
         if (status == STATUS_STOP) {
             (void)vmo_ref(v);

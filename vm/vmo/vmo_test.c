@@ -338,8 +338,8 @@ static void pinning(struct ktest* t) {
     struct vmo* v;
     struct vmo* child;
     KASSERT(t, vmo_create(8 * TEST_PAGE, ZX_VMO_RESIZABLE, &v) == STATUS_OK);
-    KEXPECT_EQ(t, vmo_pin(v, 6 * TEST_PAGE, 4 * TEST_PAGE, true), STATUS_OUT_OF_RANGE);
-    KASSERT(t, vmo_pin(v, 2 * TEST_PAGE, 4 * TEST_PAGE, true) == STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(v, 6 * TEST_PAGE, 4 * TEST_PAGE, VMO_PIN_WRITE), STATUS_OUT_OF_RANGE);
+    KASSERT(t, vmo_pin(v, 2 * TEST_PAGE, 4 * TEST_PAGE, VMO_PIN_WRITE) == STATUS_OK);
     paddr_t pinned;
     KEXPECT_EQ(t, vmo_lookup(v, 3 * TEST_PAGE + 8, &pinned), STATUS_OK);
     KEXPECT_EQ(t, vmo_create_child(v, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &child),
@@ -358,6 +358,32 @@ static void pinning(struct ktest* t) {
     vmo_unref(v);
 }
 KTEST(vmo, pinning);
+
+// Pages that are there stay as they are, and those between them are made: as many as the range has.
+static void pinning_uncleared(struct ktest* t) {
+    struct vmo* v;
+    KASSERT(t, vmo_create(100 * TEST_PAGE, ZX_VMO_RESIZABLE, &v) == STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(v, 2 * TEST_PAGE, 7), STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(v, 99 * TEST_PAGE, 8), STATUS_OK);
+    paddr_t before, after[100];
+    KEXPECT_EQ(t, vmo_lookup(v, 2 * TEST_PAGE, &before), STATUS_OK);
+    KASSERT(t, vmo_pin(v, TEST_PAGE, 98 * TEST_PAGE, VMO_PIN_UNCLEARED) == STATUS_OK);
+    for (uint32_t done = 0; done < 98;) {
+        done += vmo_lookup_pinned(v, (1 + done) * TEST_PAGE, 98 - done, after + done);
+    }
+    KEXPECT_EQ(t, after[1].raw, before.raw);
+    for (uint32_t i = 1; i < 98; i++) {
+        KEXPECT(t, after[i].raw != after[i - 1].raw);
+    }
+    KEXPECT_EQ(t, vmo_peek(v, 0), 0u); // beside the range
+    KEXPECT_EQ(t, vmo_peek(v, 2 * TEST_PAGE), 7u);
+    KEXPECT_EQ(t, vmo_peek(v, 99 * TEST_PAGE), 8u);
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_DECOMMIT, 98 * TEST_PAGE, TEST_PAGE), STATUS_BAD_STATE);
+    vmo_unpin(v, TEST_PAGE, 98 * TEST_PAGE);
+    KEXPECT_EQ(t, vmo_set_size(v, 0), STATUS_OK);
+    vmo_unref(v);
+}
+KTEST(vmo, pinning_uncleared);
 
 static void transfer(struct ktest* t) {
     struct vmo* a;
@@ -433,7 +459,7 @@ static void transfer_runs(struct ktest* t) {
         KEXPECT_EQ(t, vmo_peek(b, (i - FROM) * TEST_PAGE), i == ABSENT ? 0u : (uint8_t)(i + 1));
     }
     // A pinned page ends it; what came before has moved.
-    KEXPECT_EQ(t, vmo_pin(b, 20 * TEST_PAGE, TEST_PAGE, true), STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(b, 20 * TEST_PAGE, TEST_PAGE, VMO_PIN_WRITE), STATUS_OK);
     KEXPECT_EQ(t, vmo_transfer_data(a, 10 * TEST_PAGE, 100 * TEST_PAGE, b, 10 * TEST_PAGE),
                STATUS_BAD_STATE);
     KEXPECT_EQ(t, vmo_peek(a, 19 * TEST_PAGE), 19 + FROM + 1);

@@ -11,10 +11,10 @@
 #include <zircon/syscalls/object.h>
 
 #include <object/object.h>
+#include <vm/vmo.h>
 
 struct bti;
 struct pmt;
-struct vmo;
 
 status_t iommu_create(struct object** out); // NO_MEMORY
 
@@ -25,8 +25,8 @@ void bti_release_quarantine(struct bti* b);
 void bti_get_info(struct bti* b, zx_info_bti_t* out);
 
 // Pins a range of pages, as vmo_pin().
-status_t bti_pin(struct bti* b, struct vmo* v, uint64_t offset, uint64_t size, bool write,
-                 struct pmt** out);
+status_t bti_pin(struct bti* b, struct vmo* v, uint64_t offset, uint64_t size,
+                 enum vmo_pin_mode mode, struct pmt** out);
 [[nodiscard]] struct pmt* pmt_from_object(struct object* o);
 struct object* pmt_object(struct pmt* p);
 // The end of its last handle will unpin, not quarantine. The caller has the only handle in hand.

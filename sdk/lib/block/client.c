@@ -278,9 +278,14 @@ void block_client_close(struct block_client* c) {
 }
 
 zx_status_t block_client_attach(struct block_client* c, zx_handle_t vmo, uint16_t* id) {
+    return block_client_attach_as(c, vmo, 0, id);
+}
+
+zx_status_t block_client_attach_as(struct block_client* c, zx_handle_t vmo,
+                                   jacinth_block_vmo_options_t options, uint16_t* id) {
     alignas(8) uint8_t bytes[128];
     struct fidl_storage storage = {bytes, sizeof(bytes)};
-    struct jacinth_block_session_attach_vmo_request request;
+    struct jacinth_block_session_attach_vmo_request request = {.options = options};
     struct jacinth_block_session_attach_vmo_response* response;
     zx_status_t status = zx_handle_duplicate(vmo, ZX_RIGHT_SAME_RIGHTS, &request.vmo);
     if (status == ZX_OK) {

@@ -70,7 +70,7 @@ static struct block_vmo* find_vmo(struct block_session* s, uint16_t id) {
 
 // No request uses it, and none can.
 static void free_vmo(struct block_session* s, struct block_vmo* v) {
-    if (s->device->driver->detach != nullptr) {
+    if (s->device->driver->detach != nullptr && !v->is_unpinned) {
         s->device->driver->detach(s->device, v);
     }
     (void)zx_handle_close(v->handle);
@@ -122,7 +122,8 @@ static zx_status_t describe_vmo(zx_handle_t handle, struct block_window* out) {
     return ZX_OK;
 }
 
-static zx_status_t new_vmo(struct block_session* s, zx_handle_t handle, uint16_t* id) {
+static zx_status_t new_vmo(struct block_session* s, zx_handle_t handle,
+                           jacinth_block_vmo_options_t options, uint16_t* id) {
     uint16_t slot = 0;
     while (slot < JACINTH_BLOCK_MAX_VMOS && s->vmos[slot] != nullptr) {
         slot++;
@@ -131,12 +132,13 @@ static zx_status_t new_vmo(struct block_session* s, zx_handle_t handle, uint16_t
     if (v == nullptr) {
         return ZX_ERR_NO_RESOURCES;
     }
-    *v = (struct block_vmo){.handle = handle};
+    *v = (struct block_vmo){.handle = handle,
+                            .is_unpinned = (options & JACINTH_BLOCK_VMO_OPTIONS_UNPINNED) != 0};
     zx_status_t status = describe_vmo(handle, &v->window);
     if (status == ZX_OK && v->window.size > JACINTH_BLOCK_MAX_VMO_BYTES - s->vmo_bytes) {
         status = ZX_ERR_NO_RESOURCES;
     }
-    if (status == ZX_OK && s->device->driver->attach != nullptr) {
+    if (status == ZX_OK && s->device->driver->attach != nullptr && !v->is_unpinned) {
         status = s->device->driver->attach(s->device, v);
     }
     if (status != ZX_OK) {
@@ -152,7 +154,7 @@ static zx_status_t new_vmo(struct block_session* s, zx_handle_t handle, uint16_t
 static zx_status_t attach_vmo(void* ctx, struct jacinth_block_session_attach_vmo_request* request,
                               struct fidl_txn* txn) {
     struct jacinth_block_session_attach_vmo_response response = {};
-    zx_status_t status = new_vmo(ctx, request->vmo, &response.id);
+    zx_status_t status = new_vmo(ctx, request->vmo, request->options, &response.id);
     if (status != ZX_OK) {
         return jacinth_block_session_attach_vmo_reply_error(txn, status);
     }

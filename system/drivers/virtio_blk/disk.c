@@ -66,6 +66,93 @@ static void detach(struct block_device*, struct block_vmo* vmo) {
     free(p);
 }
 
+// ---- pages of one request ----
+
+struct span { // of bytes, in the client's VMO
+    uint64_t offset, len;
+};
+
+static struct span span_of(const struct disk* d, const struct block_op* op) {
+    const uint32_t block = d->block.info.block_size;
+    return (struct span){op->request.vmo_offset * block, (uint64_t)op->request.length * block};
+}
+
+static bool pins_its_own(const struct block_op* op) {
+    return op->vmo != nullptr && op->vmo->is_unpinned;
+}
+
+// Addresses of pages, and where in the first of them the span begins.
+struct place {
+    const zx_paddr_t* pages;
+    uint64_t offset;
+};
+
+static zx_status_t pin(struct disk* d, const struct block_op* op, struct disk_pages* p,
+                       struct place* out) {
+    static zx_paddr_t pages[DISK_SEGMENTS]; // until the row is made
+    const struct span s = span_of(d, op);
+    const uint64_t in_page = s.offset % PAGE;
+    const uint64_t len = (in_page + s.len + PAGE - 1) & ~(PAGE - 1);
+    const bool is_read = op->request.opcode == BLOCK_READ;
+    p->is_fresh = is_read && len == s.len;
+    *out = (struct place){pages, in_page};
+    if (!p->is_fresh) {
+        return zx_bti_pin(d->bti, is_read ? ZX_BTI_PERM_WRITE : ZX_BTI_PERM_READ, op->vmo->handle,
+                          s.offset - in_page, len, pages, len / PAGE, &p->pmt);
+    }
+    if (p->fresh == ZX_HANDLE_INVALID) {
+        const zx_status_t status = zx_vmo_create(DISK_SEGMENTS * PAGE, 0, &p->fresh);
+        if (status != ZX_OK) {
+            return status;
+        }
+    }
+    return zx_bti_pin(d->bti, ZX_BTI_PERM_WRITE | ZX_BTI_UNCLEARED, p->fresh, 0, len, pages,
+                      len / PAGE, &p->pmt);
+}
+
+static void drop_fresh(const struct disk_pages* p) {
+    if (p->is_fresh && p->fresh != ZX_HANDLE_INVALID) {
+        (void)zx_vmo_op_range(p->fresh, ZX_VMO_OP_DECOMMIT, 0, DISK_SEGMENTS * PAGE, nullptr, 0);
+    }
+}
+
+// The device is done with the request, or never knew of it: what its end is.
+static zx_status_t unpin(const struct disk* d, const struct block_op* op, struct disk_pages* p,
+                         zx_status_t status) {
+    (void)zx_pmt_unpin(p->pmt);
+    p->pmt = ZX_HANDLE_INVALID;
+    if (p->is_fresh && status == ZX_OK) {
+        const struct span s = span_of(d, op);
+        status = zx_vmo_transfer_data(op->vmo->handle, 0, s.offset, s.len, p->fresh, 0);
+    }
+    if (status != ZX_OK) {
+        drop_fresh(p);
+    }
+    return status;
+}
+
+static zx_status_t find_pages(struct disk* d, const struct block_op* op, uint16_t slot,
+                              struct place* out) {
+    if (pins_its_own(op)) {
+        const zx_status_t status = pin(d, op, &d->pages[slot], out);
+        if (status != ZX_OK) {
+            drop_fresh(&d->pages[slot]);
+        }
+        return status;
+    }
+    if (op->vmo != nullptr) {
+        const struct pinned* p = op->vmo->driver;
+        *out = (struct place){p->pages, span_of(d, op).offset};
+    }
+    return ZX_OK;
+}
+
+// What the end of a request is that the device is done with, or never knew of.
+static zx_status_t end_pages(struct disk* d, const struct block_op* op, uint16_t slot,
+                             zx_status_t status) {
+    return pins_its_own(op) ? unpin(d, op, &d->pages[slot], status) : status;
+}
+
 // ---- requests ----
 
 static uint64_t slot_address(const struct disk* d, uint16_t slot, size_t member) {
@@ -73,13 +160,10 @@ static uint64_t slot_address(const struct disk* d, uint16_t slot, size_t member)
 }
 
 // The blocks that are moved: the number of segments; 0: too many.
-static uint16_t make_data(const struct disk* d, const struct block_op* op,
+static uint16_t make_data(const struct disk* d, const struct block_op* op, struct place place,
                           struct virtq_segment out[DISK_SEGMENTS]) {
-    const struct pinned* p = op->vmo->driver;
-    uint32_t block = d->block.info.block_size;
-    return segments_make(p->pages, op->request.vmo_offset * block,
-                         (uint64_t)op->request.length * block, op->request.opcode == BLOCK_READ,
-                         out, d->segments_max);
+    return segments_make(place.pages, place.offset, span_of(d, op).len,
+                         op->request.opcode == BLOCK_READ, out, d->segments_max);
 }
 
 static void fill_slot(struct disk* d, const struct block_op* op, uint16_t slot) {
@@ -95,12 +179,12 @@ static void fill_slot(struct disk* d, const struct block_op* op, uint16_t slot) 
 
 // The row of a request; 0: it cannot be said.
 static uint16_t make_row(const struct disk* d, const struct block_op* op, uint16_t slot,
-                         struct virtq_segment out[DISK_SEGMENTS + 2]) {
+                         struct place place, struct virtq_segment out[DISK_SEGMENTS + 2]) {
     uint16_t count = 0;
     out[count++] = (struct virtq_segment){slot_address(d, slot, offsetof(struct disk_slot, header)),
                                           sizeof(d->slots->header), false};
     if (op->request.opcode <= BLOCK_WRITE) {
-        uint16_t data = make_data(d, op, out + count);
+        uint16_t data = make_data(d, op, place, out + count);
         if (data == 0) {
             return 0;
         }
@@ -123,14 +207,20 @@ static void submit(struct block_device* device, struct block_op* op) {
     }
     struct virtq_segment row[DISK_SEGMENTS + 2];
     uint16_t slot = d->free[d->free_count - 1]; // the library keeps to the depth
+    struct place place = {};
+    const zx_status_t status = find_pages(d, op, slot, &place);
+    if (status != ZX_OK) {
+        block_op_done(op, status);
+        return;
+    }
     fill_slot(d, op, slot);
-    uint16_t count = make_row(d, op, slot, row);
+    uint16_t count = make_row(d, op, slot, place, row);
     struct virtq_table table = {d->slots[slot].row,
                                 slot_address(d, slot, offsetof(struct disk_slot, row))};
     bool has_tables = (d->virtio.features & VIRTIO_F_INDIRECT_DESC) != 0;
     if (count == 0 ||
         !virtq_add(&d->queue, row, count, has_tables ? &table : nullptr, (void*)(uintptr_t)slot)) {
-        block_op_done(op, ZX_ERR_INTERNAL);
+        block_op_done(op, end_pages(d, op, slot, ZX_ERR_INTERNAL));
         return;
     }
     d->free_count--;
@@ -151,10 +241,13 @@ static void kick(struct block_device* device) {
     }
 }
 
-static zx_status_t status_of(const struct disk_slot* slot) {
-    switch (*(const volatile uint8_t*)&slot->status) {
+// `written` counts the status's byte, too. What the device left out of pages that were not cleared
+// is nobody's to see.
+static zx_status_t status_of(const struct disk* d, const struct block_op* op, uint16_t slot,
+                             uint32_t written) {
+    switch (*(const volatile uint8_t*)&d->slots[slot].status) {
     case STATUS_OK:
-        return ZX_OK;
+        return op->request.opcode != BLOCK_READ || written > span_of(d, op).len ? ZX_OK : ZX_ERR_IO;
     case STATUS_UNSUPPORTED:
         return ZX_ERR_NOT_SUPPORTED;
     default:
@@ -172,7 +265,7 @@ static void take_answers(struct disk* d) {
         d->ops[slot] = nullptr;
         d->answers++;
         d->free[d->free_count++] = slot;
-        block_op_done(op, status_of(&d->slots[slot]));
+        block_op_done(op, end_pages(d, op, slot, status_of(d, op, slot, written)));
     }
     if (taken == VIRTQ_BROKEN) {
         d->lost(d, "the device makes no sense");

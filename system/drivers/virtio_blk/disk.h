@@ -4,6 +4,10 @@
 // it is attached; nothing is copied. What the device shares with the driver (ring, headers, states,
 // rows of segments) lies in one piece of contiguous memory.
 //
+// Of a VMO that is attached unpinned the pages of a request are pinned while it is with the device.
+// A READ of whole pages goes to new pages, in a VMO of the slot's own, which nobody else can see:
+// they need not be cleared, and move to the client's VMO when the device has filled them.
+//
 // All on the loop's thread; no locks. The device is the other party (<virtio/ring.h>).
 #pragma once
 
@@ -42,6 +46,11 @@ struct disk {
     struct disk_slot* slots;
     uint64_t slots_address; // as the device sees them
     struct block_op* ops[DISK_DEPTH];
+    struct disk_pages {
+        zx_handle_t fresh; // the slot's own VMO, once it was needed; empty without a request
+        zx_handle_t pmt;   // of a request that pins its own
+        bool is_fresh;     // these are of `fresh`
+    } pages[DISK_DEPTH];
     uint16_t free[DISK_DEPTH];
     uint16_t free_count;
     uint16_t segments_max;

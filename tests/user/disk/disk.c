@@ -2,10 +2,12 @@
 //
 //     disk info DISK
 //     disk sum DISK FIRST COUNT          CRC-32 of that many blocks, read in pieces of all lengths
+//     disk unpinned DISK FIRST COUNT     the same, into memory that is not pinned in between
 //     disk fill DISK FIRST COUNT SEED    writes a pattern, and flushes
 //     disk discard DISK FIRST COUNT
 //     disk storm DISK COUNT              see storm.c
 //     disk survive DISK SERVICE COUNT    kills the service under its reads, and reads COUNT blocks
+//     disk outlive DISK SERVICE COUNT    the same, into memory that is not pinned in between
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ static struct block_client client;
 static zx_handle_t svc, vmo;
 static uint8_t* memory;
 static uint16_t id;
+static jacinth_block_vmo_options_t options; // of the attachment
 
 static int fail(const char* what, zx_status_t status) {
     fprintf(stderr, "disk: %s: %s\n", what, zx_status_get_string(status));
@@ -65,7 +68,7 @@ static zx_status_t open_disk(void) {
     }
     if (status == ZX_OK) {
         memory = (uint8_t*)address;
-        status = block_client_attach(&client, vmo, &id);
+        status = block_client_attach_as(&client, vmo, options, &id);
     }
     return status;
 }
@@ -73,6 +76,12 @@ static zx_status_t open_disk(void) {
 static uint64_t next_random(uint64_t* state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return *state >> 33;
+}
+
+// Nobody but who wants to have the pages for good, or only while they are needed.
+static int expect_free_pages(zx_handle_t memory_vmo) {
+    zx_status_t status = zx_vmo_op_range(memory_vmo, ZX_VMO_OP_DECOMMIT, 0, BUFFER, nullptr, 0);
+    return status == ZX_OK ? 0 : fail("pages are still pinned", status);
 }
 
 static int info(void) {
@@ -85,6 +94,7 @@ static int info(void) {
 // Several reads at a time, of lengths and to places in the buffer that no page knows of.
 static int sum(uint64_t first, uint64_t count) {
     uint64_t room = BUFFER / client.info.block_size / CALLS, random = 1;
+    uint64_t in_page = 4096 / client.info.block_size;
     uint32_t crc = 0;
     while (count > 0) {
         struct block_call calls[CALLS] = {};
@@ -92,12 +102,16 @@ static int sum(uint64_t first, uint64_t count) {
         for (; started < CALLS && count > 0; started++) {
             uint64_t length = next_random(&random) % (room - 1) + 1;
             length = length < count ? length : count;
-            calls[started] = (struct block_call){
-                .opcode = BLOCK_READ,
-                .vmoid = id,
-                .vmo_offset = started * room + next_random(&random) % (room - length + 1),
-                .device_offset = first,
-                .length = length};
+            uint64_t at = next_random(&random) % (room - length + 1);
+            if (next_random(&random) % 2 != 0 && length >= in_page) {
+                length -= length % in_page; // whole pages
+                at -= at % in_page;
+            }
+            calls[started] = (struct block_call){.opcode = BLOCK_READ,
+                                                 .vmoid = id,
+                                                 .vmo_offset = started * room + at,
+                                                 .device_offset = first,
+                                                 .length = length};
             block_start(&client, &calls[started]);
             first += length;
             count -= length;
@@ -109,6 +123,10 @@ static int sum(uint64_t first, uint64_t count) {
             }
             crc = crc32_update(crc, memory + calls[i].vmo_offset * client.info.block_size,
                                calls[i].length * client.info.block_size);
+        }
+        int code = options != 0 ? expect_free_pages(vmo) : 0;
+        if (code != 0) {
+            return code;
         }
     }
     printf("crc=%08x\n", crc);
@@ -157,7 +175,7 @@ static int kill_under_reads(char* service) {
     uint64_t room = BUFFER / client.info.block_size / CALLS;
     for (uint32_t i = 0; i < CALLS; i++) {
         calls[i] = (struct block_call){
-            .opcode = BLOCK_READ, .vmoid = id, .vmo_offset = i * room, .length = room};
+            .opcode = BLOCK_READ, .vmoid = id, .vmo_offset = i * room, .length = room - i % 2};
         block_start(&client, &calls[i]);
     }
     block_kick(&client);
@@ -189,8 +207,8 @@ static int survive(char* service, uint64_t count) {
         return fail("the next driver", status);
     }
     // Nobody holds the pages any more that the dead driver's device was told of.
-    status = zx_vmo_op_range(old, ZX_VMO_OP_DECOMMIT, 0, BUFFER, nullptr, 0);
-    return status == ZX_OK ? sum(0, count) : fail("pages are still pinned", status);
+    code = expect_free_pages(old);
+    return code == 0 ? sum(0, count) : code;
 }
 
 static uint64_t number(const char* text) {
@@ -203,6 +221,9 @@ int main(int argc, char** argv) {
     const char* what = argc > 2 ? argv[1] : "";
     uint64_t first = number(argc > 3 ? argv[3] : nullptr);
     uint64_t count = number(argc > 4 ? argv[4] : nullptr);
+    if (strcmp(what, "unpinned") == 0 || strcmp(what, "outlive") == 0) {
+        options = JACINTH_BLOCK_VMO_OPTIONS_UNPINNED;
+    }
     zx_status_t status = argc > 2 ? open_disk() : ZX_ERR_INVALID_ARGS;
     if (status != ZX_OK) {
         return fail(argc > 2 ? argv[2] : "no disk", status);
@@ -210,7 +231,7 @@ int main(int argc, char** argv) {
     if (strcmp(what, "info") == 0) {
         return info();
     }
-    if (strcmp(what, "sum") == 0) {
+    if (strcmp(what, "sum") == 0 || strcmp(what, "unpinned") == 0) {
         return sum(first, count);
     }
     if (strcmp(what, "fill") == 0) {
@@ -224,5 +245,6 @@ int main(int argc, char** argv) {
         status = block_run(&client, BLOCK_DISCARD, 0, 0, first, count);
         return status == ZX_OK ? 0 : fail("discarding", status);
     }
-    return strcmp(what, "survive") == 0 && argc > 4 ? survive(argv[3], count) : 2;
+    bool dies = strcmp(what, "survive") == 0 || strcmp(what, "outlive") == 0;
+    return dies && argc > 4 ? survive(argv[3], count) : 2;
 }

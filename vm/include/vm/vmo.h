@@ -162,9 +162,11 @@ status_t vmo_next_dirty(struct vmo* v, uint64_t* at, uint64_t end, zx_vmo_dirty_
 
 // ---- pinning (DMA) ----
 // Commits, makes private and pins: until vmo_unpin() of the same range vmo_lookup() finds each page
-// where it was. The VMO is referenced meanwhile. OUT_OF_RANGE, NO_MEMORY, UNAVAILABLE (a page has
-// too many pins), ACCESS_DENIED (`write` and wired), INTR_KILLED.
-status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, bool write);
+// where it was. The VMO is referenced meanwhile. UNCLEARED is WRITE, and pages that are made for it
+// hold whatever they held. OUT_OF_RANGE, NO_MEMORY, UNAVAILABLE (a page has too many pins),
+// ACCESS_DENIED (WRITE and wired), INTR_KILLED.
+enum vmo_pin_mode : uint8_t { VMO_PIN_READ, VMO_PIN_WRITE, VMO_PIN_UNCLEARED };
+status_t vmo_pin(struct vmo* v, uint64_t offset, uint64_t len, enum vmo_pin_mode mode);
 void vmo_unpin(struct vmo* v, uint64_t offset, uint64_t len);
 // The addresses of up to `max` pages from `offset` on, all pinned; how many (>= 1).
 uint32_t vmo_lookup_pinned(struct vmo* v, uint64_t offset, uint32_t max, paddr_t out[]);

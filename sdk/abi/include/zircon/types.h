@@ -423,6 +423,7 @@ ZX_ABI_SIZE(zx_vmo_dirty_range_t, 24);
 #define ZX_BTI_PERM_EXECUTE ((uint32_t)1u << 2)
 #define ZX_BTI_COMPRESS     ((uint32_t)1u << 3)
 #define ZX_BTI_CONTIGUOUS   ((uint32_t)1u << 4)
+#define ZX_BTI_UNCLEARED    ((uint32_t)1u << 31) // ours
 
 // ---- tasks, timers, CPUs, system ---------------------------------------------------------------
 

@@ -68,8 +68,10 @@ zx_status_t block_client_open(struct block_client* client, zx_handle_t device);
 // calls hold is not known until they are detached, or the session's end has come through.)
 void block_client_close(struct block_client* client);
 
-// The handle stays the caller's.
+// The handle stays the caller's. Without options its pages are pinned until it is detached.
 zx_status_t block_client_attach(struct block_client* client, zx_handle_t vmo, uint16_t* id);
+zx_status_t block_client_attach_as(struct block_client* client, zx_handle_t vmo,
+                                   jacinth_block_vmo_options_t options, uint16_t* id);
 // Waits for calls that use it; no thread but the server's has anything to do for that.
 zx_status_t block_client_detach(struct block_client* client, uint16_t id);
 

@@ -29,7 +29,8 @@ struct block_session;
 struct block_vmo {
     zx_handle_t handle;
     struct block_window window;
-    void* driver; // the driver's: set in `attach`
+    bool is_unpinned; // its pages are the client's but while a request uses them
+    void* driver;     // the driver's: set in `attach`
     // The library's:
     uint32_t uses; // requests
     bool is_gone;  // from its session's table: it goes with its last request
@@ -50,8 +51,8 @@ struct block_op {
 };
 
 struct block_driver {
-    // Prepares the VMO for requests: it can be read as its rights say. May be null. Any status but
-    // ZX_OK refuses it.
+    // Prepares the VMO for requests, unless it is unpinned: it can be read as its rights say. May
+    // be null. Any status but ZX_OK refuses it.
     zx_status_t (*attach)(struct block_device* device, struct block_vmo* vmo);
     // No request uses it. May be null.
     void (*detach)(struct block_device* device, struct block_vmo* vmo);
