@@ -10,9 +10,12 @@
 #include <arch/cpu.h>
 #include <arch/percpu.h>
 #include <arch/upcalls.h>
+#include <debug/command.h>
+#include <debug/log.h>
 #include <lib/align.h>
 #include <lib/assert.h>
 #include <lib/bits.h>
+#include <locking/preempt.h>
 
 constexpr uint32_t VECTOR_COUNT = IRQ_VECTOR_LAST - IRQ_VECTOR_FIRST + 1;
 constexpr uint32_t WORD_BITS = 64;
@@ -21,7 +24,6 @@ static struct {
     _Atomic(struct irq_action*) slots[IRQ_CPUS][VECTOR_COUNT]; // null: free
     _Atomic(uint64_t) lines[IRQ_LINES / WORD_BITS];            // a bit for each that is attached
     _Atomic(uint32_t) turn;                                    // the CPU that is next
-    _Atomic(uint64_t) strays;
 } irqs;
 
 static _Atomic(struct irq_action*)* slot_of(uint32_t cpu, uint32_t number) {
@@ -29,11 +31,9 @@ static _Atomic(struct irq_action*)* slot_of(uint32_t cpu, uint32_t number) {
     return &irqs.slots[cpu][number - IRQ_VECTOR_FIRST];
 }
 
-static void stray(struct irq_action*) {
-    atomic_fetch_add_explicit(&irqs.strays, 1, memory_order_relaxed);
-}
+static void stray(struct irq_action*) {}
 
-// What a slot has while its vector is somebody's, and has no handler.
+// What a slot has while its vector is somebody's, and has no handler. It counts what nobody wants.
 static struct irq_action reserved = {.fn = stray};
 
 void irq_vectors_free(struct irq_vector first, uint32_t count) {
@@ -108,6 +108,7 @@ status_t irq_line_attach(uint32_t line, enum irq_mode mode, struct irq_action* a
     }
     status_t status = irq_vectors_alloc(1, out);
     if (status == STATUS_OK) {
+        a->line = line + 1;
         irq_vector_set(*out, a);
         status = arch_irq_route(line, out->number, out->cpu, mode);
         if (status != STATUS_OK) {
@@ -127,10 +128,6 @@ void irq_line_detach(uint32_t line, struct irq_vector v) {
     line_release(line);
 }
 
-uint64_t irq_stray_count(void) {
-    return atomic_load_explicit(&irqs.strays, memory_order_relaxed);
-}
-
 void arch_upcall_irq(uint32_t vector) {
     struct irq_action* a = nullptr;
     const uint32_t cpu = arch_cpu_index();
@@ -138,5 +135,36 @@ void arch_upcall_irq(uint32_t vector) {
         a = atomic_load_explicit(slot_of(cpu, vector), memory_order_acquire);
     }
     a = a != nullptr ? a : &reserved;
+    atomic_fetch_add_explicit(&a->count, 1, memory_order_relaxed);
     a->fn(a);
 }
+
+// ---- for people ----
+
+static void show(uint32_t cpu, uint32_t number) {
+    uint32_t line = 0;
+    uint64_t count = 0;
+    preempt_disable(); // what was in the slot is there until this CPU's epoch ends
+    const struct irq_action* a = atomic_load_explicit(slot_of(cpu, number), memory_order_acquire);
+    if (a != nullptr) {
+        line = a->line;
+        count = atomic_load_explicit(&a->count, memory_order_relaxed);
+    }
+    preempt_enable();
+    if (line != 0) {
+        kprintf("%12lu line %u, CPU %u\n", count, line - 1, cpu);
+    } else if (a != nullptr && a != &reserved) {
+        kprintf("%12lu message %#x, CPU %u\n", count, number, cpu);
+    }
+}
+
+static int interrupts(int, const struct text_span*) {
+    for (uint32_t cpu = 0; cpu < IRQ_CPUS; cpu++) {
+        for (uint32_t number = IRQ_VECTOR_FIRST; number <= IRQ_VECTOR_LAST; number++) {
+            show(cpu, number);
+        }
+    }
+    kprintf("%12lu stray\n", atomic_load_explicit(&reserved.count, memory_order_relaxed));
+    return 0;
+}
+KCOMMAND("interrupts", "of devices: how many, from where and to which CPU", interrupts);

@@ -22,8 +22,9 @@ struct pmt {
     struct bti* bti; // immutable, with a reference, as is the VMO, which the pin holds
     struct vmo* vmo;
     uint64_t offset, size;
-    bool unpinned;         // written by whoever has taken the only handle out of its table
-    struct list_node node; // in `quarantine`, under its lock; then with a reference to the token
+    bool unpinned; // written by whoever has taken the only handle out of its table
+    // In `quarantine`, under its lock, then with a reference to the token; or of who released it.
+    struct list_node node;
 };
 
 SLAB_CACHE(iommu_cache, struct iommu);
@@ -102,22 +103,21 @@ struct object* bti_object(struct bti* b) {
     return &b->base;
 }
 
-static struct pmt* first_quarantined(uint64_t id) {
-    MUTEX_GUARD(&quarantine.lock);
-    list_for_each(n, &quarantine.list) {
-        struct pmt* p = container_of(n, struct pmt, node);
-        if (p->bti->id == id) {
-            list_remove(n);
-            return p;
+// Once through the list: what drivers of other devices left, however many, is passed only once.
+void bti_release_quarantine(struct bti* b) {
+    struct list released = LIST_INIT(released);
+    {
+        MUTEX_GUARD(&quarantine.lock);
+        list_for_each_safe(n, &quarantine.list) {
+            if (container_of(n, struct pmt, node)->bti->id == b->id) {
+                list_remove(n);
+                list_push_back(&released, n);
+            }
         }
     }
-    return nullptr;
-}
-
-void bti_release_quarantine(struct bti* b) {
-    struct pmt* p;
-    while ((p = first_quarantined(b->id)) != nullptr) {
-        object_unref(&p->base);
+    struct list_node* n;
+    while ((n = list_pop_front(&released)) != nullptr) {
+        object_unref(&container_of(n, struct pmt, node)->base);
     }
 }
 

@@ -46,7 +46,8 @@ struct interrupt {
     // Of a message; immutable.
     struct msi* msi; // with a reference
     uint32_t id;
-    struct vmo* vmo;          // with a reference
+    struct vmo* vmo; // pinned from `vmo_page` on, so it keeps its cache policy
+    uint64_t vmo_page, vmo_bytes;
     volatile uint32_t* place; // the table's entry or the capability, mapped
     volatile uint32_t* mask;  // null: it cannot be masked
     uint32_t mask_bit;

@@ -104,7 +104,7 @@ static void give_back(struct interrupt* i) {
         kernel_unmap((void*)i->place);
     }
     if (i->vmo != nullptr) {
-        vmo_unref(i->vmo);
+        vmo_unpin(i->vmo, i->vmo_page, i->vmo_bytes);
     }
     atomic_fetch_and(&i->msi->bound, ~(uint32_t)bit(i->id));
 }
@@ -119,22 +119,23 @@ static const struct interrupt_ops message_ops = {.set_mask = message_set_mask,
 
 // Device registers, mapped as such: neither pages of a program nor anything cached.
 static status_t map_registers(struct interrupt* i, struct vmo* v, uint64_t offset, size_t size) {
-    struct vmo_info info;
-    vmo_get_info(v, &info);
     const bool in_one_piece =
         v->set->kind == PAGE_SET_PHYSICAL || v->set->kind == PAGE_SET_CONTIGUOUS;
+    if (!in_one_piece || offset % sizeof(uint32_t) != 0 || !range_ok(offset, size, vmo_size(v))) {
+        return STATUS_INVALID_ARGS;
+    }
+    i->vmo_page = page_round_down(offset);
+    i->vmo_bytes = page_round_up(offset + size) - i->vmo_page;
+    TRY(vmo_pin(v, i->vmo_page, i->vmo_bytes, true));
+    i->vmo = v;
+    struct vmo_info info;
     paddr_t at;
-    if (!in_one_piece || info.cache_policy == ZX_CACHE_POLICY_CACHED ||
-        offset % sizeof(uint32_t) != 0 || !range_ok(offset, size, info.size) ||
-        vmo_lookup(v, offset, &at) != STATUS_OK) {
+    vmo_get_info(v, &info);
+    if (info.cache_policy == ZX_CACHE_POLICY_CACHED || vmo_lookup(v, offset, &at) != STATUS_OK) {
         return STATUS_INVALID_ARGS;
     }
     i->place = kernel_map_mmio(at, size, MMU_UNCACHED_DEVICE);
-    if (i->place == nullptr) {
-        return STATUS_NO_MEMORY;
-    }
-    i->vmo = vmo_ref(v);
-    return STATUS_OK;
+    return i->place != nullptr ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 // Fills the table's entry, masked.

@@ -7,12 +7,17 @@
 #include <locking/mutex.h>
 #include <vm/heap.h>
 
+// Whoever has one could make parts of parts without end: those above a resource stay, though nobody
+// has a handle of them, and are looked at when one is made.
+constexpr uint32_t DEPTH_MAX = 32;
+
 struct resource {
     struct object base;
     zx_rsrc_kind_t kind; // immutable, as all that follows but `link`
     uint64_t range_base;
     uint64_t range_size;
     bool exclusive;
+    uint32_t depth; // how many are above it
     struct resource*
         parent; // with a reference: a range stays taken while parts of it are; null: a root
     char name[ZX_MAX_NAME_LEN];
@@ -126,11 +131,15 @@ status_t resource_create(struct resource* parent, uint32_t options, uint64_t bas
         !range_ok(base - parent->range_base, size, parent->range_size)) {
         return STATUS_ACCESS_DENIED;
     }
+    if (parent->depth == DEPTH_MAX) {
+        return STATUS_NO_RESOURCES;
+    }
     struct resource* r = resource_new(kind, base, size, name, name_len);
     if (r == nullptr) {
         return STATUS_NO_MEMORY;
     }
     r->exclusive = (flags & ZX_RSRC_FLAG_EXCLUSIVE) != 0;
+    r->depth = parent->depth + 1;
     r->parent = parent;
     status_t status = publish(r);
     if (status != STATUS_OK) {

@@ -54,6 +54,7 @@ class DiskTest(SystemTest):
             "measure/disk unpinned disk1 100 1001",
             "iostat",
             "measure/disk info disk2",
+            "k interrupts",
             disks=(first, second),
         )
         self._expect_sum(result, 0, first.read_bytes())
@@ -61,6 +62,7 @@ class DiskTest(SystemTest):
         self.assertRegex(self._text(result, 2), r"(?m)^disk0 +read +\d+ +0 +5120 ")
         self.assertRegex(self._text(result, 2), r"(?m)^disk1 +read +\d+ +0 +500 ")
         self.assertEqual(result.commands[3].code, 1)  # there is no third
+        self.assertEqual(len(re.findall(r"(?m)^ *[1-9]\d* message ", self._text(result, 4))), 2)
         self.assertNotIn("polled", self._text(result, 0))
 
     def test_what_was_written_is_in_the_image(self) -> None:

@@ -322,6 +322,30 @@ CASE(quarantine) {
     EXPECT_CLOSE(bti);
 }
 
+// What one driver left is given back without looking again and again at what others left: if each
+// token cost a walk over those, this would take minutes, in which no signal is heeded.
+CASE_WITHIN(quarantine_of_many, 60) {
+    constexpr uint32_t TOKENS = 60'000; // of a page, which can have 65,535
+    zx_handle_t bti[2] = {device(5), device(6)};
+    zx_handle_t vmo[2] = {utest_vmo(PAGE), utest_vmo(PAGE)};
+    for (uint32_t of = 0; of < 2; of++) {
+        for (uint32_t i = 0; i < TOKENS; i++) {
+            zx_paddr_t a;
+            zx_handle_t pmt;
+            EXPECT_OK(zx_bti_pin(bti[of], READ_WRITE, vmo[of], 0, PAGE, &a, 1, &pmt));
+            EXPECT_CLOSE(pmt);
+        }
+    }
+    for (uint32_t of = 2; of-- > 0;) {
+        EXPECT_EQ(info_of(bti[of]).quarantine_count, TOKENS);
+        EXPECT_OK(zx_bti_release_quarantine(bti[of]));
+        EXPECT_EQ(info_of(bti[of]).pmo_count, 0);
+        EXPECT(!is_pinned(vmo[of]));
+        EXPECT_CLOSE(vmo[of]);
+        EXPECT_CLOSE(bti[of]);
+    }
+}
+
 // The channel brings a BTI and a VMO.
 CHILD(dies_with_a_pin) {
     zx_handle_t h[2];
@@ -407,6 +431,22 @@ static zx_handle_t mmio(void) {
 }
 
 constexpr zx_paddr_t ROM = 0xf0000; // the firmware's, in any PC and not RAM of the kernel's
+
+// Parts of parts end, and all of them go with the last.
+CASE(resources_have_a_depth) {
+    zx_handle_t part[34];
+    uint32_t count = 0;
+    zx_status_t status = ZX_OK;
+    for (zx_handle_t above = mmio(); status == ZX_OK && count < 34; above = part[count++]) {
+        status = zx_resource_create(above, ZX_RSRC_KIND_MMIO, ROM, PAGE, "x", 1, &part[count]);
+        if (status != ZX_OK) {
+            break;
+        }
+    }
+    EXPECT_STATUS(status, ZX_ERR_NO_RESOURCES);
+    EXPECT(count > 16);
+    EXPECT_OK(zx_handle_close_many(part, count));
+}
 
 CASE(physical) {
     zx_handle_t vmo;

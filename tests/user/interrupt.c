@@ -655,6 +655,29 @@ CASE(msi_x_table) {
     drop_registers(vmo, at);
 }
 
+// The kernel writes to registers uncached, so they stay what they are until its mapping is gone.
+CASE(msi_keeps_the_cache_policy) {
+    constexpr uint32_t CAPABILITY_MSI = 0x05;
+    volatile uint32_t* at;
+    zx_handle_t vmo = registers(&at);
+    zx_handle_t msi = allocate(1);
+    zx_handle_t i;
+    at[0] = CAPABILITY_MSI;
+    EXPECT_OK(zx_vmar_unmap(zx_vmar_root_self(), (uintptr_t)at, PAGE));
+    static const uint32_t modes[] = {ZX_MSI_MODE_MSI_X, 0};
+    for (uint32_t n = 2; n-- > 0;) {
+        EXPECT_OK(zx_msi_create(msi, modes[n], 0, vmo, 0, &i));
+        EXPECT_STATUS(zx_vmo_set_cache_policy(vmo, ZX_CACHE_POLICY_CACHED), ZX_ERR_BAD_STATE);
+        EXPECT_CLOSE(i);
+        EXPECT_OK(zx_vmo_set_cache_policy(vmo, ZX_CACHE_POLICY_CACHED));
+        EXPECT_STATUS(zx_msi_create(msi, modes[n], 0, vmo, 0, &i), ZX_ERR_INVALID_ARGS);
+        EXPECT_OK(zx_vmo_set_cache_policy(vmo, ZX_CACHE_POLICY_UNCACHED_DEVICE));
+    }
+    EXPECT_EQ(msi_info(msi).interrupt_count, 0);
+    EXPECT_CLOSE(msi);
+    EXPECT_CLOSE(vmo);
+}
+
 CASE(msi_capability) {
     volatile uint32_t* at;
     zx_handle_t vmo = registers(&at);

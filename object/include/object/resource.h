@@ -16,7 +16,7 @@ struct resource;
 status_t resource_create_root(zx_rsrc_kind_t kind, uint64_t base, uint64_t size, const char* name,
                               struct resource** out);
 // ACCESS_DENIED: another kind or not inside the parent; NOT_FOUND: EXCLUSIVE is in the way;
-// INVALID_ARGS: the range wraps or is empty; NO_MEMORY.
+// INVALID_ARGS: the range wraps or is empty; NO_RESOURCES: a part of a part, 32 times; NO_MEMORY.
 status_t resource_create(struct resource* parent, uint32_t options, uint64_t base, uint64_t size,
                          const char* name, size_t name_len, struct resource** out);
 [[nodiscard]] struct resource* resource_from_object(struct object* o);

@@ -3,9 +3,10 @@
 // Vectors are per CPU: one is a pair of CPU and number. Devices interrupt the first IRQ_CPUS CPUs;
 // which one is chosen in turn. Handlers run with interrupts off on whatever the interrupt met, so
 // they acknowledge their device, mark work and leave. After irq_vector_clear() or irq_line_detach()
-// returned, the handler is not running anywhere and will not run.
+// returned, the handler is not running anywhere and will not run. `k interrupts` counts.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include <arch/irq.h>
@@ -14,9 +15,11 @@
 constexpr uint32_t IRQ_CPUS = 16;
 constexpr uint32_t IRQ_LINES = 256; // lines beyond are nobody's
 
-// Who handles a vector; embedded in the owner's structure.
+// Who handles a vector; embedded in the owner's structure, whose memory goes through an epoch.
 struct irq_action {
     void (*fn)(struct irq_action* a);
+    _Atomic(uint64_t) count; // how often it was called
+    uint32_t line;           // one more than the number of its line; 0: messages
 };
 
 struct irq_vector {
@@ -36,5 +39,3 @@ void irq_vector_clear(struct irq_vector v); // may wait for its CPU: interrupts 
 status_t irq_line_attach(uint32_t line, enum irq_mode mode, struct irq_action* a,
                          struct irq_vector* out);
 void irq_line_detach(uint32_t line, struct irq_vector v); // as irq_vector_clear()
-
-uint64_t irq_stray_count(void); // interrupts on vectors that nobody had
