@@ -15,8 +15,9 @@
 #include <vm/reclaim.h>
 
 constexpr int64_t LOOK_AGAIN_NS = 500'000'000;
-// A level is left upwards only with this much more free than it takes to enter it.
-constexpr uint64_t HYSTERESIS_PAGES = 256;
+// A level is left upwards only with 1/8 of the reclaim mark more free than it takes to enter it.
+// Less than the 1/4 above the mark where eviction stops: memory full of files is no pressure.
+constexpr uint64_t HYSTERESIS_SHARE = 8;
 constexpr size_t KINDS = ZX_SYSTEM_EVENT_IMMINENT_OUT_OF_MEMORY + 1;
 
 static struct {
@@ -63,7 +64,7 @@ static zx_system_event_type_t level_now(void) {
     size_t current = rank_of(pressure.level);
     size_t rank = array_size(order) - 1;
     while (rank > 0) {
-        uint64_t slack = rank <= current ? HYSTERESIS_PAGES : 0;
+        uint64_t slack = rank <= current ? s.reclaim_mark / HYSTERESIS_SHARE : 0;
         if (s.free_pages < mark_of(&s, rank) + slack) {
             break;
         }
@@ -81,6 +82,7 @@ static void look(struct timer*, int64_t now_ns) {
         pressure.level = level;
     }
     if (level != ZX_SYSTEM_EVENT_MEMORY_PRESSURE_NORMAL) {
+        reclaim_start(); // it gave up if there was nothing to take then
         timer_set(&pressure.again, now_ns + LOOK_AGAIN_NS, 0, TIMER_SLACK_LATE);
     }
 }

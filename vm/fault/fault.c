@@ -113,9 +113,6 @@ static status_t fault_set_locked(const struct mapping* m, struct page_set* set, 
     if (index >= limit) {
         return STATUS_OUT_OF_RANGE;
     }
-    if (page_set_state(set)->discard == DISCARD_GONE) {
-        return STATUS_NOT_FOUND;
-    }
     return unlikely(page_set_is_run(set)) ? fault_run_locked(m, set, index, limit, &ctx->tables)
                                           : fault_page_locked(m, set, va, index, limit, flags, ctx);
 }

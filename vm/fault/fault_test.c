@@ -79,6 +79,13 @@ static void beyond_the_end(struct ktest* t) {
     KEXPECT(t, test_put(bound + 4000, 1));
     KEXPECT(t, !test_put(bound + TEST_PAGE, 1));
     KEXPECT(t, test_put(at + TEST_PAGE, 1));
+    // A stream that shrinks takes what lies beyond it out of such a mapping.
+    KEXPECT_EQ(t, vmo_set_stream_size(v, 3 * TEST_PAGE), STATUS_OK);
+    KEXPECT(t, test_put(bound + 2 * TEST_PAGE, 7));
+    KEXPECT_EQ(t, vmo_set_stream_size(v, TEST_PAGE + 1), STATUS_OK);
+    KEXPECT_EQ(t, test_peek(bound + 2 * TEST_PAGE), 0xee00u);
+    KEXPECT(t, test_put(bound + TEST_PAGE, 7));
+    KEXPECT_EQ(t, test_peek(at + 2 * TEST_PAGE), 7u);
     vmo_unref(v);
     // A slice ends where it ends, whatever lies behind it.
     KASSERT(t, vmo_create(4 * TEST_PAGE, 0, &v) == STATUS_OK);

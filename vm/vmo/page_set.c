@@ -80,7 +80,7 @@ void page_set_unref(struct page_set* set) {
     }
     struct page_set_state* st = &set->guarded_; // the last reference: nobody else
     ASSERT(st->mapping_count == 0 && st->pin_count == 0);
-    if (set->source != nullptr) {
+    if (set->source != nullptr || st->discard != DISCARD_NEVER) {
         reclaim_remove(set);
     }
     if (st->tree.root != PAGE_SLOT_ABSENT) {
@@ -309,12 +309,10 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
     if (page_slot_is_page(slot)) {
         DEBUG_ASSERT(write);
         from = page_to_virt(page_slot_page(slot));
-        if (unlikely(page_set_is_paged(set))) {
-            page_set_unmap_range_locked(set, index, 1); // PS1
-            page_set_await_backing_locked(set);
-            shown = SHOWN_NEVER;
-        }
     } else {
+        if (unlikely(st->discard == DISCARD_GONE)) {
+            return STATUS_NOT_FOUND; // such a set has no pages: whoever looks for one comes here
+        }
         if (slot == PAGE_SLOT_ABSENT && set->backing != nullptr && index < st->backing_limit) {
             return get_cloned_locked(set, index, access, request, out);
         }
@@ -323,6 +321,11 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
             return STATUS_OK;
         }
         shown = st->zero_mapped ? shown : SHOWN_NEVER;
+    }
+    if (unlikely(page_set_is_paged(set)) && shown != SHOWN_NEVER) {
+        page_set_unmap_range_locked(set, index, 1); // PS1
+        page_set_await_backing_locked(set);
+        shown = SHOWN_NEVER;
     }
     return make_own_locked(set, index, from, shown, out);
 }

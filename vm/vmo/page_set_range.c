@@ -193,8 +193,9 @@ status_t page_set_resize_locked(struct page_set* set, uint64_t new_size, struct 
         st->backing_limit = min(st->backing_limit, new_pages); // PS4
         st->zero_cleaning = min(st->zero_cleaning, new_pages);
         if (set->source != nullptr) {
+            // Who waits there looks again: a clone goes on, with zeroes.
             page_source_answer(set->source, PAGE_NEED_ANY, new_pages, old_pages - new_pages,
-                               STATUS_OUT_OF_RANGE);
+                               STATUS_OK);
         }
     } else if (set->kind == PAGE_SET_PAGER) {
         // The provider knows nothing of what is new: it is zero, and need not be asked for.

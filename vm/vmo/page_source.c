@@ -24,6 +24,8 @@ _Atomic(int64_t) page_source_overtime_ns = 10'000'000'000;
 
 // Asks beyond so many are given up, oldest first, where nobody waits: a provider that answers in
 // part must not make them pile up.
+// For the same reason an answer that splits an ask forgets the rest then: who waits there asks
+// anew.
 constexpr uint32_t ASKS_KEPT = 256;
 
 static inline struct page_source_state* source_state(struct page_source* source)
@@ -149,11 +151,12 @@ static uint64_t asked_run_locked(struct page_source* source, enum page_need need
     return count;
 }
 
-// Asks for what nobody has asked for yet.
+// Asks for what nobody has asked for yet: for the page at `index` in any case, for the rest while
+// there is room.
 static status_t ask_locked(struct page_source* source, enum page_need need, uint64_t index,
                            uint64_t count) TA_REQ(source->lock) {
     limit_asks_locked(source);
-    while (count != 0) {
+    do {
         bool asked;
         uint64_t run = asked_run_locked(source, need, index, count, &asked);
         struct page_ask a = {.index = index, .count = run, .need = need};
@@ -162,7 +165,7 @@ static status_t ask_locked(struct page_source* source, enum page_need need, uint
         }
         index += run;
         count -= run;
-    }
+    } while (count != 0 && source_state(source)->ask_count < ASKS_KEPT);
     return STATUS_OK;
 }
 
@@ -202,7 +205,7 @@ static void trim_ask_locked(struct page_source* source, struct page_ask* a, uint
         struct page_ask rest = *a;
         rest.index = end;
         rest.count = ask_end - end;
-        if (!add_ask_locked(source, &rest)) {
+        if (source_state(source)->ask_count >= ASKS_KEPT || !add_ask_locked(source, &rest)) {
             wake_locked(source, rest.need, end, rest.count, STATUS_OK, wl); // they ask again
         }
     }

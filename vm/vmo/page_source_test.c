@@ -81,6 +81,11 @@ static void paged_end(struct ktest* t, struct paged* p) {
     KEXPECT_EQ(t, atomic_load(&p->source.ends), 1u);
 }
 
+static uint32_t asks_of(struct page_source* source) {
+    MUTEX_GUARD(&source->lock);
+    return source->guarded_.ask_count;
+}
+
 struct reader {
     struct vmo* v;
     uint64_t offset;
@@ -304,3 +309,71 @@ static void overtime_is_noticed(struct ktest* t) {
     paged_end(t, &p);
 }
 KTEST(vmo, overtime_is_noticed);
+
+// Who waits for a page behind the new end of a file looks again: through a clone it is zero now.
+static void shrinking_wakes_readers_of_clones(struct ktest* t) {
+    struct paged p;
+    struct vmo* clone;
+    KASSERT(t, paged_start(&p));
+    KASSERT(t, vmo_create_child(p.v, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE, 0, PAGES * TEST_PAGE,
+                                &clone) == STATUS_OK);
+    struct reader through;
+    struct reader direct;
+    struct thread* a = start_reader(t, &p, &through, clone, 20 * TEST_PAGE);
+    KASSERT(t, a != nullptr);
+    struct thread* b = start_reader(t, &p, &direct, p.v, 2 * TEST_PAGE);
+    KASSERT(t, b != nullptr);
+    KEXPECT_EQ(t, vmo_set_size(p.v, TEST_PAGE), STATUS_OK);
+    kthread_join(a);
+    kthread_join(b);
+    KEXPECT_EQ(t, through.status, STATUS_OK);
+    KEXPECT_EQ(t, through.value, 0u);
+    KEXPECT_EQ(t, direct.status, STATUS_OUT_OF_RANGE);
+    vmo_unref(clone);
+    paged_end(t, &p);
+}
+KTEST(vmo, shrinking_wakes_readers_of_clones);
+
+// Answers in the middle of a long ask make no more asks than the kernel keeps.
+static void answers_do_not_pile_up_asks(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    constexpr uint64_t many = 4096;
+    KEXPECT_EQ(t, vmo_set_size(p.v, 0), STATUS_OK);
+    struct page_source* source = &p.source.base;
+    struct page_request request = {};
+    KASSERT(t, page_source_request(source, &request, PAGE_NEED_READ, 0, many) == STATUS_OK);
+    for (uint64_t i = 1; i < many; i += 2) {
+        page_source_answer(source, PAGE_NEED_READ, i, 1, STATUS_OK);
+    }
+    KEXPECT(t, asks_of(source) <= 257);
+    // The page that is waited for is still asked for; and no more are added beside the holes.
+    page_source_answer(source, PAGE_NEED_READ, 0, 1, STATUS_OK);
+    KEXPECT_EQ(t, page_source_wait(&request), STATUS_OK);
+    for (uint64_t i = 0; i < 20; i++) {
+        KEXPECT_EQ(t, page_source_request(source, &request, PAGE_NEED_READ, i, many), STATUS_OK);
+        page_source_answer(source, PAGE_NEED_READ, i, 1, STATUS_OK);
+        KEXPECT_EQ(t, page_source_wait(&request), STATUS_OK);
+    }
+    KEXPECT(t, asks_of(source) <= 257);
+    paged_end(t, &p);
+}
+KTEST(vmo, answers_do_not_pile_up_asks);
+
+// "Always needed" holds until a program would be told that there is no memory.
+static void needed_pages_go_last(struct ktest* t) {
+    struct paged p;
+    KASSERT(t, paged_start(&p));
+    KEXPECT_EQ(t, vmo_supply_pages(p.v, 0, PAGES * TEST_PAGE, p.aux, 0), STATUS_OK);
+    KEXPECT_EQ(t, vmo_put(p.v, 3 * TEST_PAGE, 99), STATUS_OK);
+    KEXPECT_EQ(t, vmo_op_range(p.v, ZX_VMO_OP_ALWAYS_NEED, 0, PAGES * TEST_PAGE), STATUS_OK);
+    (void)reclaim_pages(PAGES);
+    KEXPECT_EQ(t, vmo_committed(p.v), PAGES * TEST_PAGE);
+    uint32_t tries = 0;
+    KEXPECT(t, reclaim_wait(&tries)); // caches
+    KEXPECT(t, reclaim_wait(&tries));
+    KEXPECT_EQ(t, vmo_committed(p.v), TEST_PAGE); // what is dirty stays even now
+    KEXPECT_EQ(t, vmo_peek(p.v, 3 * TEST_PAGE), 99u);
+    paged_end(t, &p);
+}
+KTEST(vmo, needed_pages_go_last);

@@ -79,11 +79,7 @@ static void collect(struct work*) {
     g.dying = heap_of_trees.dying;
     heap_of_trees.dying = nullptr;
     spin_release_irq(&heap_of_trees.lock, state);
-    bool done;
-    do { // the worker can be preempted at any point of this
-        done = page_garbage_step(&g, SLICE);
-        garbage_flush(&g);
-    } while (!done);
+    page_garbage_free(&g); // the worker can be preempted at any point of this
 }
 
 // Hands the dying nodes to the worker.
@@ -101,6 +97,13 @@ static void garbage_defer(struct page_garbage* g) {
     }
 }
 
+void page_garbage_free(struct page_garbage* g) {
+    while (!page_garbage_step(g, SLICE)) {
+        garbage_flush(g);
+    }
+    garbage_flush(g);
+}
+
 void page_garbage_dispose(struct page_garbage* g) {
     if (page_garbage_empty(g)) {
         return;
@@ -108,8 +111,5 @@ void page_garbage_dispose(struct page_garbage* g) {
     if (dying_pages(g) > SLICE) {
         garbage_defer(g);
     }
-    while (!page_garbage_step(g, SLICE)) {
-        garbage_flush(g);
-    }
-    garbage_flush(g);
+    page_garbage_free(g);
 }

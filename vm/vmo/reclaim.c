@@ -33,14 +33,14 @@ static _Atomic(uint32_t) remembered[4096];
 
 void reclaim_add(struct page_set* set) {
     spin_acquire(&ring.lock);
-    list_push_back(&ring.ring, &set->source->ring_node);
+    list_push_back(&ring.ring, &set->ring_node);
     ring.length++;
     spin_release(&ring.lock);
 }
 
 void reclaim_remove(struct page_set* set) {
     spin_acquire(&ring.lock);
-    list_remove(&set->source->ring_node);
+    list_remove(&set->ring_node);
     ring.length--;
     spin_release(&ring.lock);
 }
@@ -54,7 +54,7 @@ static struct page_set* next_set(uint32_t* length) {
     struct list_node* n = list_pop_front(&ring.ring);
     if (n != nullptr) {
         list_push_back(&ring.ring, n);
-        set = container_of(n, struct page_source, ring_node)->set;
+        set = container_of(n, struct page_set, ring_node);
         set = page_set_ref_unless_dead(set) ? set : nullptr;
     }
     spin_release(&ring.lock);
@@ -86,10 +86,9 @@ void reclaim_note_asked(const struct page_set* set, uint64_t index) {
 
 // ---- one set ----
 
-// What becomes of a page that the hand passes. True: it goes.
-static bool pass(struct page* p, bool accessed) {
-    if ((p->vmo_flags & PAGE_KEPT) != 0 ||
-        atomic_load_explicit(&p->pins, memory_order_relaxed) != 0) {
+// What becomes of a page that the hand passes, if it has none of the flags `kept`. True: it goes.
+static bool pass(struct page* p, bool accessed, enum page_flags kept) {
+    if ((p->vmo_flags & kept) != 0 || atomic_load_explicit(&p->pins, memory_order_relaxed) != 0) {
         return false;
     }
     if (accessed || (p->vmo_flags & PAGE_USED) != 0) {
@@ -112,8 +111,8 @@ static bool is_spare_marker(const struct page_set_state* st, const struct page_t
     return e->slot == PAGE_SLOT_ZERO && e->count == 1 && e->index < st->zero_dirty;
 }
 
-static struct chosen choose_locked(struct page_set* set, uint64_t first, uint64_t count)
-    TA_REQ(set->lock) {
+static struct chosen choose_locked(struct page_set* set, uint64_t first, uint64_t count,
+                                   enum page_flags kept) TA_REQ(set->lock) {
     const struct page_set_state* st = page_set_state(set);
     uint64_t accessed = page_set_harvest_locked(set, first, count);
     struct chosen chosen = {};
@@ -121,7 +120,8 @@ static struct chosen choose_locked(struct page_set* set, uint64_t first, uint64_
     for (uint64_t i = first; page_tree_next(&st->tree, i, first + count, &e);
          i = e.index + e.count) {
         uint64_t b = bit((unsigned)(e.index - first));
-        bool page = page_slot_is_page(e.slot) && pass(page_slot_page(e.slot), (accessed & b) != 0);
+        bool page =
+            page_slot_is_page(e.slot) && pass(page_slot_page(e.slot), (accessed & b) != 0, kept);
         chosen.pages |= page ? b : 0;
         chosen.slots |= page || is_spare_marker(st, &e) ? b : 0;
     }
@@ -144,8 +144,8 @@ static uint64_t forget(const struct page_set* set, uint64_t first, uint64_t page
 
 // The hand moves over the next leaf with something in it. False: it came to the end, and starts
 // again.
-static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* taken)
-    TA_REQ(set->lock) {
+static bool step_locked(struct page_set* set, enum page_flags kept, struct page_garbage* g,
+                        uint64_t* taken) TA_REQ(set->lock) {
     struct page_set_state* st = page_set_state(set);
     uint64_t* hand = &set->source->hand;
     struct page_tree_entry e;
@@ -156,7 +156,7 @@ static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* 
     uint64_t first = e.index;
     uint64_t end = align_down(first, (uint64_t)PAGE_NODE_SLOTS) + PAGE_NODE_SLOTS;
     *hand = max(end, e.index + e.count);
-    struct chosen chosen = choose_locked(set, first, end - first);
+    struct chosen chosen = choose_locked(set, first, end - first, kept);
     while (chosen.slots != 0) {
         uint64_t skip = bit_lowest(chosen.slots);
         uint64_t rest = ~(chosen.slots >> skip);
@@ -172,13 +172,18 @@ static bool step_locked(struct page_set* set, struct page_garbage* g, uint64_t* 
 
 // Takes pages until there are `want`, or the hand is at the end. Nobody would bring back what a
 // detached set has.
-static uint64_t visit(struct page_set* set, uint64_t want) {
+static uint64_t visit(struct page_set* set, uint64_t want, enum page_flags kept) {
     uint64_t taken = 0;
-    bool more = true;
+    bool more = set->source != nullptr;
+    if (!more) {
+        struct page_garbage garbage = {};
+        taken = page_set_discard(set, &garbage);
+        page_garbage_free(&garbage);
+    }
     while (more && taken < want && !page_source_detached(set->source)) {
         struct page_garbage garbage = {};
         mutex_acquire(&set->lock);
-        more = step_locked(set, &garbage, &taken);
+        more = step_locked(set, kept, &garbage, &taken);
         mutex_release(&set->lock);
         page_garbage_dispose(&garbage);
     }
@@ -187,18 +192,23 @@ static uint64_t visit(struct page_set* set, uint64_t want) {
 
 // ---- all of them ----
 
-uint64_t reclaim_pages(uint64_t want) {
+static uint64_t take(uint64_t want, enum page_flags kept) {
     uint64_t taken = 0;
     uint32_t length = 1;
-    for (uint64_t visits = 0; taken < want && visits < (uint64_t)length * ROUNDS; visits++) {
+    for (uint64_t visits = 0;
+         taken < want && visits < (uint64_t)length * ROUNDS && !thread_killed(); visits++) {
         struct page_set* set = next_set(&length);
         if (set != nullptr) {
-            taken += visit(set, want - taken);
+            taken += visit(set, want - taken, kept);
             page_set_unref(set);
         }
     }
     reclaim_count(&reclaim_counters.evicted, taken);
     return taken;
+}
+
+uint64_t reclaim_pages(uint64_t want) {
+    return take(want, PAGE_KEPT);
 }
 
 bool reclaim_wait(uint32_t* tries) {
@@ -212,7 +222,9 @@ bool reclaim_wait(uint32_t* tries) {
         return false;
     }
     reclaim_count(&reclaim_counters.waits, 1);
-    return reclaim_pages(PAGES_FOR_ONE) != 0;
+    // Before a program is told that there is no memory, the hint that pages are always needed
+    // counts no more: anybody may give it, and it outlives him.
+    return reclaim_pages(PAGES_FOR_ONE) != 0 || take(PAGES_FOR_ONE, PAGE_UNCLEAN) != 0;
 }
 
 static _Atomic(bool) work_queued;

@@ -138,7 +138,10 @@ status_t vmo_create(uint64_t size, uint32_t options, struct vmo** out) {
     if (set != nullptr) {
         set->resizable = (flags & VMO_RESIZABLE) != 0;
         set->guarded_.content_size = size;
-        set->guarded_.discard = (flags & VMO_DISCARDABLE) != 0 ? DISCARD_UNLOCKED : DISCARD_NEVER;
+        if ((flags & VMO_DISCARDABLE) != 0) {
+            set->guarded_.discard = DISCARD_KEPT;
+            reclaim_add(set);
+        }
     }
     return finish(set, flags, out);
 }
@@ -189,7 +192,6 @@ status_t vmo_create_paged(struct page_source* source, uint64_t size, uint32_t op
     struct vmo* v;
     TRY(finish(set, flags, &v));
     set->source = source; // last: a failed creation does not consume it
-    source->set = set;
     reclaim_add(set);
     *out = v;
     return STATUS_OK;

@@ -132,7 +132,7 @@ static status_t create_slice(struct vmo* parent, uint64_t offset, uint64_t size,
     if (!range_ok(offset, rounded, vmo_size(parent))) {
         return STATUS_INVALID_ARGS;
     }
-    enum vmo_flags kept = parent->flags & VMO_IMMUTABLE;
+    enum vmo_flags kept = parent->flags & (VMO_IMMUTABLE | VMO_DISCARDABLE);
     return create_window(parent, kept | VMO_SLICE, offset, rounded, out);
 }
 

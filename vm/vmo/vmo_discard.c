@@ -1,13 +1,14 @@
 // VMOs: discardable memory.
 //
-//              LOCK, TRY_LOCK               last UNLOCK
-//     UNLOCKED ---------------> LOCKED(n) --------------> UNLOCKED
-//        | vmo_discard()           ^
-//        v                         | LOCK (reports the loss; TRY_LOCK fails)
-//       GONE ----------------------+
+//                   LOCK, TRY_LOCK            last UNLOCK
+//     UNLOCKED, OLD ---------------> KEPT(n) --------------> UNLOCKED
+//        |                             ^
+//        | reclaim's second visit      | LOCK (reports the loss; TRY_LOCK fails)
+//        v                             |
+//       GONE --------------------------+
+//
+// A new one is KEPT, without a lock.
 #include <vm/vmo.h>
-
-#include <vm/page_source.h>
 
 #include "vmo_priv.h"
 
@@ -28,7 +29,7 @@ static status_t lock_locked(struct vmo* v, struct page_set* set, uint64_t offset
     if (*gone && !even_if_gone) {
         return STATUS_UNAVAILABLE;
     }
-    st->discard = DISCARD_LOCKED;
+    st->discard = DISCARD_KEPT;
     st->lock_count++;
     return STATUS_OK;
 }
@@ -59,7 +60,7 @@ status_t vmo_unlock(struct vmo* v, uint64_t offset, uint64_t size) {
     MUTEX_GUARD(&set->lock);
     TRY(check_locked(v, set, offset, size));
     struct page_set_state* st = page_set_state(set);
-    if (st->discard != DISCARD_LOCKED) {
+    if (st->lock_count == 0) {
         return STATUS_BAD_STATE;
     }
     if (--st->lock_count == 0) {
@@ -68,21 +69,19 @@ status_t vmo_unlock(struct vmo* v, uint64_t offset, uint64_t size) {
     return STATUS_OK;
 }
 
-uint64_t vmo_discard(struct vmo* v) {
-    struct page_set* set = v->set;
-    struct page_garbage garbage = {};
-    uint64_t before = 0;
-    mutex_acquire(&set->lock);
+MINSIZE uint64_t page_set_discard(struct page_set* set, struct page_garbage* g) {
+    MUTEX_GUARD(&set->lock);
     struct page_set_state* st = page_set_state(set);
+    uint64_t pages = page_tree_pages(&st->tree);
     if (st->discard == DISCARD_UNLOCKED) {
-        before = page_tree_pages(&st->tree);
-        if (page_set_remove_locked(set, 0, st->size >> PAGE_SHIFT, &garbage) == STATUS_OK) {
-            st->discard = DISCARD_GONE;
-        } else {
-            before = 0; // pinned, or no memory for the nodes on the way: leave it
-        }
+        st->discard = DISCARD_OLD;
+        return 0;
     }
-    mutex_release(&set->lock);
-    page_garbage_dispose(&garbage);
-    return before;
+    if (st->discard != DISCARD_OLD || pages == 0 || st->pin_count != 0) {
+        return 0;
+    }
+    page_set_unmap_range_locked(set, 0, st->size >> PAGE_SHIFT); // PS1
+    page_tree_clear(&st->tree, g); // needs no memory, as page_set_remove_locked() may
+    st->discard = DISCARD_GONE;
+    return pages;
 }

@@ -35,6 +35,9 @@ status_t vmo_settle(status_t status, struct page_request* request, uint32_t* tri
 status_t vmo_zero_bytes_locked(struct page_set* set, uint64_t begin, uint64_t end,
                                struct page_request* request) TA_REQ(set->lock);
 
+// Reclaim's visit to a discardable set: takes all pages if it has been unlocked since the last one.
+// How many.
+uint64_t page_set_discard(struct page_set* set, struct page_garbage* g);
 status_t vmo_unlock(struct vmo* v, uint64_t offset, uint64_t size);
 status_t vmo_try_lock(struct vmo* v, uint64_t offset, uint64_t size);
 

@@ -41,8 +41,8 @@ status_t vmo_zero_bytes_locked(struct page_set* set, uint64_t begin, uint64_t en
     uint64_t index = begin >> PAGE_SHIFT;
     struct page_view view;
     status_t status = page_set_get_locked(set, index, PAGE_LOOK, request, &view);
-    if (status == STATUS_NOT_FOUND && request == nullptr) {
-        return STATUS_OK; // not here: the source's business
+    if (status == STATUS_NOT_FOUND) {
+        return STATUS_OK; // discarded, or not here and the source's business
     }
     TRY(status);
     bool zero = view.zero;
@@ -80,6 +80,11 @@ static status_t set_stream_size_locked(struct page_set* set, uint64_t size,
     struct page_set_state* st = page_set_state(set);
     if (size != st->content_size) {
         TRY(clear_tail_locked(set, min(size, st->content_size), request));
+    }
+    if (size < st->content_size) {
+        // Some mappings end with the stream. A run goes as a whole: its entries may be large.
+        uint64_t first = page_set_is_run(set) ? 0 : page_round_up(size) >> PAGE_SHIFT;
+        page_set_unmap_range_locked(set, first, (st->size >> PAGE_SHIFT) - first);
     }
     st->content_size = size;
     return STATUS_OK;

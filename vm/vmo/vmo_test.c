@@ -3,6 +3,7 @@
 
 #include <lib/string.h>
 #include <vm/page.h>
+#include <vm/reclaim.h>
 
 #include "../testing/user_space.h"
 
@@ -319,18 +320,86 @@ static void discardable(struct ktest* t) {
     KASSERT(t, vmo_create(2 * TEST_PAGE, ZX_VMO_DISCARDABLE, &v) == STATUS_OK);
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, 2 * TEST_PAGE), STATUS_BAD_STATE);
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_TRY_LOCK, 0, TEST_PAGE), STATUS_OUT_OF_RANGE);
-    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_TRY_LOCK, 0, 2 * TEST_PAGE), STATUS_OK);
     KEXPECT_EQ(t, vmo_put(v, 0, 1), STATUS_OK);
-    KEXPECT_EQ(t, vmo_discard(v), 0u);
+    (void)reclaim_pages(2);
+    KEXPECT_EQ(t, vmo_committed(v), TEST_PAGE); // never unlocked yet
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_TRY_LOCK, 0, 2 * TEST_PAGE), STATUS_OK);
+    KEXPECT_EQ(t, vmo_lock(v, 0, 2 * TEST_PAGE, &state), STATUS_OK);
+    KEXPECT_EQ(t, state.discarded_size, 0u);
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, 2 * TEST_PAGE), STATUS_OK);
-    KEXPECT_EQ(t, vmo_discard(v), 1u);
+    (void)reclaim_pages(2);
+    KEXPECT_EQ(t, vmo_committed(v), TEST_PAGE); // the second lock holds
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, 2 * TEST_PAGE), STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, true), STATUS_OK);
+    (void)reclaim_pages(2);
+    KEXPECT_EQ(t, vmo_committed(v), TEST_PAGE); // a device may write to it
+    vmo_unpin(v, 0, TEST_PAGE);
+    KEXPECT(t, reclaim_pages(1) >= 1);
+    KEXPECT_EQ(t, vmo_committed(v), 0u);
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_TRY_LOCK, 0, 2 * TEST_PAGE), STATUS_UNAVAILABLE);
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, 2 * TEST_PAGE), STATUS_BAD_STATE);
     KEXPECT_EQ(t, vmo_lock(v, 0, 2 * TEST_PAGE, &state), STATUS_OK);
     KEXPECT_EQ(t, state.discarded_size, 2 * TEST_PAGE);
     KEXPECT_EQ(t, vmo_peek(v, 0), 0u);
     vmo_unref(v);
 }
 KTEST(vmo, discardable);
+
+// Until somebody has been told of the loss, nothing puts new pages in the place of the old ones.
+static void discarded_takes_nothing(struct ktest* t) {
+    struct test_space s;
+    struct vmo* v;
+    struct vmo* plain;
+    vaddr_t at;
+    zx_vmo_lock_state_t state;
+    constexpr uint64_t size = 2 * TEST_PAGE;
+    KASSERT(t, test_space_enter(&s));
+    KASSERT(t, vmo_create(size, 0, &plain) == STATUS_OK);
+    KASSERT(t, vmo_create(size, ZX_VMO_DISCARDABLE | ZX_VMO_RESIZABLE, &v) == STATUS_OK);
+    KEXPECT_EQ(t, test_map(&s, v, 0, size, TEST_RW | ZX_VM_ALLOW_FAULTS, &at), STATUS_OK);
+    KEXPECT_EQ(t, vmo_lock(v, 0, size, &state), STATUS_OK);
+    KEXPECT(t, test_put(at, 1));
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, size), STATUS_OK);
+    KEXPECT_EQ(t, test_peek(at), 1u);
+    KEXPECT(t, reclaim_pages(1) >= 1);
+    KEXPECT_EQ(t, test_peek(at), 0xee00u); // the translation went with the page
+    KEXPECT(t, !test_put(at, 2));
+    KEXPECT_EQ(t, vmo_put(v, 0, 2), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_COMMIT, 0, size), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, true), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_transfer_data(v, 0, TEST_PAGE, plain, 0), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_transfer_data(plain, 0, TEST_PAGE, v, 0), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_committed(v), 0u);
+    KEXPECT_EQ(t, vmo_set_size(v, size + 5), STATUS_OK);
+    KEXPECT_EQ(t, vmo_set_size(v, 5), STATUS_OK);
+    KEXPECT_EQ(t, vmo_lock(v, 0, TEST_PAGE, &state), STATUS_OK);
+    KEXPECT_EQ(t, state.discarded_size, TEST_PAGE);
+    KEXPECT(t, test_put(at, 3));
+    KEXPECT_EQ(t, vmo_peek(v, 0), 3u);
+    vmo_unref(plain);
+    vmo_unref(v);
+    test_space_leave(&s);
+}
+KTEST(vmo, discarded_takes_nothing);
+
+// A window on discardable memory is discardable.
+static void slices_of_discardable(struct ktest* t) {
+    struct test_space s;
+    struct vmo* v;
+    struct vmo* slice;
+    struct vmo* child;
+    vaddr_t at;
+    KASSERT(t, test_space_enter(&s));
+    KASSERT(t, vmo_create(2 * TEST_PAGE, ZX_VMO_DISCARDABLE, &v) == STATUS_OK);
+    KASSERT(t, vmo_create_child(v, ZX_VMO_CHILD_SLICE, 0, TEST_PAGE, &slice) == STATUS_OK);
+    KEXPECT_EQ(t, vmo_create_child(slice, ZX_VMO_CHILD_SNAPSHOT, 0, TEST_PAGE, &child),
+               STATUS_NOT_SUPPORTED);
+    KEXPECT_EQ(t, test_map(&s, slice, 0, TEST_PAGE, TEST_RW, &at), STATUS_NOT_SUPPORTED);
+    vmo_unref(slice);
+    vmo_unref(v);
+    test_space_leave(&s);
+}
+KTEST(vmo, slices_of_discardable);
 
 // ---- pins and moves ----
 

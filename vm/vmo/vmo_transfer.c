@@ -164,6 +164,10 @@ static status_t move_batch_locked(struct move* m, struct page_set* src, struct p
         !range_ok(m->dst_index, m->count, page_set_state(dst)->size >> PAGE_SHIFT)) {
         return STATUS_OUT_OF_RANGE;
     }
+    if (page_set_state(src)->discard == DISCARD_GONE ||
+        page_set_state(dst)->discard == DISCARD_GONE) {
+        return STATUS_NOT_FOUND;
+    }
     // PS1, for all of the batch at once. What a pager's set lacks is mapped nowhere.
     uint64_t pages = min(m->count - m->done, VMO_BATCH_PAGES);
     uint64_t at = m->backwards ? m->count - m->done - pages : m->done;

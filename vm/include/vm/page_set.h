@@ -70,9 +70,10 @@ enum page_set_kind : uint8_t {
 
 enum discard_state : uint8_t {
     DISCARD_NEVER,    // not discardable
-    DISCARD_UNLOCKED, // reclaim may take the pages
-    DISCARD_LOCKED,
-    DISCARD_GONE, // reclaim took them: TRY_LOCK fails, LOCK reports it
+    DISCARD_KEPT,     // locked, or not yet unlocked for the first time
+    DISCARD_UNLOCKED, // since reclaim last looked
+    DISCARD_OLD,      // since before that: reclaim may take the pages
+    DISCARD_GONE,     // it took them: TRY_LOCK fails, LOCK reports it
 };
 
 // Everything that page_set.lock guards.
@@ -115,6 +116,7 @@ struct page_set {
     bool trap_dirty;                 // kind PAGER: the source is asked before a write; immutable
     uint64_t backing_off;            // pages: index here + backing_off = index there; immutable
     struct page_set* backing;        // kind PAGER or WIRED, with a reference; immutable
+    struct list_node ring_node;      // <vm/reclaim.h>: under the ring's lock
     struct page_source* source;      // kind PAGER, with a reference; immutable
     paddr_t phys_base;               // CONTIGUOUS, PHYSICAL, WIRED; immutable
     uint64_t vdso_first, vdso_pages; // the vDSO's code; 0 pages: not the vDSO; immutable

@@ -70,10 +70,8 @@ struct page_source_state {
 struct page_source {
     const struct page_source_ops* ops; // immutable
     _Atomic(uint32_t) refs;
-    struct page_set* set;       // whose it is, while that lives; set once, at creation
-    struct list_node ring_node; // <vm/reclaim.h>: under the ring's lock
-    uint64_t hand;              // <vm/reclaim.h>: under the set's lock
-    mutex_t lock;               // class PAGER
+    uint64_t hand; // <vm/reclaim.h>: under the set's lock
+    mutex_t lock;  // class PAGER
     struct page_source_state guarded_;
 };
 

@@ -111,6 +111,8 @@ bool page_garbage_step(struct page_garbage* g, size_t budget);
 // Frees everything: in place if it is small, by a worker in slices if it is more than 1,024 pages.
 // No spinlock held.
 void page_garbage_dispose(struct page_garbage* g);
+// In place, whatever it takes: for who needs the memory now.
+void page_garbage_free(struct page_garbage* g);
 
 // ---- trees ----
 

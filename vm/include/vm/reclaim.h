@@ -4,7 +4,10 @@
 // A clock per page set: its hand walks over the pages; one that was accessed since the last visit
 // (by a mapping's translations or through a VMO) is spared and loses the marks, one that was not is
 // old and goes at the next visit. All sets form a ring. Never taken: what is dirty or being
-// cleaned, pinned, or marked by ZX_VMO_OP_ALWAYS_NEED.
+// cleaned, or pinned; what ZX_VMO_OP_ALWAYS_NEED marked only before NO_MEMORY is reported.
+//
+// Discardable sets are in the ring, too: one that was not locked since the last visit goes as a
+// whole.
 //
 // It runs in a worker when free memory falls below the reclaim mark, and in threads that were
 // refused memory, with no lock held. It takes page set locks only, one set at a time. It allocates
@@ -18,7 +21,7 @@
 
 struct page_set;
 
-// A pager's set joins and leaves the ring. No lock held.
+// A pager's set, or a discardable one, joins and leaves the ring. No lock held.
 void reclaim_add(struct page_set* set);
 void reclaim_remove(struct page_set* set);
 

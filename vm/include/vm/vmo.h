@@ -135,8 +135,6 @@ status_t vmo_append_user(struct vmo* v, const void __user* src, uint64_t offset,
 // TRY_LOCK, CACHE_*.
 status_t vmo_op_range(struct vmo* v, uint32_t op, uint64_t offset, uint64_t size);
 status_t vmo_lock(struct vmo* v, uint64_t offset, uint64_t size, zx_vmo_lock_state_t* out);
-// Reclaim's entry: drops the pages of an unlocked discardable VMO; the number of pages freed.
-uint64_t vmo_discard(struct vmo* v);
 // zx_vmo_transfer_data.
 status_t vmo_transfer_data(struct vmo* dst, uint64_t offset, uint64_t len, struct vmo* src,
                            uint64_t src_offset);
