@@ -74,12 +74,15 @@ class DataTest(SystemTest):
         result = self._run(
             "cp /bin/hello /data/h; cp /bin/wc /data; /data/h from the disk; echo one too | /data/wc -w",
             "launch /data/h again; /data/missing; echo $?; /data/hello; echo $?",
+            "cp /bin/sleep /data/sl; /data/sl 60 & echo x >> /data/sl; kill %1; wait; cp /bin/hello /data/sl; /data/sl new",
         )
         outputs = [command.output.decode() for command in result.commands]
         self.assertIn("from the disk\n2\n", outputs[0])
         self.assertIn("again\n", outputs[1])
         self.assertIn("127\n", outputs[1])  # there is none
         self.assertIn("Exec format error", outputs[1])  # a text
+        self.assertIn("Text file busy", outputs[2])  # it runs
+        self.assertIn("new\n", outputs[2])
 
     def test_a_disk_without_a_file_system_is_told_once(self) -> None:
         self.image.write_bytes(bytes(_MIB))

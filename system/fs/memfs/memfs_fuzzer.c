@@ -131,6 +131,16 @@ zx_status_t zx_vmo_create(uint64_t, uint32_t, zx_handle_t* out) {
     *out = fake_handle(ZX_OBJ_TYPE_VMO, ZX_DEFAULT_VMO_RIGHTS).handle;
     return ZX_OK;
 }
+zx_status_t zx_vmo_create_child(zx_handle_t parent, uint32_t, uint64_t, uint64_t,
+                                zx_handle_t* out) {
+    (void)fake_handle_rights(parent);
+    return zx_vmo_create(0, 0, out);
+}
+// Whether anybody has a window is left to chance.
+zx_status_t zx_object_wait_one(zx_handle_t handle, zx_signals_t, zx_time_t, zx_signals_t*) {
+    (void)fake_handle_rights(handle);
+    return ++k.now % 3 == 0 ? ZX_ERR_TIMED_OUT : ZX_OK;
+}
 zx_status_t zx_vmo_set_size(zx_handle_t handle, uint64_t size) {
     (void)fake_handle_rights(handle);
     k.vmo_size = size & 0xffff; // one for all: they are none

@@ -39,6 +39,7 @@ zx_status_t memfs_node_new(struct memfs* fs, jacinth_io_kind_t kind, uint32_t mo
 
 void memfs_node_free(struct memfs_node* node) {
     if (node->io.kind == JACINTH_IO_KIND_FILE) {
+        io_windows_end(&node->windows);
         (void)zx_handle_close(node->vmo);
         node->fs->bytes_used -= node->counted;
     } else if (node->io.kind == JACINTH_IO_KIND_SYMLINK) {

@@ -95,7 +95,16 @@ static zx_status_t make_stream(struct memfs_node* file, jacinth_io_flags_t flags
     mode |= (flags & JACINTH_IO_FLAGS_READ) != 0 ? ZX_STREAM_MODE_READ : 0;
     mode |= (flags & JACINTH_IO_FLAGS_WRITE) != 0 ? ZX_STREAM_MODE_WRITE : 0;
     mode |= (flags & JACINTH_IO_FLAGS_APPEND) != 0 ? ZX_STREAM_MODE_APPEND : 0;
-    return zx_stream_create(mode, file->vmo, 0, out);
+    if ((flags & JACINTH_IO_FLAGS_WRITE) == 0) {
+        return zx_stream_create(mode, file->vmo, 0, out);
+    }
+    zx_handle_t window;
+    zx_status_t status = io_window_open(&file->windows, file->vmo, JACINTH_IO_FLAGS_WRITE, &window);
+    if (status == ZX_OK) {
+        status = zx_stream_create(mode, window, 0, out);
+        (void)zx_handle_close(window); // the stream has it
+    }
+    return status;
 }
 
 static zx_status_t op_open_file(struct io_node* node, jacinth_io_flags_t flags,
@@ -157,6 +166,9 @@ static zx_status_t op_resize(struct io_node* node, uint64_t length) {
     if (status != ZX_OK) {
         return status;
     }
+    if (io_windows_are_run(&file->windows)) {
+        return ZX_ERR_UNAVAILABLE;
+    }
     memfs_file_refresh(file);
     // Zeros take no memory until they are written; but what does not fit at all is refused here.
     uint64_t grows = length > file->seen_size ? length - file->seen_size : 0;
@@ -177,8 +189,14 @@ static zx_status_t op_get_vmo(struct io_node* node, jacinth_io_flags_t flags, zx
     bool writes = (flags & JACINTH_IO_FLAGS_WRITE) != 0;
     zx_rights_t rights = ZX_RIGHTS_BASIC | ZX_RIGHT_MAP | ZX_RIGHT_READ | ZX_RIGHT_GET_PROPERTY |
                          (writes ? ZX_RIGHT_WRITE : 0);
+    jacinth_io_flags_t window = flags & (JACINTH_IO_FLAGS_WRITE | JACINTH_IO_FLAGS_EXECUTE);
     zx_handle_t made;
-    status = zx_handle_duplicate(file->vmo, rights, &made);
+    if (window == 0) {
+        status = zx_handle_duplicate(file->vmo, rights, &made);
+    } else {
+        status = io_window_open(&file->windows, file->vmo, window, &made);
+        status = status == ZX_OK ? zx_handle_replace(made, rights, &made) : status;
+    }
     if (status != ZX_OK) {
         return status;
     }

@@ -473,6 +473,78 @@ static int spawn_error(const char* path) {
     return error != 0 ? error : -exit_code(pid);
 }
 
+// ---- who runs a file, and who writes to it ----
+
+static const char copy_path[] = "/tmp/libc_spawn_copy";
+
+static void copy_program(void) {
+    static char buffer[64 << 10];
+    int from = open(PROGRAM, O_RDONLY | O_CLOEXEC);
+    int to = open(copy_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    EXPECT(from >= 0 && to >= 0);
+    ssize_t n;
+    while ((n = read(from, buffer, sizeof(buffer))) > 0) {
+        EXPECT_EQ(write(to, buffer, (size_t)n), n);
+    }
+    EXPECT_EQ(close(from) + close(to), 0);
+}
+
+static int spawn_copy(pid_t* pid, int input, char** argv) {
+    posix_spawn_file_actions_t actions;
+    EXPECT_EQ(posix_spawn_file_actions_init(&actions), 0);
+    EXPECT_EQ(posix_spawn_file_actions_adddup2(&actions, input, 0), 0);
+    int error = posix_spawn(pid, copy_path, &actions, nullptr, argv, environ);
+    EXPECT_EQ(posix_spawn_file_actions_destroy(&actions), 0);
+    return error;
+}
+
+static void expect_busy(void) {
+    EXPECT_EQ(open(copy_path, O_WRONLY), -1);
+    EXPECT_EQ(errno, ETXTBSY);
+    EXPECT_EQ(open(copy_path, O_RDWR | O_TRUNC), -1);
+    EXPECT_EQ(errno, ETXTBSY);
+    EXPECT_EQ(truncate(copy_path, 0), -1);
+    EXPECT_EQ(errno, ETXTBSY);
+}
+
+// Each end frees the file at once: nobody has to try again.
+CASE(a_program_is_not_changed_while_it_runs) {
+    copy_program();
+    for (int i = 0; i < 20; i++) {
+        pid_t pid;
+        int ends[2];
+        EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+        EXPECT_EQ(spawn_copy(&pid, ends[0], ARGS(cat_word)), 0);
+        expect_busy();
+        int reader = open(copy_path, O_RDONLY);
+        EXPECT(reader >= 0);
+        EXPECT_EQ(close(reader), 0);
+        EXPECT_EQ(close(ends[0]) + close(ends[1]), 0);
+        EXPECT_EQ(exit_code(pid), 0);
+
+        int writer = open(copy_path, O_WRONLY | O_CLOEXEC);
+        EXPECT(writer >= 0);
+        EXPECT_EQ(spawn_copy(&pid, 0, ARGS(exit_word, zero)), ETXTBSY);
+        EXPECT_EQ(close(writer), 0);
+        EXPECT_EQ(spawn_copy(&pid, 0, ARGS(exit_word, zero)), 0);
+        EXPECT_EQ(exit_code(pid), 0);
+    }
+    EXPECT_EQ(unlink(copy_path), 0);
+}
+
+CASE(a_program_that_runs_may_lose_its_name) {
+    copy_program();
+    pid_t pid;
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    EXPECT_EQ(spawn_copy(&pid, ends[0], ARGS(cat_word)), 0);
+    EXPECT_EQ(unlink(copy_path), 0);
+    copy_program(); // another file
+    EXPECT_EQ(unlink(copy_path), 0);
+    EXPECT_EQ(close(ends[0]) + close(ends[1]), 0);
+    EXPECT_EQ(exit_code(pid), 0);
+}
+
 CASE(scripts) {
     // The interpreter gets its argument, the script's path and the rest of the arguments.
     write_file("/tmp/script", "#! " PROGRAM " count  \nnothing of this is read\n", 0755);

@@ -26,7 +26,7 @@ static const struct {
     {ZX_ERR_NOT_FOUND, ABI_ENOENT},
     {ZX_ERR_ALREADY_EXISTS, ABI_EEXIST},
     {ZX_ERR_ALREADY_BOUND, ABI_EBUSY},
-    {ZX_ERR_UNAVAILABLE, ABI_EBUSY},
+    {ZX_ERR_UNAVAILABLE, ABI_ETXTBSY}, // of files that are run, or written to (io/windows.h)
     {ZX_ERR_ACCESS_DENIED, ABI_EACCES},
     {ZX_ERR_IO_NOT_PRESENT, ABI_ENXIO},
     {ZX_ERR_BAD_PATH, ABI_ENAMETOOLONG},

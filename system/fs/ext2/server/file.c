@@ -64,6 +64,9 @@ zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length) {
         return status;
     }
     ext2fs_file_refresh(file);
+    if (io_windows_are_run(&file->windows)) {
+        return ZX_ERR_UNAVAILABLE;
+    }
     if (length > ext2_file_max(fs->core)) {
         return ZX_ERR_FILE_BIG;
     }
@@ -448,10 +451,20 @@ zx_status_t ext2fs_file_need(struct ext2fs_node* file) {
     return ZX_OK;
 }
 
-bool ext2fs_file_has_users(const struct ext2fs_node* file) {
-    zx_signals_t pending = 0;
-    zx_status_t status = zx_object_wait_one(file->vmo, ZX_VMO_ZERO_CHILDREN, 0, &pending);
-    return status == ZX_ERR_TIMED_OUT;
+zx_status_t ext2fs_file_window(struct ext2fs_node* file, jacinth_io_flags_t flags,
+                               zx_handle_t* out) {
+    return flags != 0 ? io_window_open(&file->windows, file->vmo, flags, out)
+                      : zx_vmo_create_child(
+                            file->vmo, ZX_VMO_CHILD_REFERENCE | ZX_VMO_CHILD_RESIZABLE, 0, 0, out);
+}
+
+zx_handle_t ext2fs_file_in_use(struct ext2fs_node* file) {
+    zx_handle_t windows = io_windows_close_unused(&file->windows);
+    if (windows != ZX_HANDLE_INVALID) {
+        return windows;
+    }
+    zx_status_t status = zx_object_wait_one(file->vmo, ZX_VMO_ZERO_CHILDREN, 0, nullptr);
+    return status == ZX_ERR_TIMED_OUT ? file->vmo : ZX_HANDLE_INVALID;
 }
 
 // A writer that was killed may have left pages there.
@@ -468,6 +481,7 @@ void ext2fs_file_end(struct ext2fs_node* file) {
     for (struct list_node* n; (n = list_first(&file->reads)) != nullptr;) {
         long_read_end(container_of(n, struct long_read, node));
     }
+    io_windows_end(&file->windows);
     (void)zx_pager_detach_vmo(file->fs->pager, file->vmo);
     (void)zx_handle_close(file->vmo);
     file->vmo = ZX_HANDLE_INVALID;

@@ -79,9 +79,7 @@ static void node_end(struct ext2fs_node* n) {
     }
 }
 
-static void on_without_users(struct async_wait* wait, const zx_packet_signal_t*) {
-    ext2fs_node_settle(container_of(wait, struct ext2fs_node, without_users));
-}
+static void settle_when_unused(struct ext2fs_node* n);
 
 static bool has_names(const struct ext2fs_node* n) {
     struct ext2_attributes attributes;
@@ -111,7 +109,23 @@ void ext2fs_node_settle(struct ext2fs_node* n) {
     }
 }
 
+static void on_unused(struct async_wait* wait, const zx_packet_signal_t*) {
+    settle_when_unused(container_of(wait, struct ext2fs_node, without_users));
+}
+
 // No connection has it. A client may still have its pages.
+static void settle_when_unused(struct ext2fs_node* n) {
+    zx_handle_t in_use = ext2fs_file_in_use(n);
+    if (in_use == ZX_HANDLE_INVALID) {
+        ext2fs_node_settle(n);
+        return;
+    }
+    n->without_users = (struct async_wait){
+        .object = in_use, .trigger = ZX_VMO_ZERO_CHILDREN, .handler = on_unused};
+    // If it cannot be waited for it is kept until it is used again.
+    (void)async_wait_begin(n->fs->server.loop, &n->without_users);
+}
+
 void ext2fs_node_release(struct ext2fs_node* n) {
     if (n->vmo == ZX_HANDLE_INVALID) {
         bool had_names = has_names(n);
@@ -122,14 +136,7 @@ void ext2fs_node_release(struct ext2fs_node* n) {
         }
         return;
     }
-    if (!ext2fs_file_has_users(n)) {
-        ext2fs_node_settle(n);
-        return;
-    }
-    n->without_users = (struct async_wait){
-        .object = n->vmo, .trigger = ZX_VMO_ZERO_CHILDREN, .handler = on_without_users};
-    // If it cannot be waited for it is kept until it is used again.
-    (void)async_wait_begin(n->fs->server.loop, &n->without_users);
+    settle_when_unused(n);
 }
 
 // ---- syncing ----

@@ -57,15 +57,14 @@ static zx_status_t op_sync(struct io_node* node) {
 static zx_status_t make_stream(struct ext2fs_node* file, jacinth_io_flags_t flags,
                                zx_handle_t* out) {
     uint32_t mode = 0;
-    zx_handle_t reference;
+    zx_handle_t window;
     mode |= (flags & JACINTH_IO_FLAGS_READ) != 0 ? ZX_STREAM_MODE_READ : 0;
     mode |= (flags & JACINTH_IO_FLAGS_WRITE) != 0 ? ZX_STREAM_MODE_WRITE : 0;
     mode |= (flags & JACINTH_IO_FLAGS_APPEND) != 0 ? ZX_STREAM_MODE_APPEND : 0;
-    zx_status_t status = zx_vmo_create_child(
-        file->vmo, ZX_VMO_CHILD_REFERENCE | ZX_VMO_CHILD_RESIZABLE, 0, 0, &reference);
+    zx_status_t status = ext2fs_file_window(file, flags & JACINTH_IO_FLAGS_WRITE, &window);
     if (status == ZX_OK) {
-        status = zx_stream_create(mode, reference, 0, out);
-        (void)zx_handle_close(reference); // the stream has it
+        status = zx_stream_create(mode, window, 0, out);
+        (void)zx_handle_close(window); // the stream has it
     }
     return status;
 }
@@ -117,8 +116,8 @@ static zx_status_t op_get_vmo(struct io_node* node, jacinth_io_flags_t flags, zx
     zx_rights_t rights = ZX_RIGHTS_BASIC | ZX_RIGHT_MAP | ZX_RIGHT_READ | ZX_RIGHT_GET_PROPERTY |
                          (writes ? ZX_RIGHT_WRITE : 0);
     zx_handle_t made;
-    status = zx_vmo_create_child(file->vmo, ZX_VMO_CHILD_REFERENCE | ZX_VMO_CHILD_RESIZABLE, 0, 0,
-                                 &made);
+    status = ext2fs_file_window(file, flags & (JACINTH_IO_FLAGS_WRITE | JACINTH_IO_FLAGS_EXECUTE),
+                                &made);
     if (status == ZX_OK) {
         status = zx_handle_replace(made, rights, &made);
     }

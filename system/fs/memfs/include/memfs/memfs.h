@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include <io/server.h>
+#include <io/windows.h>
 #include <lib/rbtree.h>
 #include <zircon/types.h>
 
@@ -35,8 +36,9 @@ struct memfs_node {
     uint32_t links; // names; of a directory: 2 and one for each directory in it; 0: removed
     zx_time_t access_time, modification_time, change_time;
     union {
-        struct {                // FILE
-            zx_handle_t vmo;    // ZX_HANDLE_INVALID: empty, and never opened for its contents
+        struct {             // FILE
+            zx_handle_t vmo; // ZX_HANDLE_INVALID: empty, and never opened for its contents
+            struct io_windows windows;
             uint64_t counted;   // its part of bytes_used
             uint64_t seen_size; // when it was last looked at
             uint32_t writers;   // connections with WRITE

@@ -17,6 +17,7 @@
 #include <block/client.h>
 #include <ext2/ext2.h>
 #include <io/server.h>
+#include <io/windows.h>
 #include <lib/list.h>
 #include <zircon/types.h>
 
@@ -65,6 +66,7 @@ struct ext2fs_node {
     struct list_node dirty, idle;
     // FILE, once it was opened for its contents:
     zx_handle_t vmo;
+    struct io_windows windows;
     struct async_receiver pages;     // requests for them
     struct async_wait without_users; // only while no connection has it
     uint64_t reserved;
@@ -117,6 +119,11 @@ zx_status_t ext2fs_file_need(struct ext2fs_node* file); // its VMO
 void ext2fs_file_refresh(struct ext2fs_node* file);     // how long it is now
 zx_status_t ext2fs_file_save(struct ext2fs_node* file);
 zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length);
-bool ext2fs_file_has_users(const struct ext2fs_node* file);
+// A reference to it, for WRITE, for EXECUTE, or for neither: to look. UNAVAILABLE: see
+// io/windows.h.
+zx_status_t ext2fs_file_window(struct ext2fs_node* file, jacinth_io_flags_t flags,
+                               zx_handle_t* out);
+// What somebody still has: wait for its ZX_VMO_ZERO_CHILDREN. ZX_HANDLE_INVALID: nobody has any.
+zx_handle_t ext2fs_file_in_use(struct ext2fs_node* file);
 void ext2fs_file_trim(struct ext2fs_node* file); // nobody writes: nothing lies behind its end
 void ext2fs_file_end(struct ext2fs_node* file);  // it is freed when its last packet has come
