@@ -190,6 +190,8 @@ static zx_status_t open_program(const char* path, struct launch_source* source) 
 struct stats {
     struct paging before, loaded, ended;
     zx_time_t begin, first_instruction, end;
+    uint64_t read_shared;   // of a file that was read: what it shares all the same (the vDSO)
+    bool is_read;           // its file was read, into memory that nobody else has
     uint64_t load_private;  // bytes that were its own before it ran
     uint64_t most_private;  // the most that was seen while it ran
     uint64_t most_resident; // that and what it shared with others
@@ -200,8 +202,12 @@ static void look(zx_handle_t process, struct stats* s) {
     if (zx_object_get_info(process, ZX_INFO_TASK_STATS, &info, sizeof(info), nullptr, nullptr) ==
         ZX_OK) {
         const uint64_t resident = info.mem_private_bytes + info.mem_shared_bytes;
-        s->most_private =
-            info.mem_private_bytes > s->most_private ? info.mem_private_bytes : s->most_private;
+        uint64_t private = info.mem_private_bytes;
+        if (s->is_read && resident > s->read_shared) {
+            // The kernel calls pages shared of which a process has several mappings.
+            private = resident - s->read_shared;
+        }
+        s->most_private = private > s->most_private ? private : s->most_private;
         s->most_resident = resident > s->most_resident ? resident : s->most_resident;
     }
 }
@@ -288,6 +294,8 @@ static int run(struct plan* p, char** argv, uint32_t count) {
                                            .handle_count = p->handle_count};
     zx_handle_t process;
     struct launched launched;
+    stats.is_read = source.vmo == ZX_HANDLE_INVALID;
+    stats.read_shared = vdso.code_offset + vdso.code_len;
     (void)fflush(stdout);
     struct launch_result result = launch_prepare(&request, &launched);
     if (result.error == LAUNCH_OK && p->wants_stats) {

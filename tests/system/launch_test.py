@@ -185,6 +185,38 @@ class LoadTest(SystemTest):
         self.assertEqual([command.code for command in result.commands], [0] * len(names))
 
     @limit(240)
+    def test_programs_from_a_server_without_pages(self) -> None:
+        """They are read over a channel, with and without an interpreter, and sum up to what they should."""
+        variant = self.settings.variant
+        names = ("gap", "dynamic")
+        build.build(variant, [f"big/{name}{end}" for name in names for end in ("", ".expected")])
+        folder = out_dir(variant) / "big"
+        adds = tuple((folder / name, f"data/{name}") for name in names)
+        serve = "/boot/measure/served " + " ".join(f"{name}=/boot/data/{name}" for name in names)
+        result = self.run_commands(
+            f"sh -c '{serve} -- launch --stats /served/gap'",
+            f"sh -c '{serve} -- sh -c \"(/served/gap; /served/dynamic && exec /served/gap) | cat\"'",
+            "sh -c 'launch --stats /boot/data/gap'", seconds=200, adds=adds,
+        )  # fmt: skip
+        gap, dynamic = ((folder / f"{name}.expected").read_text() for name in names)
+        self.assertEqual([command.code for command in result.commands], [0, 0, 0])
+        self.assertEqual(_text(result, 1), gap + dynamic + gap)
+        said = _text(result, 0)
+        self.assertIn(gap, said)
+        found = re.search(r"server: (\d+) KiB read in (\d+) requests", said)
+        self.assertIsNotNone(found, said)
+        size, requests = (int(word) for word in found.groups())  # type: ignore[union-attr]
+        # All that segments have, and no more than the file; in answers of 16 KiB.
+        whole = (folder / "gap").stat().st_size // 1024
+        self.assertTrue(3 << 10 <= size <= whole + 1, (size, whole))
+        self.assertTrue(size // 16 <= requests <= size // 16 + 8, said)
+        # What was read is the program's own.
+        own = re.search(r"memory: (\d+) KiB its own when loaded", said)
+        self.assertIsNotNone(own, said)
+        self.assertTrue(size - 4 <= int(own[1]) <= size + 256, said)  # type: ignore[index]
+        self.assertNotIn("server:", _text(result, 2))
+
+    @limit(240)
     def test_a_program_for_linux(self) -> None:
         """One that nobody here wrote, of 107 MB: each of its pages is where and what it should be."""
         try:
