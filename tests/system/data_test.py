@@ -148,6 +148,8 @@ class DataTest(SystemTest):
             for step in range(1, last + 1):
                 found = (tree / "w" / f"f{step}").read_bytes()
                 self.assertEqual(found, cuts.file_of(step), f"f{step} of {last}, {cut}")
+            boxes = [*(tree / "w" / "left").iterdir(), *(tree / "w" / "right").iterdir()]
+            self.assertEqual([(box / "inside").read_text() for box in boxes], ["inside\n"], f"{cut}")
             shutil.rmtree(tree)
         return last
 

@@ -89,17 +89,42 @@ static void stir(unsigned step) {
     must(link("log", name), "link", name);
 }
 
+// A directory goes from one to another and back, under names of many lengths; it never has two, nor
+// none.
+static void move(unsigned step) {
+    static char box[256] = "left/box";
+    char to[256];
+    (void)snprintf(to, sizeof(to), "%s/box%0*u", step % 2 != 0 ? "right" : "left",
+                   1 + (int)(step * 37 % 200), step);
+    must(rename(box, to), "rename", box);
+    (void)snprintf(box, sizeof(box), "%s/box%0*u", step % 2 != 0 ? "right" : "left",
+                   1 + (int)(step * 53 % 200), step);
+    must(rename(to, box), "rename", to); // within its new one
+}
+
+static void make_box(void) {
+    must(mkdir("left", 0777), "mkdir", "left");
+    must(mkdir("right", 0777), "mkdir", "right");
+    must(mkdir("left/box", 0777), "mkdir", "box");
+    const int fd = open("left/box/inside", O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    must(fd, "open", "inside");
+    must((int)write(fd, "inside\n", 7), "write", "inside");
+    must(close(fd), "close", "inside");
+}
+
 int main(int argc, char** argv) {
     if (argc != 3 || chdir(argv[1]) != 0) {
         fprintf(stderr, "usage: powercut DIR COUNT\n");
         return 2;
     }
     const unsigned count = (unsigned)strtoul(argv[2], nullptr, 10);
+    make_box();
     for (unsigned step = 1; step <= count; step++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "f%u", step);
         write_file(name, step);
         stir(step);
+        move(step);
     }
     printf("powercut: %u files\n", count);
     return 0;

@@ -1,13 +1,14 @@
 // Images that lie. The input says which bytes of a sound image are changed, and what is done with
-// it then: mounting, looking at everything, changing names and contents, recovery if it says so. No
-// request may leave the image, nothing may crash or go on for ever; what the operations answer is
-// free.
+// it then: mounting, looking at everything, changing names and contents, recovery if it says so.
+// One of two images has a journal with a transaction in it, which is replayed. No request may leave
+// the image, nothing may crash or go on for ever; what the operations answer is free.
 #include <stdlib.h>
 #include <string.h>
 
 #include <ext2/ext2.h>
 
-constexpr size_t LEN = 192 * 1024;
+constexpr size_t LEN = 2400 * 1024; // there is room for a journal
+constexpr size_t METADATA = 192 * 1024;
 constexpr unsigned VISITS_MAX = 300;
 constexpr unsigned DEPTH_MAX = 12;
 
@@ -15,8 +16,17 @@ constexpr unsigned DEPTH_MAX = 12;
     abort();
 }
 
-static uint8_t base[LEN], image[LEN];
+// Each with the blocks that were changed since it was `base`.
+static struct {
+    uint8_t base[LEN], image[LEN];
+    bool touched[LEN / 1024];
+} clean, pending;
+static uint8_t* image = clean.image;
+static bool* touched = clean.touched;
+static uint32_t journal[16]; // its first blocks
 static unsigned requests;
+static unsigned flushes_left; // then nothing reaches the disk any more; 0: all does
+static bool is_cut;
 
 static zx_status_t check(uint64_t first, uint32_t count) {
     if (count == 0 || first > LEN / EXT2_SECTOR || count > LEN / EXT2_SECTOR - first) {
@@ -33,11 +43,15 @@ static zx_status_t read_blocks(void*, uint64_t first, uint32_t count, void* buff
 
 static zx_status_t write_blocks(void*, uint64_t first, uint32_t count, const void* buffer) {
     zx_status_t status = check(first, count);
-    memcpy(image + first * EXT2_SECTOR, buffer, (size_t)count * EXT2_SECTOR);
+    if (!is_cut) {
+        memcpy(image + first * EXT2_SECTOR, buffer, (size_t)count * EXT2_SECTOR);
+        memset(touched + first / 2, true, (first % 2 + count + 1) / 2);
+    }
     return status;
 }
 
 static zx_status_t flush(void*) {
+    is_cut |= flushes_left != 0 && --flushes_left == 0;
     return ZX_OK;
 }
 
@@ -73,14 +87,20 @@ static struct ext2_node* make(struct ext2* fs, struct ext2_node* d, const char* 
     return n;
 }
 
+static struct ext2* mount_base(void) {
+    struct ext2* fs;
+    struct ext2_options options = {};
+    must(ext2_mount(&device, &options, &fs, nullptr) == ZX_OK);
+    return fs;
+}
+
 static void make_base(void) {
     struct ext2* fs;
     struct ext2_node *root, *d, *f;
     struct ext2_format format = {.block_size = 1024};
-    struct ext2_options options = {};
     static uint8_t data[20000];
     must(ext2_format(&device, &format) == ZX_OK);
-    must(ext2_mount(&device, &options, &fs, nullptr) == ZX_OK);
+    fs = mount_base();
     must(ext2_root(fs, &root) == ZX_OK);
     d = make(fs, root, "d", EXT2_DIRECTORY);
     f = make(fs, d, "f", EXT2_FILE);
@@ -98,7 +118,52 @@ static void make_base(void) {
     ext2_unref(fs, d);
     ext2_unref(fs, root);
     must(ext2_unmount(fs) == ZX_OK);
-    memcpy(base, image, LEN);
+}
+
+// The directory `m` is in `d`, or on its way from the root to it.
+static void move_in_base(bool cut) {
+    struct ext2* fs = mount_base();
+    struct ext2_node *root, *d;
+    must(ext2_root(fs, &root) == ZX_OK);
+    must(ext2_lookup(fs, root, name_of("d"), &d) == ZX_OK);
+    ext2_unref(fs, make(fs, root, "m", EXT2_DIRECTORY));
+    must(ext2_sync(fs) == ZX_OK);
+    must(ext2_rename(fs, root, name_of("m"), d, name_of(cut ? "n" : "m")) == ZX_OK);
+    flushes_left = cut ? 2 : 0;
+    must(ext2_sync(fs) == ZX_OK);
+    ext2_unref(fs, d);
+    ext2_unref(fs, root);
+    must(ext2_unmount(fs) == ZX_OK);
+    is_cut = false;
+}
+
+static void make_images(void) {
+    static const uint8_t head[] = {0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 4};
+    make_base();
+    move_in_base(false);
+    memcpy(clean.base, image, LEN);
+    move_in_base(true);
+    memcpy(pending.base, image, LEN);
+    memcpy(pending.image, image, LEN);
+    uint32_t first = 0;
+    while (memcmp(image + first * 1024, head, sizeof(head)) != 0) {
+        first++;
+    }
+    for (uint32_t i = 0; i < 16; i++) {
+        journal[i] = first + i; // one of them has its pointers
+    }
+}
+
+static void begin_with(bool is_pending) {
+    const uint8_t* base = is_pending ? pending.base : clean.base;
+    image = is_pending ? pending.image : clean.image;
+    touched = is_pending ? pending.touched : clean.touched;
+    for (size_t i = 0; i < LEN / 1024; i++) {
+        if (touched[i]) {
+            memcpy(image + i * 1024, base + i * 1024, 1024);
+        }
+        touched[i] = false;
+    }
 }
 
 // ---- using what is there ----
@@ -151,7 +216,12 @@ static void look(struct ext2* fs, struct ext2_node* d, unsigned depth, uint8_t w
         if ((what & 32) != 0) {
             (void)ext2_unlink(fs, d, name);
         } else if ((what & 64) != 0) {
-            (void)ext2_rename(fs, d, name, d, (struct ext2_name){"renamed", 4 + i % 4});
+            struct ext2_node* to = (what & 16) != 0 ? ext2_parent(d) : nullptr;
+            (void)ext2_rename(fs, d, name, to != nullptr ? to : d,
+                              (struct ext2_name){"renamed", 4 + i % 4});
+            if (to != nullptr) {
+                ext2_unref(fs, to);
+            }
         }
         ext2_unref(fs, n);
     }
@@ -186,21 +256,26 @@ static void use(const uint8_t* program, size_t len) {
     (void)ext2_unmount(fs);
 }
 
-// A count of changes; each a place (of the blocks that hold metadata, mostly) and a value; then the
-// program.
+static size_t place_of(uint32_t n) {
+    return n >> 23 == 0 ? 1024 + n % (METADATA - 1028) : journal[n / 1024 % 16] * 1024 + n % 1020;
+}
+
+// A count of changes, and which image; each a place (of the blocks that hold metadata, or of the
+// journal) and a value; then the program.
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
     static bool is_made;
     if (!is_made) {
         is_made = true;
-        make_base();
+        make_images();
     }
-    memcpy(image, base, LEN);
+    begin_with(len != 0 && data[0] >= 0x80);
     requests = 0;
     size_t changes = len != 0 ? data[0] % 32u : 0;
     size_t at = 1;
     for (; changes != 0 && at + 7 <= len; changes--, at += 7) {
-        uint32_t place = (uint32_t)(data[at] | data[at + 1] << 8 | data[at + 2] << 16);
-        memcpy(image + 1024 + place % (LEN - 1028), data + at + 3, data[at] % 4 + 1u);
+        size_t place = place_of((uint32_t)(data[at] | data[at + 1] << 8 | data[at + 2] << 16));
+        memcpy(image + place, data + at + 3, data[at] % 4 + 1u);
+        touched[place / 1024] = touched[(place + 3) / 1024] = true;
     }
     use(data + at, at < len ? len - at : 0);
     return 0;
