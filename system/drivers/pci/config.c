@@ -76,9 +76,13 @@ static uint32_t read_bar(const struct pci_access* a, pci_address_t address, uint
     return is_wide ? 2 : 1;
 }
 
+static uint32_t bar_count(const struct pci_function* f) {
+    return f->header_type == 0 ? PCI_BARS : f->header_type == 1 ? 2 : 0;
+}
+
 void pci_read_bars(const struct pci_access* a, const struct pci_function* f,
                    struct pci_bar out[PCI_BARS]) {
-    uint32_t count = f->header_type == 0 ? PCI_BARS : f->header_type == 1 ? 2 : 0;
+    uint32_t count = bar_count(f);
     uint32_t command = read(a, f->address, PCI_COMMAND, 2);
     constexpr uint32_t decodes = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
     for (uint32_t i = 0; i < PCI_BARS; i++) {
@@ -89,6 +93,43 @@ void pci_read_bars(const struct pci_access* a, const struct pci_function* f,
         i += read_bar(a, f->address, i, count, &out[i]);
     }
     write(a, f->address, PCI_COMMAND, 2, command);
+}
+
+// Whether a memory BAR of `f`, other than `except`, begins in [base, base + size).
+static bool begins_in(const struct pci_access* a, const struct pci_function* f, uint32_t except,
+                      uint64_t base, uint64_t size) {
+    const uint32_t count = bar_count(f);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t index = i;
+        const uint32_t low = read(a, f->address, (uint16_t)(PCI_BAR0 + 4 * i), 4);
+        uint64_t at = low & ~BAR_MEMORY_FLAGS;
+        if ((low & BAR_IO) != 0) {
+            continue;
+        }
+        if ((low & BAR_TYPE) == BAR_64BIT && ++i < count) {
+            at |= (uint64_t)read(a, f->address, (uint16_t)(PCI_BAR0 + 4 * i), 4) << 32;
+        }
+        if (index != except && at != 0 && at - base < size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pci_reject_shared(const struct pci_access* a, const struct pci_function* other,
+                       const struct pci_function* f, struct pci_bar bars[PCI_BARS]) {
+    const bool itself = other->address == f->address;
+    if (!itself && (read(a, other->address, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) == 0) {
+        return; // it answers to no address
+    }
+    bool shared[PCI_BARS];
+    for (uint32_t i = 0; i < PCI_BARS; i++) {
+        shared[i] = bars[i].kind == PCI_BAR_MEMORY &&
+                    begins_in(a, other, itself ? i : PCI_BARS, bars[i].base, bars[i].size);
+    }
+    for (uint32_t i = 0; i < PCI_BARS; i++) {
+        bars[i] = shared[i] ? (struct pci_bar){.kind = PCI_BAR_BAD} : bars[i];
+    }
 }
 
 // ---- capabilities ----
@@ -119,12 +160,13 @@ static uint8_t capability_size(const struct pci_access* a, pci_address_t address
 uint32_t pci_read_capabilities(const struct pci_access* a, pci_address_t address,
                                struct pci_capability out[PCI_CAPABILITIES_MAX]) {
     uint32_t count = 0;
+    uint64_t seen = 0; // a bit for each place: a list that leads back ends there
     if ((read(a, address, PCI_STATUS, 2) & STATUS_HAS_CAPABILITIES) == 0) {
         return 0;
     }
-    // As many steps as there are places: a list that leads back ends all the same.
     uint8_t offset = read(a, address, PCI_CAPABILITIES, 1) & 0xfc;
-    while (offset >= PCI_HEADER_SIZE && count < PCI_CAPABILITIES_MAX) {
+    while (offset >= PCI_HEADER_SIZE && (seen >> offset / 4 & 1) == 0) {
+        seen |= 1ull << offset / 4;
         uint32_t word = read(a, address, offset, 2);
         uint8_t id = (uint8_t)word;
         if (id == 0xff) {
@@ -140,8 +182,8 @@ uint32_t pci_read_capabilities(const struct pci_access* a, pci_address_t address
 
 static bool is_inside(const struct pci_bar bars[PCI_BARS], uint32_t bar, uint64_t offset,
                       uint64_t size) {
-    return bar < PCI_BARS && bars[bar].kind == PCI_BAR_MEMORY && size <= bars[bar].size &&
-           offset <= bars[bar].size - size;
+    return bar < PCI_BARS && bars[bar].kind == PCI_BAR_MEMORY && bars[bar].base != 0 &&
+           size <= bars[bar].size && offset <= bars[bar].size - size;
 }
 
 bool pci_read_msix(const struct pci_access* a, pci_address_t address,

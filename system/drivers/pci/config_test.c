@@ -22,6 +22,8 @@ static struct {
     struct fake_function functions[40];
     uint32_t count;
     uint32_t writes_while_decoding; // to BARs
+    uint32_t reads_left;            // then all functions are gone; 0: they stay
+    bool gone;
 } machine;
 
 static struct fake_function* find(pci_address_t address) {
@@ -38,7 +40,10 @@ static uint32_t fake_read(void*, pci_address_t address, uint16_t offset, uint8_t
     uint32_t value = 0;
     assert_true((width == 1 || width == 2 || width == 4) && offset % width == 0);
     assert_true(offset + width <= 256);
-    if (f == nullptr) {
+    if (machine.reads_left != 0) {
+        machine.gone |= --machine.reads_left == 0;
+    }
+    if (f == nullptr || machine.gone) {
         return UINT32_MAX >> (32 - 8 * width);
     }
     memcpy(&value, f->space + offset, width);
@@ -49,6 +54,9 @@ static void fake_write(void*, pci_address_t address, uint16_t offset, uint8_t wi
                        uint32_t value) {
     struct fake_function* f = find(address);
     assert_non_null(f);
+    if (machine.gone) {
+        return;
+    }
     if (offset >= PCI_BAR0 && offset < PCI_BAR0 + 4 * PCI_BARS) {
         uint32_t i = (offset - PCI_BAR0) / 4u, old;
         assert_int_equal(width, 4);
@@ -164,6 +172,39 @@ static void test_more_functions_than_room(void**) {
     assert_int_equal(out[1].vendor, 0);
 }
 
+// Whenever it happens, what has gone is not listed by what it reads as then.
+static void test_functions_that_go_while_they_are_read(void**) {
+    struct pci_function out[40];
+    uint32_t listed = 0;
+    for (uint32_t reads = 1; listed < 3; reads++) {
+        assert_true(reads < 10'000);
+        (void)reset(nullptr);
+        add(0, 1, 0)->space[PCI_HEADER_TYPE] = 0x80;
+        add(0, 1, 5);
+        add_bridge(0, 2, 1);
+        machine.reads_left = reads;
+        listed = enumerate(0, 255, out);
+        for (uint32_t i = 0; i < listed; i++) {
+            assert_int_equal(out[i].vendor, 0x1af4);
+            assert_int_equal(out[i].device, 0x1042);
+        }
+    }
+}
+
+static void test_what_is_there_still(void**) {
+    struct pci_access a = bus_range(0, 0);
+    struct pci_function out[40];
+    struct fake_function* f = add(0, 1, 0);
+    assert_int_equal(enumerate(0, 0, out), 1);
+    assert_true(pci_is_there(&a, &out[0]));
+    f->space[PCI_DEVICE] = 0x43; // another in its place
+    assert_false(pci_is_there(&a, &out[0]));
+    machine.gone = true;
+    assert_false(pci_is_there(&a, &out[0]));
+    out[0].vendor = out[0].device = 0xffff;
+    assert_false(pci_is_there(&a, &out[0]));
+}
+
 // ---- BARs ----
 
 static void read_bars(struct fake_function* f, struct pci_bar bars[PCI_BARS]) {
@@ -235,6 +276,46 @@ static void test_a_bridge_has_two_bars(void**) {
     assert_int_equal(bars[2].kind, PCI_BAR_NONE);
 }
 
+static void test_bars_that_others_are_in(void**) {
+    struct pci_access a = bus_range(0, 0);
+    struct pci_bar bars[PCI_BARS];
+    struct pci_function out[40];
+    struct fake_function* f = add(0, 1, 0);
+    struct fake_function* other = add(0, 2, 0);
+    set_bar(f, 0, 0xfeb00000, 0xfff00000);
+    set_bar(f, 1, 0xfea00000, 0xfff00000);
+    set_bar(f, 2, 0x00000004, 0xfff00000);
+    set_bar(f, 3, 0x38, 0xffffffff);
+    set_bar(f, 4, 0xfeb80000, 0xffff0000);     // inside the first
+    set_bar(f, 5, 0xfec00000, 0xffff0000);     // behind it
+    set_bar(other, 0, 0xfea00001, 0xfffffff0); // I/O
+    set_bar(other, 1, 0xfea00000, 0xfff00000);
+    set_bar(other, 2, 0x00040004, 0xffff0000); // in 64 bits
+    set_bar(other, 3, 0x38, 0xffffffff);
+    assert_int_equal(enumerate(0, 0, out), 2);
+    read_bars(f, bars);
+    pci_reject_shared(&a, &out[0], &out[0], bars);
+    assert_int_equal(bars[0].kind, PCI_BAR_BAD);
+    assert_int_equal(bars[1].kind, PCI_BAR_MEMORY);
+    assert_int_equal(bars[2].kind, PCI_BAR_MEMORY);
+    assert_int_equal(bars[4].kind, PCI_BAR_MEMORY);
+    assert_int_equal(bars[5].kind, PCI_BAR_MEMORY);
+    pci_reject_shared(&a, &out[1], &out[0], bars); // which decodes nothing
+    assert_int_equal(bars[1].kind, PCI_BAR_MEMORY);
+    other->space[PCI_COMMAND] = PCI_COMMAND_MEMORY;
+    pci_reject_shared(&a, &out[1], &out[0], bars);
+    assert_int_equal(bars[1].kind, PCI_BAR_BAD);
+    assert_int_equal(bars[2].kind, PCI_BAR_BAD);
+    assert_int_equal(bars[4].kind, PCI_BAR_MEMORY);
+    assert_int_equal(bars[5].kind, PCI_BAR_MEMORY);
+    // Two of its own at one place, of one size.
+    set_bar(f, 4, 0xfec00000, 0xffff0000);
+    read_bars(f, bars);
+    pci_reject_shared(&a, &out[0], &out[0], bars);
+    assert_int_equal(bars[4].kind, PCI_BAR_BAD);
+    assert_int_equal(bars[5].kind, PCI_BAR_BAD);
+}
+
 // ---- capabilities ----
 
 static void put_capability(struct fake_function* f, uint8_t at, uint8_t id, uint8_t next) {
@@ -272,9 +353,9 @@ static void test_lists_without_an_end(void**) {
     struct pci_capability c[PCI_CAPABILITIES_MAX];
     struct fake_function* f = with_capabilities();
     f->space[0x41] = 0x98; // back
-    assert_int_equal(pci_read_capabilities(&a, f->address, c), PCI_CAPABILITIES_MAX);
+    assert_int_equal(pci_read_capabilities(&a, f->address, c), 3);
     f->space[0x41] = 0x43; // to itself: the lower bits do not count
-    assert_int_equal(pci_read_capabilities(&a, f->address, c), PCI_CAPABILITIES_MAX);
+    assert_int_equal(pci_read_capabilities(&a, f->address, c), 3);
     f->space[0x41] = 0x20; // into the header
     assert_int_equal(pci_read_capabilities(&a, f->address, c), 3);
     f->space[0x41] = 0xfc; // the last place there is
@@ -304,6 +385,10 @@ static void test_msix(void**) {
     assert_int_equal(m.count, 4);
     assert_int_equal(m.table_bar, 1);
     assert_int_equal(m.pending_offset, 0x800);
+    set_bar(f, 1, 0, 0xfffff000); // the firmware has given it no place: its table is nowhere
+    assert_false(read_msix(f, &m));
+    set_bar(f, 1, 0xfebd1000, 0xfffff000);
+    assert_true(read_msix(f, &m));
     // Beyond the end of its BAR, in one that is not there, in one that there cannot be.
     memcpy(f->space + 0x9c, "\xc9\x0f\x00\x00", 4);
     assert_false(read_msix(f, &m));
@@ -341,10 +426,13 @@ int main(void) {
         cmocka_unit_test_setup(test_bridges, reset),
         cmocka_unit_test_setup(test_bridges_that_lead_nowhere, reset),
         cmocka_unit_test_setup(test_more_functions_than_room, reset),
+        cmocka_unit_test_setup(test_functions_that_go_while_they_are_read, reset),
+        cmocka_unit_test_setup(test_what_is_there_still, reset),
         cmocka_unit_test_setup(test_bars, reset),
         cmocka_unit_test_setup(test_a_large_bar, reset),
         cmocka_unit_test_setup(test_bad_bars, reset),
         cmocka_unit_test_setup(test_a_bridge_has_two_bars, reset),
+        cmocka_unit_test_setup(test_bars_that_others_are_in, reset),
         cmocka_unit_test_setup(test_capabilities, reset),
         cmocka_unit_test_setup(test_lists_without_an_end, reset),
         cmocka_unit_test_setup(test_msix, reset),

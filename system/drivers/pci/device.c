@@ -319,10 +319,13 @@ static void on_closed(struct async_channel* channel, zx_status_t) {
 }
 
 zx_status_t device_open(struct bus* bus, struct function* function, zx_handle_t channel) {
-    struct device* d = !function->in_use ? calloc(1, sizeof(*d)) : nullptr;
+    zx_status_t status = function->in_use                            ? ZX_ERR_ALREADY_BOUND
+                         : !pci_is_there(&bus->access, &function->f) ? ZX_ERR_IO_NOT_PRESENT
+                                                                     : ZX_OK;
+    struct device* d = status == ZX_OK ? calloc(1, sizeof(*d)) : nullptr;
     if (d == nullptr) {
         (void)zx_handle_close(channel);
-        return function->in_use ? ZX_ERR_ALREADY_BOUND : ZX_ERR_NO_MEMORY;
+        return status == ZX_OK ? ZX_ERR_NO_MEMORY : status;
     }
     d->channel =
         (struct async_channel){.handle = channel, .message = on_message, .closed = on_closed};
@@ -330,13 +333,16 @@ zx_status_t device_open(struct bus* bus, struct function* function, zx_handle_t 
     d->bus = bus;
     d->function = function;
     d->command = read(d, PCI_COMMAND, 2);
-    zx_status_t status = async_channel_begin(bus->loop, &d->channel);
+    status = async_channel_begin(bus->loop, &d->channel);
     if (status != ZX_OK) {
         free(d);
         return status;
     }
     function->in_use = true;
     pci_read_bars(&bus->access, &function->f, d->bars);
+    for (uint32_t i = 0; i < bus->count; i++) {
+        pci_reject_shared(&bus->access, &bus->functions[i].f, &function->f, d->bars);
+    }
     d->capability_count = pci_read_capabilities(&bus->access, function->f.address, d->capabilities);
     d->has_msix = pci_read_msix(&bus->access, function->f.address, d->capabilities,
                                 d->capability_count, d->bars, &d->msix);

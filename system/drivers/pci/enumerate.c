@@ -24,6 +24,11 @@ static bool is_there(const struct search* s, pci_address_t address) {
     return vendor != 0xffff && vendor != 0;
 }
 
+bool pci_is_there(const struct pci_access* a, const struct pci_function* f) {
+    return f->vendor != 0xffff && a->read(a->ctx, f->address, PCI_VENDOR, 2) == f->vendor &&
+           a->read(a->ctx, f->address, PCI_DEVICE, 2) == f->device;
+}
+
 // A bridge leads to a bus above its own; what says otherwise leads back.
 static void follow_bridge(struct search* s, pci_address_t address) {
     uint32_t secondary = read(s, address, PCI_SECONDARY_BUS, 1);
@@ -46,6 +51,9 @@ static void take_function(struct search* s, pci_address_t address) {
         uint32_t subsystem = read(s, address, PCI_SUBSYSTEM, 4);
         f.subsystem_vendor = (uint16_t)subsystem;
         f.subsystem = (uint16_t)(subsystem >> 16);
+    }
+    if (!pci_is_there(s->access, &f)) {
+        return; // it has gone while this was read
     }
     if (s->count < s->capacity) {
         s->out[s->count] = f;

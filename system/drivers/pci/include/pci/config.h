@@ -54,6 +54,9 @@ struct pci_function {
 uint32_t pci_enumerate(const struct pci_access* access, struct pci_function out[],
                        uint32_t capacity);
 
+// Whether it is there still: what has gone reads as ones.
+bool pci_is_there(const struct pci_access* access, const struct pci_function* function);
+
 // ---- BARs ----
 
 constexpr uint32_t PCI_BARS = 6;
@@ -76,6 +79,12 @@ struct pci_bar {
 // returns.
 void pci_read_bars(const struct pci_access* access, const struct pci_function* function,
                    struct pci_bar out[PCI_BARS]);
+
+// Marks as bad the memory BARs of `function` in which registers of `other` begin (of itself: those
+// of another BAR): one of the two must be wrong, and whoever has a BAR reaches what is there. Of
+// two ranges one of which lies inside the other, the larger is refused.
+void pci_reject_shared(const struct pci_access* access, const struct pci_function* other,
+                       const struct pci_function* function, struct pci_bar bars[PCI_BARS]);
 
 // ---- capabilities ----
 
@@ -107,7 +116,7 @@ struct pci_msix {
 };
 constexpr uint32_t PCI_MSIX_ENTRY_SIZE = 16;
 
-// False: there is none, or its tables do not lie in memory BARs.
+// False: there is none, or its tables do not lie in memory BARs that have a place.
 bool pci_read_msix(const struct pci_access* access, pci_address_t address,
                    const struct pci_capability capabilities[], uint32_t count,
                    const struct pci_bar bars[PCI_BARS], struct pci_msix* out);
