@@ -584,6 +584,46 @@ CASE(a_cut_of_power) {
     end();
 }
 
+static bool disk_says_clean(void) {
+    uint16_t state;
+    EXPECT_OK(zx_vmo_read(disk.contents, &state, 1024 + 58, sizeof(state)));
+    return (state & 1) != 0;
+}
+
+// All that was written is on the disk, so power may go: the next mount does not look at everything.
+CASE(an_idle_file_system_says_that_it_is_clean) {
+    begin();
+    EXPECT(disk_says_clean()); // a mount alone changes nothing
+    write_file("f", CREATE, "first");
+    struct io_opened file = open_at("f", READ);
+    EXPECT_OK(io_sync(file.connection));
+    EXPECT(!disk_says_clean());
+    EXPECT_OK(sync_all());
+    EXPECT(disk_says_clean());
+    // Nobody asks: some seconds after the change it is synced, then idle.
+    write_file("f", APPEND, " second");
+    EXPECT_OK(io_sync(file.connection));
+    EXPECT(!disk_says_clean());
+    io_opened_close(&file);
+    for (unsigned i = 0; i < 600 && !disk_says_clean(); i++) {
+        EXPECT_OK(zx_nanosleep(zx_deadline_after(ZX_MSEC(100))));
+    }
+    EXPECT(disk_says_clean());
+    expect_text("f", "first second");
+    EXPECT(disk_says_clean());
+    struct jacinth_ramdisk_control_cut_power_request cut = {.writes = 0, .seed = 7};
+    EXPECT_OK(sync_all());
+    EXPECT_OK(
+        jacinth_ramdisk_control_cut_power_call(disk.control, ZX_TIME_INFINITE, &cut, storage));
+    (void)unmount_data();
+    restore();
+    uint64_t reads = count_reads();
+    mount_data();
+    EXPECT(count_reads() - reads <= 5); // superblock, groups, the root's inode; which disk it is
+    expect_text("f", "first second");
+    end();
+}
+
 CASE(a_driver_that_dies) {
     begin();
     write_file("f", CREATE, "before");

@@ -18,12 +18,6 @@ static uint32_t group_len(const struct ext2* fs, uint32_t group) {
     return left < fs->super.blocks_per_group ? left : fs->super.blocks_per_group;
 }
 
-static uint32_t table_blocks(const struct ext2* fs) {
-    return (
-        uint32_t)(((uint64_t)fs->super.inodes_per_group * fs->inode_size + fs->block_size - 1) >>
-                  fs->block_shift);
-}
-
 // The tables are where no file can be. Copies of superblock and groups are left to the bitmaps:
 // which groups have them is the format's business at creation only.
 bool fs_block_valid(const struct ext2* fs, uint32_t block) {
@@ -357,6 +351,7 @@ zx_status_t alloc_recount(struct ext2* fs) {
     uint32_t inodes = 0;
     for (uint32_t i = 0; i < fs->group_count; i++) {
         struct group_raw* g = &fs->groups[i];
+        cache_fetch(fs, g->block_bitmap, g->inode_bitmap == g->block_bitmap + 1 ? 2 : 1);
         zx_status_t status =
             count_clear(fs, g->block_bitmap, group_len(fs, i), &g->free_blocks_count);
         if (status == ZX_OK) {

@@ -118,6 +118,51 @@ zx_status_t block_get(struct ext2* fs, uint32_t number, struct block** out) {
     return ZX_OK;
 }
 
+bool cache_has(struct ext2* fs, uint32_t number) {
+    return find(&fs->cache, number) != nullptr;
+}
+
+// Beginning with a block that is not there; *len: how many were looked at.
+static bool fetch_run(struct ext2* fs, uint32_t first, uint32_t max, uint32_t* len) {
+    struct cache* c = &fs->cache;
+    uint32_t count = max;
+    while (find(c, first + count - 1) != nullptr) {
+        count--; // not the first
+    }
+    if (fs->device.read_blocks(fs->device.ctx, (uint64_t)first * fs->sectors_per_block,
+                               count * fs->sectors_per_block, c->run) != ZX_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (find(c, first + i) != nullptr) {
+            continue; // and may be dirty
+        }
+        struct block* b = make(fs, first + i);
+        if (b == nullptr) {
+            return false;
+        }
+        memcpy(b->data, c->run + (size_t)i * fs->block_size, fs->block_size);
+        block_put(fs, b);
+    }
+    *len = count;
+    return true;
+}
+
+void cache_fetch(struct ext2* fs, uint32_t first, uint32_t count) {
+    uint32_t blocks = fs->super.blocks_count;
+    uint32_t max = WRITE_RUN / fs->block_size;
+    count = first >= blocks ? 0 : count > blocks - first ? blocks - first : count;
+    while (count != 0) {
+        uint32_t len = 1;
+        if (find(&fs->cache, first) == nullptr &&
+            !fetch_run(fs, first, count < max ? count : max, &len)) {
+            return;
+        }
+        first += len;
+        count -= len;
+    }
+}
+
 zx_status_t block_new(struct ext2* fs, uint32_t number, struct block** out) {
     struct block* b = find(&fs->cache, number);
     if (b != nullptr) {

@@ -43,12 +43,16 @@ struct cache {
     bool unflushed; // written since the last flush
     uint8_t* run;   // where neighbours are put together
 };
-constexpr uint32_t WRITE_RUN = 65536;
+constexpr uint32_t WRITE_RUN = 65536; // and what cache_fetch reads at once
 
 zx_status_t cache_init(struct ext2* fs, uint32_t blocks);
 void cache_destroy(struct ext2* fs);
 // Pinned until block_put.
 zx_status_t block_get(struct ext2* fs, uint32_t number, struct block** out);
+// Reads what is not there yet of neighbours that will be asked for, in long requests. What cannot
+// be read stays for block_get to say so.
+bool cache_has(struct ext2* fs, uint32_t number);
+void cache_fetch(struct ext2* fs, uint32_t first, uint32_t count);
 // All zeros, FRESH.
 zx_status_t block_new(struct ext2* fs, uint32_t number, struct block** out);
 void block_put(struct ext2* fs, struct block* b);
@@ -177,7 +181,10 @@ struct ext2 {
     struct ext2_device device;
     bool read_only;
     bool was_clean;
-    uint64_t batch; // from 1
+    bool is_marked;   // the disk may say that it is clean
+    bool is_counted;  // this mount, in the superblock
+    bool is_doubtful; // the check found what it could not put right: the next mount checks again
+    uint64_t batch;   // from 1
     struct superblock_raw super;
     struct group_raw* groups;
     struct group_raw* groups_on_disk;
@@ -210,9 +217,17 @@ uint32_t fs_now(const struct ext2* fs);
 zx_status_t fs_prepare(struct ext2* fs, uint64_t blocks);
 // Whether a file or directory may own the block.
 bool fs_block_valid(const struct ext2* fs, uint32_t block);
+static inline uint32_t table_blocks(const struct ext2* fs) { // of inodes, in each group
+    uint64_t len = (uint64_t)fs->super.inodes_per_group * fs->inode_size;
+    return (uint32_t)((len + fs->block_size - 1) >> fs->block_shift);
+}
 zx_status_t write_super(struct ext2* fs);
 zx_status_t write_groups(struct ext2* fs);
 zx_status_t sync_batch(struct ext2* fs);
+// Whether the next sync has metadata to write.
+bool fs_has_changes(const struct ext2* fs);
+// Before the first of these writes: the disk does not say any more that it is clean.
+zx_status_t mark_unclean(struct ext2* fs);
 
 // ---- the journal ----
 

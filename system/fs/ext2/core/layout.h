@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ext2/ext2.h>
+
 constexpr uint64_t SUPERBLOCK_OFFSET = 1024;
 constexpr uint16_t EXT2_MAGIC = 0xef53;
 
@@ -55,7 +57,7 @@ struct group_raw {
 };
 static_assert(sizeof(struct group_raw) == 32);
 
-enum : uint32_t { INO_ROOT = 2, INO_JOURNAL = 8, INO_FIRST_REV0 = 11 };
+enum : uint32_t { INO_ROOT = EXT2_INO_ROOT, INO_JOURNAL = 8, INO_FIRST_REV0 = 11 };
 enum : uint32_t { DIRECT_BLOCKS = 12, POINTERS = 15, FAST_LINK_MAX = 60 };
 enum : uint32_t { FLAG_INDEX = 0x1000 };
 

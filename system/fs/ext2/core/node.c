@@ -70,12 +70,25 @@ static struct node* node_make(struct ext2* fs, uint32_t ino) {
     return n;
 }
 
+// A check looks at all inodes: those around this one come with it.
+static void fetch_table(struct ext2* fs, const struct group_raw* g, uint32_t place) {
+    uint32_t window = WRITE_RUN >> fs->block_shift;
+    uint32_t left = table_blocks(fs) - place / window * window;
+    if (!cache_has(fs, g->inode_table + place)) {
+        cache_fetch(fs, g->inode_table + place / window * window, left < window ? left : window);
+    }
+}
+
 zx_status_t node_table(struct ext2* fs, uint32_t ino, struct block** out, struct inode_raw** at) {
     uint32_t index = (ino - 1) % fs->super.inodes_per_group;
     const struct group_raw* g = &fs->groups[(ino - 1) / fs->super.inodes_per_group];
     uint64_t offset = (uint64_t)index * fs->inode_size;
+    uint32_t place = (uint32_t)(offset >> fs->block_shift);
     struct block* b;
-    zx_status_t status = block_get(fs, g->inode_table + (uint32_t)(offset >> fs->block_shift), &b);
+    if (!fs->was_clean) {
+        fetch_table(fs, g, place);
+    }
+    zx_status_t status = block_get(fs, g->inode_table + place, &b);
     if (status == ZX_OK) {
         *at = (struct inode_raw*)(b->data + (offset & (fs->block_size - 1)));
         *out = b;

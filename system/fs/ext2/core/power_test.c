@@ -1,7 +1,8 @@
 // Cuts of power. A disk records what is written and when it is flushed; then for every flush the
 // image is made that it guarantees, with some of the writes since: none, all, and random subsets,
 // block by block. Each must satisfy e2fsck -fp, hold by content what was synced and not changed
-// since, and bear being mounted and changed without any check.
+// since, and bear being mounted and changed without any check; if it says that it is clean, e2fsck
+// -fn must have nothing to say.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include "image_for_tests.h"
+
+constexpr size_t STATE_AT = 1024 + 58; // of the superblock; bit 0: clean
 
 static bool is_soak(void) {
     const char* soak = getenv("JX_SOAK");
@@ -51,7 +54,7 @@ static struct {
     size_t change_count;
     size_t step_began;
     uint32_t block_size;
-    unsigned images, repaired;
+    unsigned images, marked, repaired;
 } t;
 
 static void note(const char* path, uint32_t id) {
@@ -226,6 +229,19 @@ static void use_without_check(uint8_t* image, size_t flush, size_t end) {
     disk_destroy(&d);
 }
 
+// What says that it is clean is not looked at by anybody, so it must be without fault.
+static void check_mark(const uint8_t* image, size_t flush, size_t end) {
+    if ((image[STATE_AT] & 1) == 0) {
+        return;
+    }
+    t.marked++;
+    image_save(image, t.disk.len);
+    if (image_run("e2fsck -fn %s >%s/log 2>&1", image_path(), image_folder()) != 0) {
+        (void)image_run("cat %s/log 1>&2", image_folder());
+        FAIL("cut between %zu and %zu: clean, and e2fsck -fn has something to say", flush, end);
+    }
+}
+
 // The image that the flush guarantees, with some of what was written up to `end`.
 static void check_cut(const uint8_t* durable, size_t flush, size_t end, uint32_t chance) {
     uint8_t* image = malloc(t.disk.len);
@@ -235,6 +251,7 @@ static void check_cut(const uint8_t* durable, size_t flush, size_t end, uint32_t
         apply(image, &t.disk.log[i], chance);
     }
     t.images++;
+    check_mark(image, flush, end);
     if (t.images % 4 == 0) {
         use_without_check(image, flush, end);
     }
@@ -251,6 +268,16 @@ static void check_cut(const uint8_t* durable, size_t flush, size_t end, uint32_t
     disk_destroy(&d);
 }
 
+// Whether an image of this window may say that it is clean.
+static bool may_say_clean(const uint8_t* durable, size_t flush, size_t end) {
+    bool may = (durable[STATE_AT] & 1) != 0;
+    for (size_t i = flush; i < end; i++) {
+        const struct disk_write* w = &t.disk.log[i];
+        may |= w->first == 2 && (w->data[STATE_AT - 1024] & 1) != 0;
+    }
+    return may;
+}
+
 static void check_cuts(const uint8_t* before, unsigned every) {
     uint8_t* durable = malloc(t.disk.len);
     memcpy(durable, before, t.disk.len);
@@ -261,9 +288,10 @@ static void check_cuts(const uint8_t* before, unsigned every) {
             continue;
         }
         // Up to `end` nothing was flushed since `flush`. Windows with little in them are many.
-        if (end > flush && (is_soak() || end - flush > 5 || window++ % every == 0)) {
+        bool is_marked = may_say_clean(durable, flush, end);
+        if (end > flush && (is_soak() || is_marked || end - flush > 5 || window++ % every == 0)) {
             static const uint32_t chances[] = {50, 80, 20, 100, 0};
-            unsigned count = is_soak() ? 5 : end - flush > 5 ? 2 : 1;
+            unsigned count = is_soak() ? 5 : is_marked ? 3 : end - flush > 5 ? 2 : 1;
             for (unsigned i = 0; i < count; i++) {
                 check_cut(durable, flush, end, chances[(window + i) % 5]);
             }
@@ -312,8 +340,15 @@ static void cut_random_operations(const char* arguments, uint64_t kib, uint32_t 
     for (unsigned i = 0; i < operations; i++) {
         t.step_began = t.disk.log_count;
         if (model_random(&t.model, 12) == 0) {
+            bool is_idle = model_random(&t.model, 2) == 0;
+            if (is_idle) {
+                model_let_go(&t.model); // what has no name and is open keeps it from being clean
+            }
             MUST_OK(ext2_sync(fs));
             take_snapshot();
+            if (is_idle) {
+                MUST_OK(ext2_mark_clean(fs));
+            }
         } else {
             model_step(&t.model);
         }
@@ -326,12 +361,14 @@ static void cut_random_operations(const char* arguments, uint64_t kib, uint32_t 
     model_let_go(&t.model);
     ext2_abandon(fs);
     check_cuts(before, every);
-    print_message("%zu requests, %u images, %u repaired\n", t.disk.log_count, t.images, t.repaired);
+    print_message("%zu requests, %u images, %u say clean, %u repaired\n",
+                  t.disk.log_count, t.images, t.marked, t.repaired);
+    MUST(t.marked != 0 && t.marked != t.images);
     model_destroy(&t.model);
     forget();
     disk_destroy(&t.disk);
     free(before);
-    t.images = t.repaired = 0;
+    t.images = t.marked = t.repaired = 0;
 }
 
 static void test_cuts_1k(void**) {
@@ -404,7 +441,7 @@ static void test_cuts_of_trees(void**) {
     check_cuts(before, 1);
     free(before);
     disk_destroy(&t.disk);
-    t.images = t.repaired = 0;
+    t.images = t.marked = t.repaired = 0;
 }
 
 // ---- the new file or the old one ----

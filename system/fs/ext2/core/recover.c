@@ -19,6 +19,39 @@ struct recovery {
     bool is_doubtful; // two owners, or what is no block: the bitmaps stay as they are
 };
 
+// ---- reading ahead ----
+
+// The blocks of a directory, as long as they lie beside each other.
+static void fetch_directory(struct ext2* fs, struct node* d) {
+    uint64_t blocks = (node_size(d) + fs->block_size - 1) >> fs->block_shift;
+    uint32_t max = fs->cache.max / 2;
+    blocks = blocks < max ? blocks : max;
+    for (uint64_t at = 0; at < blocks;) {
+        uint32_t first, count;
+        if (map_find(fs, d, at, (uint32_t)(blocks - at), &first, &count) != ZX_OK || count == 0) {
+            return;
+        }
+        if (first != 0) {
+            cache_fetch(fs, first, count);
+        }
+        at += count;
+    }
+}
+
+// Blocks of pointers that lie beside each other, as those of the resize inode do.
+static void fetch_listed(struct ext2* fs, const uint32_t* slots) {
+    uint32_t count;
+    for (uint32_t i = 0; i < fs->pointers; i += count) {
+        count = 1;
+        while (i + count < fs->pointers && slots[i + count] == slots[i] + count) {
+            count++;
+        }
+        if (count > 1) {
+            cache_fetch(fs, slots[i], count);
+        }
+    }
+}
+
 // ---- names ----
 
 // What ".." says; 0: nothing sound.
@@ -105,6 +138,7 @@ static zx_status_t look_into(struct recovery* r, uint32_t ino) {
     if (status != ZX_OK) {
         return status;
     }
+    fetch_directory(fs, d);
     status = directory_load(fs, d); // names of the dead go here
     for (uint32_t i = 0; status == ZX_OK && i < d->names.bucket_count; i++) {
         struct dname* next;
@@ -119,8 +153,12 @@ static zx_status_t look_into(struct recovery* r, uint32_t ino) {
 
 // ---- blocks ----
 
+static bool is_set(const uint8_t* bits, uint32_t i) {
+    return (bits[i / 8] >> (i % 8) & 1) != 0;
+}
+
 static bool test_and_set(uint8_t* bits, uint32_t i) {
-    bool was = (bits[i / 8] >> (i % 8) & 1) != 0;
+    bool was = is_set(bits, i);
     bits[i / 8] |= (uint8_t)(1 << i % 8);
     return was;
 }
@@ -144,6 +182,9 @@ static void own(struct recovery* r, uint32_t block, unsigned level, bool is_shar
         return;
     }
     const uint32_t* slots = (const uint32_t*)b->data;
+    if (level > 1) {
+        fetch_listed(fs, slots);
+    }
     for (uint32_t i = 0; i < fs->pointers; i++) {
         own(r, slots[i], level - 1, false);
     }
@@ -183,48 +224,54 @@ static zx_status_t fix_links(struct recovery* r, uint32_t ino, uint16_t links) {
     return status;
 }
 
-static zx_status_t look_at_inodes(struct recovery* r) {
+static zx_status_t look_at_inode(struct recovery* r, uint32_t ino) {
     struct ext2* fs = r->fs;
-    for (uint32_t ino = 1; ino <= fs->super.inodes_count; ino++) {
-        const struct group_raw* g = &fs->groups[(ino - 1) / fs->super.inodes_per_group];
-        uint32_t index = (ino - 1) % fs->super.inodes_per_group;
-        struct block *map, *b;
-        struct inode_raw* at;
-        zx_status_t status = block_get(fs, g->inode_bitmap, &map);
-        if (status != ZX_OK) {
-            return status;
-        }
-        bool is_taken = (map->data[index / 8] >> (index % 8) & 1) != 0;
-        block_put(fs, map);
-        if (!is_taken) {
-            continue;
-        }
-        status = node_table(fs, ino, &b, &at);
-        if (status != ZX_OK) {
-            return status;
-        }
-        struct inode_raw raw = {};
-        memcpy(&raw, at, INODE_SIZE_REV0);
-        block_put(fs, b);
-        bool is_reserved = ino < fs->first_ino;
-        if (raw.links_count != 0 || is_reserved) {
-            own_all(r, &raw);
-        }
-        if (is_reserved && ino != INO_ROOT) {
-            continue;
-        }
-        if (raw.links_count == 0) {
-            bool was_directory = (raw.mode & MODE_TYPE) == MODE_DIRECTORY;
-            status =
-                runs_add(&fs->freed_inodes, fs->freed_inodes.count, ino, was_directory ? 2 : 1);
-        } else {
-            status = fix_links(r, ino, raw.links_count);
-        }
+    struct block* b;
+    struct inode_raw* at;
+    zx_status_t status = node_table(fs, ino, &b, &at);
+    if (status != ZX_OK) {
+        return status;
+    }
+    struct inode_raw raw = {};
+    memcpy(&raw, at, INODE_SIZE_REV0);
+    block_put(fs, b);
+    bool is_reserved = ino < fs->first_ino;
+    if (raw.links_count != 0 || is_reserved) {
+        own_all(r, &raw);
+    }
+    if (is_reserved && ino != INO_ROOT) {
+        return ZX_OK;
+    }
+    if (raw.links_count != 0) {
+        return fix_links(r, ino, raw.links_count);
+    }
+    bool was_directory = (raw.mode & MODE_TYPE) == MODE_DIRECTORY;
+    return runs_add(&fs->freed_inodes, fs->freed_inodes.count, ino, was_directory ? 2 : 1);
+}
+
+static zx_status_t look_at_inodes_of(struct recovery* r, uint32_t group, const uint8_t* bits) {
+    uint32_t per_group = r->fs->super.inodes_per_group;
+    for (uint32_t i = 0; i < per_group; i++) {
+        zx_status_t status = is_set(bits, i) ? look_at_inode(r, group * per_group + i + 1) : ZX_OK;
         if (status != ZX_OK) {
             return status;
         }
     }
     return ZX_OK;
+}
+
+static zx_status_t look_at_inodes(struct recovery* r) {
+    struct ext2* fs = r->fs;
+    zx_status_t status = ZX_OK;
+    for (uint32_t i = 0; status == ZX_OK && i < fs->group_count; i++) {
+        struct block* map;
+        status = block_get(fs, fs->groups[i].inode_bitmap, &map);
+        if (status == ZX_OK) {
+            status = look_at_inodes_of(r, i, map->data);
+            block_put(fs, map);
+        }
+    }
+    return status;
 }
 
 // ---- what nobody has ----
@@ -247,11 +294,9 @@ static bool has_super(const struct ext2* fs, uint32_t group) {
            is_power_of(group, 3) || is_power_of(group, 5) || is_power_of(group, 7);
 }
 
-static zx_status_t free_leaked(struct recovery* r) {
+static void own_tables(struct recovery* r) {
     struct ext2* fs = r->fs;
-    uint32_t table =
-        (uint32_t)(((uint64_t)fs->super.inodes_per_group * fs->inode_size + fs->block_size - 1) >>
-                   fs->block_shift);
+    uint32_t table = table_blocks(fs);
     own_range(r, 0, fs->super.first_data_block);
     for (uint32_t i = 0; i < fs->group_count; i++) {
         const struct group_raw* g = &fs->groups[i];
@@ -264,30 +309,43 @@ static zx_status_t free_leaked(struct recovery* r) {
         own_range(r, g->inode_bitmap, 1);
         own_range(r, g->inode_table, table);
     }
-    for (uint32_t block = fs->super.first_data_block; block < fs->super.blocks_count; block++) {
-        uint32_t offset = block - fs->super.first_data_block;
-        const struct group_raw* g = &fs->groups[offset / fs->super.blocks_per_group];
-        uint32_t bit = offset % fs->super.blocks_per_group;
-        struct block* map;
-        zx_status_t status = block_get(fs, g->block_bitmap, &map);
-        if (status != ZX_OK) {
-            return status;
-        }
-        bool is_taken = (map->data[bit / 8] >> (bit % 8) & 1) != 0;
-        bool is_used = (r->used[block / 8] >> (block % 8) & 1) != 0;
+}
+
+static zx_status_t free_leaked_of(struct recovery* r, uint32_t group, struct block* map) {
+    struct ext2* fs = r->fs;
+    uint32_t first = fs->super.first_data_block + group * fs->super.blocks_per_group;
+    uint32_t left = fs->super.blocks_count - first;
+    uint32_t len = left < fs->super.blocks_per_group ? left : fs->super.blocks_per_group;
+    for (uint32_t bit = 0; bit < len; bit++) {
+        bool is_taken = is_set(map->data, bit);
+        bool is_used = is_set(r->used, first + bit);
+        zx_status_t status = ZX_OK;
         if (is_used && !is_taken) {
             (void)test_and_set(map->data, bit);
             block_dirty(fs, map, CLASS_BITMAP);
-        }
-        block_put(fs, map);
-        if (is_taken && !is_used) {
-            status = runs_add(&fs->freed_blocks, 0, block, 1);
+        } else if (is_taken && !is_used) {
+            status = runs_add(&fs->freed_blocks, 0, first + bit, 1);
         }
         if (status != ZX_OK) {
             return status;
         }
     }
     return ZX_OK;
+}
+
+static zx_status_t free_leaked(struct recovery* r) {
+    struct ext2* fs = r->fs;
+    zx_status_t status = ZX_OK;
+    own_tables(r);
+    for (uint32_t i = 0; status == ZX_OK && i < fs->group_count; i++) {
+        struct block* map;
+        status = block_get(fs, fs->groups[i].block_bitmap, &map);
+        if (status == ZX_OK) {
+            status = free_leaked_of(r, i, map);
+            block_put(fs, map);
+        }
+    }
+    return status;
 }
 
 // ---- all of it ----
@@ -321,6 +379,7 @@ zx_status_t recover(struct ext2* fs) {
     if (r.names != nullptr && r.below != nullptr && r.queue != nullptr && r.used != nullptr) {
         status = run(&r);
     }
+    fs->is_doubtful = r.is_doubtful;
     free(r.names);
     free(r.below);
     free(r.queue);

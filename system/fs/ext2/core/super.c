@@ -135,9 +135,7 @@ static zx_status_t read_groups(struct ext2* fs, char why[EXT2_WHY_MAX]) {
     uint32_t per_block = fs->block_size / sizeof(struct group_raw);
     fs->group_blocks = (fs->group_count + per_block - 1) / per_block;
     uint64_t first = (uint64_t)s->first_data_block + 1;
-    uint32_t table =
-        (uint32_t)(((uint64_t)s->inodes_per_group * fs->inode_size + fs->block_size - 1) >>
-                   fs->block_shift);
+    uint32_t table = table_blocks(fs);
     uint64_t tables_from = first + fs->group_blocks;
     if (tables_from >= s->blocks_count) {
         return contradiction(why, "no room for the groups");
@@ -148,13 +146,11 @@ static zx_status_t read_groups(struct ext2* fs, char why[EXT2_WHY_MAX]) {
     if (fs->groups == nullptr || fs->groups_on_disk == nullptr) {
         return ZX_ERR_NO_MEMORY;
     }
-    for (uint32_t i = 0; i < fs->group_blocks; i++) {
-        zx_status_t status = fs->device.read_blocks(
-            fs->device.ctx, (first + i) * fs->sectors_per_block, fs->sectors_per_block,
-            (uint8_t*)fs->groups + (size_t)i * fs->block_size);
-        if (status != ZX_OK) {
-            return status;
-        }
+    zx_status_t status =
+        fs->device.read_blocks(fs->device.ctx, first * fs->sectors_per_block,
+                               fs->group_blocks * fs->sectors_per_block, fs->groups);
+    if (status != ZX_OK) {
+        return status;
     }
     memcpy(fs->groups_on_disk, fs->groups, len);
     uint32_t free_blocks = 0;
@@ -203,6 +199,58 @@ zx_status_t write_groups(struct ext2* fs) {
     return ZX_OK;
 }
 
+// ---- the mark ----
+
+bool fs_has_changes(const struct ext2* fs) {
+    return ext2_is_dirty(fs) || fs->freed_inodes.count != 0 || fs->freed_attributes.count != 0 ||
+           fs->journal.is_pending || !list_empty(&fs->pending);
+}
+
+zx_status_t mark_unclean(struct ext2* fs) {
+    if (!fs->is_marked) {
+        return ZX_OK;
+    }
+    fs->super.state = (uint16_t)(fs->super.state & ~STATE_VALID);
+    if (!fs->is_counted) {
+        fs->is_counted = true;
+        fs->super.mnt_count++;
+        fs->super.mtime = fs_now(fs);
+    }
+    zx_status_t status = write_super(fs);
+    if (status == ZX_OK) {
+        status = cache_flush(fs);
+    }
+    fs->is_marked = status != ZX_OK;
+    return status;
+}
+
+// An open file without a name: after a cut of power its blocks are nobody's.
+static bool has_nameless(const struct ext2* fs) {
+    for (uint32_t i = 0; i < NODE_BUCKETS; i++) {
+        for (const struct node* n = fs->nodes[i]; n != nullptr; n = n->hash_next) {
+            if (n->raw.links_count == 0 && !n->is_released) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// What the last sync wrote last comes before the mark, so it is flushed first.
+zx_status_t ext2_mark_clean(struct ext2* fs) {
+    if (fs->read_only || fs->is_marked || fs->is_doubtful || fs_has_changes(fs) ||
+        has_nameless(fs)) {
+        return ZX_OK;
+    }
+    zx_status_t status = cache_flush(fs);
+    if (status == ZX_OK) {
+        fs->super.state |= STATE_VALID;
+        fs->is_marked = true; // whatever becomes of the write
+        status = write_super(fs);
+    }
+    return status;
+}
+
 uint32_t fs_now(const struct ext2* fs) {
     int64_t seconds = fs->device.now(fs->device.ctx) / 1000000000;
     return seconds > 0 && seconds < UINT32_MAX ? (uint32_t)seconds : 0;
@@ -232,8 +280,11 @@ static zx_status_t release_orphans(struct ext2* fs) {
     if (ino == 0) {
         return ZX_OK;
     }
+    zx_status_t status = mark_unclean(fs);
     fs->super.last_orphan = 0; // first: a list is not to be begun in the middle
-    zx_status_t status = write_super(fs);
+    if (status == ZX_OK) {
+        status = write_super(fs);
+    }
     if (status == ZX_OK) {
         status = cache_flush(fs);
     }
@@ -246,16 +297,8 @@ static zx_status_t release_orphans(struct ext2* fs) {
 }
 
 static zx_status_t begin_writing(struct ext2* fs) {
+    fs->is_marked = fs->was_clean;
     zx_status_t status = fs->was_clean ? ZX_OK : alloc_recount(fs);
-    if (status == ZX_OK) {
-        fs->super.state = (uint16_t)(fs->super.state & ~STATE_VALID);
-        fs->super.mnt_count++;
-        fs->super.mtime = fs_now(fs);
-        status = write_super(fs);
-    }
-    if (status == ZX_OK) {
-        status = cache_flush(fs);
-    }
     if (status == ZX_OK) {
         status = release_orphans(fs);
     }
@@ -363,11 +406,7 @@ zx_status_t ext2_unmount(struct ext2* fs) {
         release_nameless(fs);
         status = sync_batch(fs);
         if (status == ZX_OK) {
-            status = cache_flush(fs);
-        }
-        if (status == ZX_OK) {
-            fs->super.state |= STATE_VALID;
-            status = write_super(fs);
+            status = ext2_mark_clean(fs);
         }
         if (status == ZX_OK) {
             status = cache_flush(fs);

@@ -427,11 +427,14 @@ zx_status_t sync_batch(struct ext2* fs) {
         return ZX_OK;
     }
     fs->cache.unflushed = true; // contents were written by others
-    zx_status_t status = journal_finish(fs);
+    zx_status_t status = fs_has_changes(fs) ? mark_unclean(fs) : ZX_OK;
+    if (status == ZX_OK) {
+        status = journal_finish(fs);
+    }
+    // A
     if (status == ZX_OK && !fs->needs_journal) {
         status = for_each_node(fs, put_early);
     }
-    // A
     if (status == ZX_OK) {
         status = cache_write(fs, CLASS_FRESH);
     }

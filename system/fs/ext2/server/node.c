@@ -11,6 +11,7 @@
 
 constexpr uint32_t IDLE_MAX = 512;
 constexpr zx_duration_t AGE_MAX = ZX_SEC(5);
+constexpr zx_duration_t IDLE_MIN = ZX_SEC(1);
 
 // ---- nodes ----
 
@@ -158,7 +159,25 @@ static void on_age(struct async_task* task) {
     struct ext2fs* fs = container_of(task, struct ext2fs, by_age);
     if (ext2fs_sync(fs) != ZX_OK) {
         ext2fs_changed(fs); // later
+    } else {
+        async_task_post(fs->server.loop, &fs->when_idle, zx_clock_get_monotonic() + IDLE_MIN);
     }
+}
+
+// If it fails the disk is not clean, and the next mount looks.
+static void on_idle(struct async_task* task) {
+    struct ext2fs* fs = container_of(task, struct ext2fs, when_idle);
+    if (fs->by_age.loop == nullptr) { // nothing was changed since
+        (void)ext2_mark_clean(fs->core);
+    }
+}
+
+zx_status_t ext2fs_settle(struct ext2fs* fs) {
+    zx_status_t status = ext2fs_sync(fs);
+    if (status == ZX_OK) {
+        status = ext2_mark_clean(fs->core);
+    }
+    return status == ZX_OK ? ext2_sync(fs->core) : status; // which flushes the mark
 }
 
 void ext2fs_changed(struct ext2fs* fs) {
@@ -191,6 +210,7 @@ static zx_status_t mount(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
     zx_status_t status = ext2_mount(&device, &options, &fs->core, why);
     if (status == ZX_OK) {
         ext2fs_disk_remember(&fs->disk);
+        async_task_post(fs->server.loop, &fs->when_idle, zx_clock_get_monotonic() + IDLE_MIN);
     }
     return status;
 }
@@ -200,6 +220,7 @@ zx_status_t ext2fs_init(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
     list_init(&fs->dirty);
     list_init(&fs->idle);
     fs->by_age.handler = on_age;
+    fs->when_idle.handler = on_idle;
     fs->dirty_max = zx_system_get_physmem() / 8 / 4096;
     zx_status_t status = ext2fs_disk_open(&fs->disk);
     if (status != ZX_OK) {
@@ -222,6 +243,7 @@ zx_status_t ext2fs_init(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
 
 zx_status_t ext2fs_destroy(struct ext2fs* fs) {
     async_task_cancel(&fs->by_age);
+    async_task_cancel(&fs->when_idle);
     zx_status_t saved = ext2fs_sync(fs);
     for (struct list_node* n; (n = list_first(&fs->idle)) != nullptr;) {
         node_end(container_of(n, struct ext2fs_node, idle));

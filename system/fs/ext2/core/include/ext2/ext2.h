@@ -40,6 +40,8 @@ enum ext2_kind : uint8_t {
     EXT2_SYMLINK, // the numbers are those of directory entries
 };
 
+constexpr uint32_t EXT2_INO_ROOT = 2;
+
 // The caller's view; the rest is the core's.
 struct ext2_node {
     uint32_t ino;
@@ -70,6 +72,10 @@ zx_status_t ext2_unmount(struct ext2* fs);
 void ext2_abandon(struct ext2* fs);
 // On success everything that was done is where it survives.
 zx_status_t ext2_sync(struct ext2* fs);
+// If nothing was changed since the last sync: marks the image clean, so that it wants no check if
+// it is not unmounted. The mark survives with the next flush. Before the next change reaches the
+// disk it is taken back, which costs a small write and a flush.
+zx_status_t ext2_mark_clean(struct ext2* fs);
 // Whether there is something to sync, and how many blocks of it.
 bool ext2_is_dirty(const struct ext2* fs);
 bool ext2_is_read_only(const struct ext2* fs);

@@ -56,6 +56,7 @@ struct ext2fs {
     uint64_t dirty_pages; // about so many
     uint64_t dirty_max;
     struct async_task by_age;
+    struct async_task when_idle; // a while after the last sync: the mark of a clean file system
     char link_text[4096];
 };
 
@@ -113,6 +114,7 @@ zx_status_t ext2fs_node_get(struct ext2fs* fs, struct ext2_node* core, struct io
 void ext2fs_node_release(struct ext2fs_node* n);
 void ext2fs_node_settle(struct ext2fs_node* n); // nobody uses it: keeps it for a while, or not
 void ext2fs_changed(struct ext2fs* fs);         // something is to be synced some day
+zx_status_t ext2fs_settle(struct ext2fs* fs);   // sync, and the mark of a clean file system
 
 // file.c
 zx_status_t ext2fs_file_need(struct ext2fs_node* file); // its VMO
