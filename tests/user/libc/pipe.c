@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -373,6 +376,63 @@ CASE(socket_pairs) {
     EXPECT_EQ(close(fds[1]), 0);
     struct ends p = make(0);
     FAILS(shutdown(p.read, SHUT_RD), ENOTSOCK);
+    FAILS(listen(p.read, 1), ENOTSOCK);
     EXPECT_EQ(close(p.read), 0);
     EXPECT_EQ(close(p.write), 0);
+}
+
+CASE(sockets_that_are_not_there) {
+    struct addrinfo* found;
+    struct ifaddrs* interfaces;
+    FAILS(socket(AF_INET, SOCK_STREAM, 0), EAFNOSUPPORT);
+    FAILS(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), EAFNOSUPPORT);
+    FAILS(listen(-1, 1), EBADF);
+    EXPECT(getaddrinfo("nowhere.example", nullptr, nullptr, &found) != 0);
+    FAILS(getifaddrs(&interfaces), EAFNOSUPPORT);
+}
+
+CASE(ends_of_a_pair_as_sockets) {
+    int fds[2];
+    int value = -1;
+    socklen_t len = sizeof(value);
+    struct sockaddr_un address;
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    EXPECT_EQ(getsockopt(fds[0], SOL_SOCKET, SO_TYPE, &value, &len), 0);
+    EXPECT(value == SOCK_STREAM && len == sizeof(value));
+    EXPECT_EQ(getsockopt(fds[0], SOL_SOCKET, SO_ERROR, &value, &len), 0);
+    EXPECT_EQ(value, 0);
+    FAILS(getsockopt(fds[0], SOL_SOCKET, SO_LINGER, &value, &len), ENOPROTOOPT);
+    FAILS(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &value, sizeof(value)), ENOPROTOOPT);
+    len = sizeof(address);
+    EXPECT_EQ(getpeername(fds[1], (struct sockaddr*)&address, &len), 0);
+    EXPECT(address.sun_family == AF_UNIX && len == sizeof(address.sun_family));
+    FAILS(connect(fds[0], (struct sockaddr*)&address, len), EISCONN);
+    FAILS(accept(fds[0], nullptr, nullptr), EINVAL);
+    EXPECT_EQ(close(fds[0]), 0);
+    EXPECT_EQ(close(fds[1]), 0);
+}
+
+CASE(messages_in_pieces) {
+    int fds[2];
+    char c[8];
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    struct iovec parts[] = {{"ab", 2}, {"cd", 2}};
+    struct iovec into[] = {{c, 3}, {c + 4, 4}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct msghdr got = {.msg_iov = into, .msg_iovlen = 2};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    got.msg_control = control;
+    got.msg_controllen = sizeof(control);
+    EXPECT_EQ(sendmsg(fds[0], &message, MSG_NOSIGNAL), 4);
+    EXPECT_EQ(recvmsg(fds[1], &got, MSG_CMSG_CLOEXEC), 4);
+    EXPECT(memcmp(c, "abc", 3) == 0 && c[4] == 'd' && got.msg_controllen == 0);
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    *CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    FAILS(sendmsg(fds[0], &message, 0), EOPNOTSUPP);
+    message.msg_iovlen = -1;
+    FAILS(recvmsg(fds[1], &message, 0), EINVAL);
+    EXPECT_EQ(close(fds[0]), 0);
+    EXPECT_EQ(close(fds[1]), 0);
 }

@@ -141,7 +141,7 @@ long sys_ioctl(int fd, unsigned request, uintptr_t argument) {
 // ---- pairs ----
 
 // Consumes both references.
-static long add_pair(struct fd_object* a, struct fd_object* b, int flags, int* fds) {
+long fd_add_pair(struct fd_object* a, struct fd_object* b, int flags, int* fds) {
     long first = fd_table_add(fd_table(), a, 0, flags);
     if (first < 0) {
         fd_object_unref(b);
@@ -165,84 +165,9 @@ long sys_pipe2(int* fds, int flags) {
     struct fd_object* reading;
     struct fd_object* writing;
     long error = fd_pipe_new((uint32_t)flags & ABI_O_NONBLOCK, &reading, &writing);
-    return error != 0 ? error : add_pair(reading, writing, cloexec_of(flags), fds);
+    return error != 0 ? error : fd_add_pair(reading, writing, cloexec_of(flags), fds);
 }
 
 long sys_pipe(int* fds) {
     return sys_pipe2(fds, 0);
-}
-
-static_assert(ABI_SOCK_NONBLOCK == ABI_O_NONBLOCK && ABI_SOCK_CLOEXEC == ABI_O_CLOEXEC);
-
-long sys_socketpair(int domain, int type, int protocol, int* fds) {
-    constexpr int flags = ABI_SOCK_NONBLOCK | ABI_SOCK_CLOEXEC;
-    if (domain != ABI_AF_UNIX) {
-        return -ABI_EAFNOSUPPORT;
-    }
-    if ((type & ~flags) != ABI_SOCK_STREAM || protocol != 0) {
-        return -ABI_EPROTONOSUPPORT;
-    }
-    struct fd_object* a;
-    struct fd_object* b;
-    long error = fd_pipe_new_pair((uint32_t)type & ABI_O_NONBLOCK, &a, &b);
-    return error != 0 ? error : add_pair(a, b, cloexec_of(type), fds);
-}
-
-long sys_shutdown(int fd, int how) {
-    FD_REF o = nullptr;
-    zx_handle_t socket;
-    long error = fd_lookup_ref(fd, &o);
-    if (error == 0) {
-        error = fd_pipe_socket(o, &socket);
-    }
-    if (error != 0) {
-        return error;
-    }
-    if (how < ABI_SHUT_RD || how > ABI_SHUT_RDWR) {
-        return -ABI_EINVAL;
-    }
-    constexpr uint32_t disabled = ZX_SOCKET_DISPOSITION_WRITE_DISABLED;
-    return errno_from_status(zx_socket_set_disposition(socket, how != ABI_SHUT_RD ? disabled : 0,
-                                                       how != ABI_SHUT_WR ? disabled : 0));
-}
-
-// Only between connected ends, where they are read and write.
-long sys_sendto(int fd, const void* data, size_t len, int flags, const void*, unsigned) {
-    FD_REF o = nullptr;
-    zx_handle_t socket;
-    long error = fd_lookup_ref(fd, &o);
-    if (error == 0) {
-        error = fd_pipe_socket(o, &socket);
-    }
-    if (error != 0) {
-        return error;
-    }
-    if ((flags & ~(ABI_MSG_NOSIGNAL | ABI_MSG_DONTWAIT)) != 0) {
-        return -ABI_EOPNOTSUPP;
-    }
-    zx_iovec_t piece = {(void*)data, len};
-    struct fd_io io = {.vectors = &piece, .count = 1, .len = len};
-    return fd_write_how(o, &io, FD_OFFSET_CURRENT, (flags & ABI_MSG_DONTWAIT) != 0,
-                        (flags & ABI_MSG_NOSIGNAL) != 0);
-}
-
-long sys_recvfrom(int fd, void* buffer, size_t len, int flags, void*, unsigned* from_len) {
-    FD_REF o = nullptr;
-    zx_handle_t socket;
-    long error = fd_lookup_ref(fd, &o);
-    if (error == 0) {
-        error = fd_pipe_socket(o, &socket);
-    }
-    if (error != 0) {
-        return error;
-    }
-    if ((flags & ~ABI_MSG_DONTWAIT) != 0) {
-        return -ABI_EOPNOTSUPP;
-    }
-    if (from_len != nullptr) {
-        *from_len = 0;
-    }
-    zx_iovec_t piece = {buffer, len};
-    struct fd_io io = {.vectors = &piece, .count = 1, .len = len};
-    return fd_read_how(o, &io, FD_OFFSET_CURRENT, (flags & ABI_MSG_DONTWAIT) != 0);
 }

@@ -123,11 +123,6 @@ static uint32_t event_ready(struct fd_object*, zx_signals_t seen) {
     return (positive ? ABI_POLLIN | ABI_POLLRDNORM : 0) | ABI_POLLOUT | ABI_POLLWRNORM;
 }
 
-static long event_stat(struct fd_object*, struct abi_stat* out) {
-    *out = (struct abi_stat){.dev = 1, .ino = 1, .nlink = 1, .mode = 0600, .blksize = 4096};
-    return 0;
-}
-
 static long event_clone(struct fd_object* o, struct fd_handles* out) {
     *out = (struct fd_handles){.count = 1};
     return errno_from_status(
@@ -140,9 +135,10 @@ static void event_close(struct fd_object* o) {
 }
 
 static const struct fd_ops event_ops = {
-    FD_OPS_NO_FILE,       .read = event_read,       .write = event_write,     .seek = fd_no_seek,
-    .stat = event_stat,   .control = fd_no_control, .wait_on = event_wait_on, .ready = event_ready,
-    .clone = event_clone, .close = event_close,
+    FD_OPS_NO_FILE,           .read = event_read,      .write = event_write,
+    .seek = fd_no_seek,       .stat = fd_no_file_stat, .control = fd_no_control,
+    .wait_on = event_wait_on, .ready = event_ready,    .clone = event_clone,
+    .close = event_close,
 };
 
 static long event_new(zx_handle_t counter, uint32_t flags, bool one_by_one,

@@ -16,3 +16,8 @@ static inline void fd_unref_cleanup(struct fd_object** o) {
 static inline long fd_lookup_ref(int fd, struct fd_object** out) {
     return fd_table_get_ref(fd_table(), fd, out);
 }
+
+// Two descriptors for two objects, whose references it consumes.
+long fd_add_pair(struct fd_object* a, struct fd_object* b, int flags, int* fds);
+// Of a program's buffers; -ABI_EINVAL: too many, or their sum is too large.
+long fd_io_of(const struct abi_iovec* parts, int count, struct fd_io* out);

@@ -9,22 +9,27 @@ static_assert(offsetof(struct abi_iovec, len) == offsetof(zx_iovec_t, capacity))
 
 typedef long (*move_fn)(struct fd_object* o, struct fd_io* io, uint64_t offset);
 
-static long move_vectors(int fd, const struct abi_iovec* parts, int count, uint64_t offset,
-                         move_fn move) {
+long fd_io_of(const struct abi_iovec* parts, int count, struct fd_io* out) {
     if (count < 0 || count > ABI_IOV_MAX) {
         return -ABI_EINVAL;
     }
-    struct fd_io io = {.vectors = (const zx_iovec_t*)parts, .count = (size_t)count};
+    *out = (struct fd_io){.vectors = (const zx_iovec_t*)parts, .count = (size_t)count};
     for (int i = 0; i < count; i++) {
-        if (ckd_add(&io.len, io.len, parts[i].len)) {
+        if (ckd_add(&out->len, out->len, parts[i].len)) {
             return -ABI_EINVAL;
         }
     }
-    if (io.len > INT64_MAX) {
-        return -ABI_EINVAL;
-    }
+    return out->len > INT64_MAX ? -ABI_EINVAL : 0;
+}
+
+static long move_vectors(int fd, const struct abi_iovec* parts, int count, uint64_t offset,
+                         move_fn move) {
+    struct fd_io io;
     FD_REF o = nullptr;
-    long error = fd_lookup_ref(fd, &o);
+    long error = fd_io_of(parts, count, &io);
+    if (error == 0) {
+        error = fd_lookup_ref(fd, &o);
+    }
     return error != 0 ? error : move(o, &io, offset);
 }
 

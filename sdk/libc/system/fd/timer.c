@@ -121,11 +121,6 @@ static uint32_t timer_ready(struct fd_object*, zx_signals_t seen) {
     return (seen & ZX_TIMER_SIGNALED) != 0 ? ABI_POLLIN | ABI_POLLRDNORM : 0;
 }
 
-static long timer_stat(struct fd_object*, struct abi_stat* out) {
-    *out = (struct abi_stat){.dev = 1, .ino = 1, .nlink = 1, .mode = 0600, .blksize = 4096};
-    return 0;
-}
-
 // What it is set to is this process's; a child gets none.
 static long timer_clone(struct fd_object*, struct fd_handles* out) {
     *out = (struct fd_handles){};
@@ -138,9 +133,10 @@ static void timer_close(struct fd_object* o) {
 }
 
 static const struct fd_ops timer_ops = {
-    FD_OPS_NO_FILE,       .read = timer_read,       .write = fd_no_write,     .seek = fd_no_seek,
-    .stat = timer_stat,   .control = fd_no_control, .wait_on = timer_wait_on, .ready = timer_ready,
-    .clone = timer_clone, .close = timer_close,
+    FD_OPS_NO_FILE,           .read = timer_read,      .write = fd_no_write,
+    .seek = fd_no_seek,       .stat = fd_no_file_stat, .control = fd_no_control,
+    .wait_on = timer_wait_on, .ready = timer_ready,    .clone = timer_clone,
+    .close = timer_close,
 };
 
 static long timer_new(int clock, uint32_t flags, struct fd_object** out) {

@@ -148,11 +148,6 @@ void watch_object_moved(struct fd_object* o, uint32_t events) {
 
 // ---- the object ----
 
-static long epoll_stat(struct fd_object*, struct abi_stat* out) {
-    *out = (struct abi_stat){.dev = 1, .ino = 1, .nlink = 1, .mode = 0600, .blksize = 4096};
-    return 0;
-}
-
 // Its items are this process's; a child gets none.
 static long epoll_clone(struct fd_object*, struct fd_handles* out) {
     *out = (struct fd_handles){};
@@ -178,9 +173,9 @@ static void epoll_wait_on(struct fd_object*, uint32_t, struct fd_wait* out) {
 }
 
 static const struct fd_ops epoll_ops = {
-    FD_OPS_NO_FILE,           .read = fd_no_read,     .write = fd_no_write,
-    .seek = fd_no_seek,       .stat = epoll_stat,     .control = fd_no_control,
-    .wait_on = epoll_wait_on, .ready = fd_no_signals, .clone = epoll_clone,
+    FD_OPS_NO_FILE,           .read = fd_no_read,      .write = fd_no_write,
+    .seek = fd_no_seek,       .stat = fd_no_file_stat, .control = fd_no_control,
+    .wait_on = epoll_wait_on, .ready = fd_no_signals,  .clone = epoll_clone,
     .close = epoll_close,
 };
 

@@ -49,6 +49,16 @@ struct abi_iovec {
     size_t len;
 };
 
+struct abi_msghdr {
+    void* name;
+    uint32_t name_len;
+    struct abi_iovec* parts;
+    int part_count;
+    void* control;
+    uint32_t control_len, reserved;
+    int flags;
+};
+
 struct abi_stat {
     uint64_t dev;
     uint64_t ino;

@@ -108,10 +108,11 @@ size_t fd_io_gather(const struct fd_io* io, void* to, size_t max);
 long fd_no_read(struct fd_object* o, const struct fd_io* io, uint64_t offset);  // EINVAL
 long fd_no_write(struct fd_object* o, const struct fd_io* io, uint64_t offset); // EINVAL
 long fd_no_seek(struct fd_object* o, int64_t offset, int whence);               // ESPIPE
-long fd_no_statfs(struct fd_object* o, struct abi_statfs* out);         // an anonymous file system
-long fd_no_change(struct fd_object* o, const struct fd_change* change); // nothing kept, no error
-long fd_no_resize(struct fd_object* o, uint64_t len);                   // EINVAL
-long fd_no_sync(struct fd_object* o);                                   // EINVAL
+long fd_no_file_stat(struct fd_object* o, struct abi_stat* out); // of what has no place and no type
+long fd_no_statfs(struct fd_object* o, struct abi_statfs* out);  // an anonymous file system
+long fd_no_change(struct fd_object* o, const struct fd_change* change);    // nothing kept, no error
+long fd_no_resize(struct fd_object* o, uint64_t len);                      // EINVAL
+long fd_no_sync(struct fd_object* o);                                      // EINVAL
 long fd_no_control(struct fd_object* o, uint64_t request, void* argument); // ENOTTY
 long fd_no_entries(struct fd_object* o, void* buffer, size_t len);         // ENOTDIR
 long fd_no_vmo(struct fd_object* o, uint32_t access, zx_handle_t* out);    // ENODEV
