@@ -303,6 +303,7 @@ CASE(files) {
     write_file("f", CREATE, "hello");
     expect_text("f", "hello");
     EXPECT_EQ(stat_at("f").size, 5);
+    EXPECT_EQ(stat_at("f").storage_size, 1024); // it has no block yet
     write_file("f", APPEND, " world");
     expect_text("f", "hello world");
     remount();

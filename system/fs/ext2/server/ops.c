@@ -21,6 +21,17 @@ static void op_release(struct io_server*, struct io_node* node) {
 
 // ---- attributes ----
 
+// What the file takes of the disk: blocks that it has, and of those that are set aside for what is
+// to be saved as many as its contents can need (more is set aside, for blocks of pointers).
+static uint64_t storage_of(const struct ext2fs_node* n, const struct ext2_attributes* a) {
+    uint64_t block_size = ext2_block_size(n->fs->core);
+    uint64_t has = (uint64_t)a->blocks_512 * 512;
+    uint64_t most = (a->size + block_size - 1) / block_size * block_size;
+    uint64_t soon = has + n->reserved * block_size;
+    soon = soon < most ? soon : most;
+    return has > soon ? has : soon;
+}
+
 static void op_get_attributes(struct io_node* node, struct jacinth_io_attributes* out) {
     struct ext2fs_node* n = ext2fs_node_of(node);
     struct ext2_attributes a;
@@ -30,7 +41,7 @@ static void op_get_attributes(struct io_node* node, struct jacinth_io_attributes
     out->link_count = a.links;
     out->id = n->core->ino;
     out->size = a.size;
-    out->storage_size = (uint64_t)a.blocks_512 * 512;
+    out->storage_size = storage_of(n, &a);
     out->access_time = a.access_ns;
     out->modification_time = a.modification_ns;
     out->change_time = a.change_ns;
