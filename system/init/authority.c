@@ -224,6 +224,9 @@ static void give_by_paragraph(const struct authority* a, uint32_t paragraph, str
         give_copy(g, GRANTED_ROOT_JOB, a->programs);
     }
     give_resources(a, p, g);
+    if (p->words[SERVICES_ENVIRONMENT] != nullptr) {
+        g->environ_count = 0; // in the place of the kernel's options
+    }
     for (const struct services_word* w = p->words[SERVICES_ENVIRONMENT];
          w != nullptr && g->environ_count < ENVIRON_MAX; w = w->next) {
         g->environ[g->environ_count++] = root_environment(w->text);

@@ -69,6 +69,10 @@ class ShellTest(SystemTest):
             self.assertEqual((command.output.decode(), command.code), (text, 0), line)
         self.assertEqual([command.code for command in result.commands[-2:]], [5, 127])
 
+    def test_the_environment_is_the_services_files(self) -> None:
+        said = _text(self.run_commands(shell_line("env | cut -d = -f 1 | sort | tr '\\n' ' '")), 0)
+        self.assertEqual(set(said.split()) - {"HUSH_VERSION", "PWD"}, {"HOME", "PATH", "PS1", "TERM"})
+
     def test_lines_of_jx_run(self) -> None:
         lines = ("echo 'a  b' \"$((6 * 7))\" | tr a-z A-Z; exit 4", "ps | grep -c bin/init", "no_such_thing")
         result = self.run_commands(*map(shell_line, lines))
