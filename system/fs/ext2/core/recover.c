@@ -242,15 +242,18 @@ static zx_status_t look_at_inode(struct recovery* r, uint32_t ino) {
     if (is_reserved && ino != INO_ROOT) {
         return ZX_OK;
     }
-    if (raw.links_count != 0) {
-        return fix_links(r, ino, raw.links_count);
+    if (raw.links_count == 0) {
+        return runs_add(&fs->freed_inodes, fs->freed_inodes.count, ino, 1);
     }
-    bool was_directory = (raw.mode & MODE_TYPE) == MODE_DIRECTORY;
-    return runs_add(&fs->freed_inodes, fs->freed_inodes.count, ino, was_directory ? 2 : 1);
+    if ((raw.mode & MODE_TYPE) == MODE_DIRECTORY) {
+        fs->groups[(ino - 1) / fs->super.inodes_per_group].used_dirs_count++;
+    }
+    return fix_links(r, ino, raw.links_count);
 }
 
 static zx_status_t look_at_inodes_of(struct recovery* r, uint32_t group, const uint8_t* bits) {
     uint32_t per_group = r->fs->super.inodes_per_group;
+    r->fs->groups[group].used_dirs_count = 0; // counted anew
     for (uint32_t i = 0; i < per_group; i++) {
         zx_status_t status = is_set(bits, i) ? look_at_inode(r, group * per_group + i + 1) : ZX_OK;
         if (status != ZX_OK) {
