@@ -143,6 +143,19 @@ void assert_failed(const char* expression, const char* file, int line) {
     panic("assertion failed: %s (%s:%d)", expression, file, line);
 }
 
+static const void* at(const int32_t* offset) {
+    return (const char*)offset + *offset;
+}
+
+void assert_trapped(uint64_t pc) {
+    extern const struct assert_site __assert_sites_start[], __assert_sites_end[];
+    for (const struct assert_site* s = __assert_sites_start; s < __assert_sites_end; s++) {
+        if ((uint64_t)at(&s->pc) == pc) {
+            assert_failed(at(&s->expression), at(&s->file), s->line);
+        }
+    }
+}
+
 // Called by the code that the compiler puts at the end of protected functions.
 [[noreturn]] void __stack_chk_fail(void);
 void __stack_chk_fail(void) {

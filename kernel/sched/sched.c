@@ -185,7 +185,7 @@ void arch_upcall_preempt(void) {
     irq_restore(state);
 }
 
-PRESERVES_REGISTERS void preempt_pending_slow(void) {
+NOINLINE PRESERVES_REGISTERS void preempt_pending_slow(void) {
     if (irq_enabled()) {
         arch_upcall_preempt();
     }

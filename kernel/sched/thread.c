@@ -385,7 +385,7 @@ struct snapshot {
 };
 
 // The first thread with a larger tid (threads.lock keeps it and its stack alive meanwhile).
-static bool next_snapshot(uint64_t after, struct snapshot* out) {
+static MINSIZE bool next_snapshot(uint64_t after, struct snapshot* out) {
     SPIN_IRQ_GUARD(&threads.lock);
     struct thread* best = nullptr;
     list_for_each(n, &threads.all) {

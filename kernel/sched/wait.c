@@ -277,14 +277,8 @@ ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* ta
     switch_to(c, t, target, now);
 }
 
-status_t waiter_block_handoff_any(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                                  struct wake_list* wl) {
-    wake_list_flush(wl);
-    return waiter_block(w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
-}
-
-INLINE_ACROSS_FILES status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                                             struct thread* target) {
+INLINE_ACROSS_FILES status_t waiter_block_to_hot(struct waiter* w, int64_t deadline_ns,
+                                                 uint8_t reason, struct thread* target) {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!t->sched.is_idle && irq_enabled());
     wait_begin(t, w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
@@ -296,6 +290,20 @@ INLINE_ACROSS_FILES status_t waiter_block_to(struct waiter* w, int64_t deadline_
     irq_enable();
     preempt_enable();
     return wait_end(t, w, deadline_ns);
+}
+
+status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                         struct thread* target) {
+    return waiter_block_to_hot(w, deadline_ns, reason, target);
+}
+
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                              struct wake_list* wl) {
+    if (wl->head != nullptr && wl->tail == nullptr) {
+        return waiter_block_to(w, deadline_ns, reason, wl->head);
+    }
+    wake_list_flush(wl);
+    return waiter_block(w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
 }
 
 status_t thread_sleep_until(int64_t deadline_ns, enum wait_mode mode) {

@@ -66,8 +66,8 @@ static status_t call_blocked(struct channel* c, struct channel_waiter* w, status
     return likely(status == STATUS_OK) ? status : call_broken(c, w, status);
 }
 
-INLINE_ACROSS_FILES status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
-                                          struct channel_waiter* w, bool* sent) {
+status_t channel_call(struct channel* c, struct message* m, int64_t deadline_ns,
+                      struct channel_waiter* w, bool* sent) {
     struct wake_list wl;
     wake_list_begin(&wl);
     spin_acquire(object_lock(&c->base));
@@ -85,8 +85,8 @@ INLINE_ACROSS_FILES status_t channel_call(struct channel* c, struct message* m, 
         return status;
     }
     *sent = true;
-    status =
-        waiter_block_handoff(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, &wl);
+    status = waiter_block_handoff_hot(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8,
+                                      &wl);
     return call_blocked(c, w, status);
 }
 
@@ -280,7 +280,7 @@ INLINE_ACROSS_FILES status_t channel_call_small(struct channel* c, const void __
         return STATUS_NEXT;
     }
     status_t status =
-        waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
+        waiter_block_to_hot(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
     return call_blocked(c, w, status);
 }
 
@@ -305,6 +305,6 @@ INLINE_ACROSS_FILES status_t channel_reply_wait_small(struct channel* c, const v
         preempt_enable();
         return status;
     }
-    status = waiter_block_to(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
+    status = waiter_block_to_hot(&w->waiter, deadline_ns, ZX_THREAD_STATE_BLOCKED_CHANNEL >> 8, t);
     return read_blocked(c, w, status);
 }

@@ -292,9 +292,9 @@ ALWAYS_INLINE status_t wait_enter(struct futex_waiter* w, struct futex** spare,
     return STATUS_OK;
 }
 
-ALWAYS_INLINE status_t wait_entered(struct futex_waiter* w, int64_t deadline_ns) {
-    status_t status = waiter_block_hot(&w->q.w, deadline_ns, WAIT_INTERRUPTIBLE,
-                                       ZX_THREAD_STATE_BLOCKED_FUTEX >> 8);
+constexpr uint8_t REASON = ZX_THREAD_STATE_BLOCKED_FUTEX >> 8;
+
+static status_t wait_left(struct futex_waiter* w, status_t status) {
     if (unlikely(status != STATUS_OK)) { // no waker
         leave(w);
     }
@@ -312,7 +312,11 @@ static NOINLINE MINSIZE status_t wait_again(struct futex** spare,
         TRY(fault_in(word));
         status = wait_enter(&w, spare, word, key, expected, owner);
     } while (unlikely(status == STATUS_NEXT));
-    return status == STATUS_OK ? wait_entered(&w, deadline_ns) : status;
+    if (status == STATUS_OK) {
+        status = waiter_block(&w.q.w, deadline_ns, WAIT_INTERRUPTIBLE, REASON);
+        status = wait_left(&w, status);
+    }
+    return status;
 }
 
 status_t futex_wait(struct futex** spare, const zx_futex_storage_t __user* word,
@@ -322,7 +326,8 @@ status_t futex_wait(struct futex** spare, const zx_futex_storage_t __user* word,
     UNINITIALIZED struct futex_waiter w;
     status_t status = wait_enter(&w, spare, word, key, expected, owner);
     if (likely(status == STATUS_OK)) {
-        return wait_entered(&w, deadline_ns);
+        status = waiter_block_hot(&w.q.w, deadline_ns, WAIT_INTERRUPTIBLE, REASON);
+        return wait_left(&w, status);
     }
     return status == STATUS_NEXT ? wait_again(spare, word, key, expected, owner, deadline_ns)
                                  : status;

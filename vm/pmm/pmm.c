@@ -559,7 +559,7 @@ struct page* paddr_to_page(paddr_t pa) {
 // ---- start ----
 
 // The first frame of the next taken span at or above `frame`, and its end.
-static uint64_t next_taken(const struct handoff* h, uint64_t frame, uint64_t* end) {
+static MINSIZE uint64_t next_taken(const struct handoff* h, uint64_t frame, uint64_t* end) {
     uint64_t first = UINT64_MAX;
     for (uint32_t i = 0; i < HANDOFF_TAKEN_COUNT; i++) {
         uint64_t span_first = h->taken[i].base / PAGE_SIZE;
@@ -572,7 +572,7 @@ static uint64_t next_taken(const struct handoff* h, uint64_t frame, uint64_t* en
     return first;
 }
 
-static void add_usable(const struct handoff* h, uint64_t frame, uint64_t end) {
+static MINSIZE void add_usable(const struct handoff* h, uint64_t frame, uint64_t end) {
     pmm.total += end - frame;
     while (frame < end) {
         uint64_t taken_end = 0;
@@ -587,7 +587,7 @@ static void add_usable(const struct handoff* h, uint64_t frame, uint64_t end) {
     }
 }
 
-static void set_levels(void) {
+static MINSIZE void set_levels(void) {
     // Room for the kernel to finish what it began, small enough for a machine of 32 MiB.
     pmm.user_floor = min(max(pmm.total / 64, (uint64_t)64), (uint64_t)2048);
     pmm.system_floor = pmm.user_floor / 4;

@@ -116,7 +116,7 @@ static MINSIZE struct sample sample_take(void) {
 }
 
 // Both 0 if the reference stands still.
-static void calibrate(uint64_t* tsc_hz, uint64_t* lapic_hz) {
+static MINSIZE void calibrate(uint64_t* tsc_hz, uint64_t* lapic_hz) {
     *tsc_hz = *lapic_hz = 0;
     const uint64_t wait = clk.ref.hz * CALIBRATION_US / 1'000'000;
     lapic_timer_start_masked(UINT32_MAX);

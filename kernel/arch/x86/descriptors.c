@@ -31,7 +31,7 @@ struct table_pointer {
 };
 static_assert(offsetof(struct table_pointer, base) - offsetof(struct table_pointer, limit) == 2);
 
-extern const char x86_vector_stubs[];
+extern const char x86_vector_stubs[], x86_external_stubs[];
 void x86_syscall_entry(void);
 void x86_syscall_entry_compat(void);
 
@@ -59,9 +59,16 @@ static uint8_t ist_of(unsigned vector) {
     }
 }
 
+// Where the vector's entry begins: 16 bytes for each exception, 8 for each external vector.
+static uint64_t stub_of(unsigned vector) {
+    return vector < X86_VECTOR_FIRST_EXTERNAL
+               ? (uint64_t)&x86_vector_stubs[vector * 16]
+               : (uint64_t)&x86_external_stubs[(vector - X86_VECTOR_FIRST_EXTERNAL) * 8];
+}
+
 void x86_idt_init(void) {
     for (unsigned v = 0; v < 256; v++) {
-        const uint64_t stub = (uint64_t)&x86_vector_stubs[v * 16];
+        const uint64_t stub = stub_of(v);
         idt[v] = (struct idt_gate){
             .offset_low = (uint16_t)stub,
             .selector = X86_KERNEL_CS,

@@ -56,13 +56,13 @@
     popfq
 .endm
 
-// ---- the 256 vectors, 16 bytes each ----
+// ---- the 256 vectors: the exceptions 16 bytes each, the external ones 8 ----
     .balign 16
     .globl x86_vector_stubs
     .hidden x86_vector_stubs
 x86_vector_stubs:
     .set vector, 0
-    .rept 256
+    .rept X86_VECTOR_FIRST_EXTERNAL
         .balign 16
         // Exceptions with an error code of the CPU's.
         .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
@@ -79,7 +79,22 @@ x86_vector_stubs:
         .set vector, vector + 1
     .endr
     .balign 16
+    .globl x86_external_stubs
+    .hidden x86_external_stubs
+x86_external_stubs:
+    .rept 256 - X86_VECTOR_FIRST_EXTERNAL
+        .balign 8
+        pushq $(vector - 128) // what fits a byte
+        jmp external_entry
+        .set vector, vector + 1
+    .endr
+    .balign 16
 
+external_entry:
+    pushq (%rsp)
+    subq $-128, (%rsp)
+    movq $0, 8(%rsp) // no error code
+    // on into vector_entry
 GLOBAL(vector_entry)
     testb $3, 24(%rsp)
     jz kernel_vector_entry

@@ -106,6 +106,9 @@ static bool is_kernel_text(uint64_t pc) {
 [[noreturn]] static void kernel_fault(const struct arch_user_frame* f, uint64_t cr2) {
     irq_disable();
     panic_from(f->rip, f->rbp);
+    if (f->vector == X86_VECTOR_UD) {
+        assert_trapped(f->rip);
+    }
     frame_print(f, cr2);
     if (f->vector == X86_VECTOR_UD && is_kernel_text(f->rip) &&
         ubsan_trap_name((const void*)f->rip) != nullptr) {
@@ -363,6 +366,9 @@ void x86_kernel_trap(struct arch_user_frame* frame) {
     const uint64_t cr2 = cr2_read();
     const struct thread* t = arch_current_thread();
     panic_from(f->rip, f->rbp);
+    if (f->vector == X86_VECTOR_UD) {
+        assert_trapped(f->rip);
+    }
     frame_print(f, cr2);
     if (t != nullptr && cr2 < t->arch.stack_top && t->arch.stack_top - cr2 <= STACK_REACH) {
         panic("kernel stack overflow in thread '%s' (stack top %lx, access to %lx)", t->name,

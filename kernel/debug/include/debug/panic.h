@@ -26,3 +26,5 @@ constexpr uint32_t DEBUG_EXIT_PANIC = 0x23;
 // What an undefined-instruction exception at `pc` (kernel text) means if the compiler's checks
 // planted it: a description, or null.
 const char* ubsan_trap_name(const void* pc);
+// The same, if it is an assertion that failed: panics.
+void assert_trapped(uint64_t pc);

@@ -138,6 +138,9 @@ struct wake_list;
 // to that thread, which inherits the rest of the slice; else it is woken the ordinary way first.
 status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
                          struct thread* target);
+// The same, inlined into the callers that count.
+status_t waiter_block_to_hot(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                             struct thread* target);
 
 // Wake-ups collected under locks and delivered after them, in order. A thread already on some list
 // is covered by that list's flush.
@@ -180,13 +183,14 @@ static inline void wake_list_flush(struct wake_list* wl) {
 void wake_list_flush_next(struct wake_list* wl);
 
 // Delivers `wl` and blocks, interruptibly: if it holds exactly one thread as waiter_block_to().
-status_t waiter_block_handoff_any(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                                  struct wake_list* wl);
-static inline status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                                            struct wake_list* wl) {
+status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                              struct wake_list* wl);
+// The same, inlined into the callers that count.
+static inline status_t waiter_block_handoff_hot(struct waiter* w, int64_t deadline_ns,
+                                                uint8_t reason, struct wake_list* wl) {
     return likely(wl->head != nullptr && wl->tail == nullptr)
-               ? waiter_block_to(w, deadline_ns, reason, wl->head)
-               : waiter_block_handoff_any(w, deadline_ns, reason, wl);
+               ? waiter_block_to_hot(w, deadline_ns, reason, wl->head)
+               : waiter_block_handoff(w, deadline_ns, reason, wl);
 }
 
 // Plain sleep until `deadline_ns`: OK when it passed.
