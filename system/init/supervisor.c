@@ -25,6 +25,8 @@ constexpr zx_duration_t BACK_OFF_MOST = ZX_SEC(5);
 constexpr zx_duration_t HEALTHY_AFTER = ZX_SEC(10);
 constexpr zx_duration_t HOPELESS_BACK_OFF = ZX_MSEC(1600); // the fifth such end
 constexpr zx_duration_t SYNC_WAIT = ZX_SEC(10);
+constexpr zx_duration_t STOP_WAIT = ZX_SEC(10);
+constexpr uint32_t SYNC_CALLERS_MAX = 64;
 constexpr uint32_t ARGS_MAX = 32;
 
 static_assert(SERVICES_PARAGRAPHS_MAX <= JACINTH_SYSTEM_MAX_SERVICES);
@@ -42,6 +44,8 @@ struct service {
     zx_koid_t koid;
     struct async_wait process_wait;
     bool process_ended, directory_closed;
+    bool is_stopping; // its directory was closed by us; until it ends, or stop_task ends it
+    struct async_task stop_task;
     // If it handles exceptions: the channel for the next instance.
     zx_handle_t exceptions; // ZX_HANDLE_INVALID: an instance has it
     struct async_wait exceptions_wait;
@@ -92,6 +96,28 @@ static bool is_program(const struct service* s) {
     int len = snprintf(line, sizeof(line), "init: service %s: %s\n", s->paragraph->name, text);
     (void)zx_debug_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
 }
+
+// ---- what is saved before the power goes: state ----
+
+// Of a service with a file system that runs. To mount it may need what the loop brings it, so the
+// loop goes on meanwhile.
+struct sync {
+    struct async_client client;
+    struct async_call call;
+    bool is_open; // the client
+    bool is_end;  // the service is stopping: its end is the answer
+};
+
+static struct {
+    struct sync of[SERVICES_PARAGRAPHS_MAX];
+    uint32_t pending; // that have not answered
+    struct async_task end;
+    struct {
+        void (*done)(uint32_t arg);
+        uint32_t arg;
+    } callers[SYNC_CALLERS_MAX];
+    uint32_t caller_count; // 0: none is under way
+} syncs;                   // the loop only
 
 // ---- starting ----
 
@@ -358,7 +384,13 @@ static bool is_hopeless(const struct service* s) {
     return s->return_code == ZX_TASK_RETCODE_EXCEPTION_KILL && s->back_off >= HOPELESS_BACK_OFF;
 }
 
+static void sync_answered(struct async_call*, zx_status_t, void*);
+
 static void instance_ended(struct service* s) {
+    if (syncs.of[s->index].is_end) {
+        syncs.of[s->index].is_end = false;
+        sync_answered(nullptr, ZX_OK, nullptr);
+    }
     bool again = s->restart_wanted || starts_again(s);
     zx_duration_t delay = next_back_off(s);
     if (again && !s->fell_back && s->paragraph->words[SERVICES_FALLBACK] != nullptr &&
@@ -383,6 +415,8 @@ static void instance_ended(struct service* s) {
     (void)zx_handle_close(fidl_take(&s->job));
     s->koid = 0;
     s->restart_wanted = false;
+    s->is_stopping = false;
+    async_task_cancel(&s->stop_task);
     s->state = s->fell_back ? JACINTH_SYSTEM_STATE_RUNNING : JACINTH_SYSTEM_STATE_ENDED;
     if (again) {
         renew_exceptions(s);
@@ -392,6 +426,9 @@ static void instance_ended(struct service* s) {
 
 // What the process has started goes with it.
 static void end_if_over(struct service* s) {
+    if (s->is_stopping && !s->process_ended) {
+        return; // it may still have something to save
+    }
     if (s->job != ZX_HANDLE_INVALID) {
         (void)zx_task_kill(s->job);
     }
@@ -426,24 +463,29 @@ static void tell_lost(struct async_task*) {
     }
 }
 
+// What comes from now on is for the next instance. The calls that are lost with this one are told
+// by a task of their own: the caller may be in the middle of a request of the very connection that
+// such a call would answer, and end.
+static void give_up_directory(struct service* s) {
+    struct async_client* d = &s->directory;
+    for (struct list_node* n; (n = list_first(&d->calls)) != nullptr;) {
+        list_remove(n);
+        list_push_back(&sup.lost_calls, n);
+        async_task_post(sup.loop, &sup.lost_task, 0);
+    }
+    async_client_end(d);
+    directory_closed(d, ZX_ERR_PEER_CLOSED);
+}
+
 // Nothing may be sent to an instance that is known to be dead, though the loop has not come to its
 // end yet. False: the service cannot be reached at all.
-//
-// The calls that are lost with it are told by a task of their own: the caller may be in the middle
-// of a request of the very connection that such a call would answer, and end.
 static bool directory_is_usable(struct service* s) {
-    struct async_client* d = &s->directory;
-    if (d->channel.handle != ZX_HANDLE_INVALID &&
-        zx_object_wait_one(d->channel.handle, ZX_CHANNEL_PEER_CLOSED, 0, nullptr) == ZX_OK) {
-        for (struct list_node* n; (n = list_first(&d->calls)) != nullptr;) {
-            list_remove(n);
-            list_push_back(&sup.lost_calls, n);
-            async_task_post(sup.loop, &sup.lost_task, 0);
-        }
-        async_client_end(d);
-        directory_closed(d, ZX_ERR_PEER_CLOSED);
+    const zx_handle_t* d = &s->directory.channel.handle;
+    if (*d != ZX_HANDLE_INVALID &&
+        zx_object_wait_one(*d, ZX_CHANNEL_PEER_CLOSED, 0, nullptr) == ZX_OK) {
+        give_up_directory(s);
     }
-    return d->channel.handle != ZX_HANDLE_INVALID;
+    return *d != ZX_HANDLE_INVALID;
 }
 
 // ---- exceptions ----
@@ -619,32 +661,22 @@ void supervisor_sync(void) {
 
 // ---- before the power goes ----
 
-// Of a service with a file system that runs. To mount it may need what the loop brings it, so the
-// loop goes on meanwhile.
-struct sync {
-    struct async_client client;
-    struct async_call call;
-    bool is_open; // the client
-};
-
-static struct {
-    struct sync of[SERVICES_PARAGRAPHS_MAX];
-    uint32_t pending; // that have not answered
-    struct async_task end;
-    void (*done)(uint32_t arg); // null: none is under way
-    uint32_t arg;
-} syncs; // the loop only
-
 static void sync_ends(struct async_task*) {
     for (uint32_t i = 0; i < SERVICES_PARAGRAPHS_MAX; i++) {
         if (syncs.of[i].is_open) {
             syncs.of[i].is_open = false;
             async_client_end(&syncs.of[i].client);
         }
+        syncs.of[i].is_end = false;
     }
-    void (*done)(uint32_t) = syncs.done;
-    syncs.done = nullptr;
-    done(syncs.arg);
+    // One may ask for the next: that is another one.
+    uint32_t count = syncs.caller_count;
+    typeof(syncs.callers) callers;
+    memcpy(callers, syncs.callers, sizeof(callers));
+    syncs.caller_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        callers[i].done(callers[i].arg);
+    }
 }
 
 static void sync_answered(struct async_call*, zx_status_t, void*) {
@@ -673,19 +705,29 @@ static void sync_begin(struct sync* y, struct service* s, const char* prefix) {
 }
 
 void supervisor_sync_then(void (*done)(uint32_t arg), uint32_t arg) {
-    if (syncs.done != nullptr) {
-        done(arg); // the machine is ending already
+    bool is_under_way = syncs.caller_count != 0;
+    if (syncs.caller_count == SYNC_CALLERS_MAX) {
+        done(arg); // who asks so often is told too early
         return;
     }
-    syncs.done = done;
-    syncs.arg = arg;
+    syncs.callers[syncs.caller_count].done = done;
+    syncs.callers[syncs.caller_count++].arg = arg;
+    if (is_under_way) {
+        return;
+    }
     syncs.pending = 0;
     syncs.end.handler = sync_ends;
     for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
         struct service* s = &sup.services[i];
         const struct services_word* mount =
             s->paragraph != nullptr ? s->paragraph->words[SERVICES_MOUNTS] : nullptr;
-        if (mount != nullptr && s->state == JACINTH_SYSTEM_STATE_RUNNING) {
+        if (mount == nullptr || s->state != JACINTH_SYSTEM_STATE_RUNNING) {
+            continue;
+        }
+        if (s->is_stopping) {
+            syncs.of[i].is_end = true;
+            syncs.pending++;
+        } else {
             sync_begin(&syncs.of[i], s, mount->text);
         }
     }
@@ -724,6 +766,30 @@ uint32_t supervisor_list(struct jacinth_system_service out[SERVICES_PARAGRAPHS_M
     return count;
 }
 
+static void stop_in_vain(struct async_task* task) {
+    struct service* s = container_of(task, struct service, stop_task);
+    say(s, "has not ended in %lld s: killed", (long long)(STOP_WAIT / ZX_SEC(1)));
+    (void)zx_task_kill(s->job);
+}
+
+// A file system is told, by the end of its directory, that nobody wants it any more: it saves what
+// it has and ends. Others have nothing that would be lost.
+static zx_status_t stop(struct service* s) {
+    if (s->is_stopping || s->job == ZX_HANDLE_INVALID) {
+        return ZX_OK;
+    }
+    if (s->paragraph->words[SERVICES_MOUNTS] == nullptr) {
+        return zx_task_kill(s->job);
+    }
+    s->is_stopping = true;
+    s->stop_task.handler = stop_in_vain;
+    async_task_post(sup.loop, &s->stop_task, zx_clock_get_monotonic() + STOP_WAIT);
+    if (!s->directory_closed) {
+        give_up_directory(s);
+    }
+    return ZX_OK;
+}
+
 zx_status_t supervisor_restart(const char* name, size_t len) {
     for (uint32_t i = 0; i < sup.a->services.paragraph_count; i++) {
         struct service* s = &sup.services[i];
@@ -736,8 +802,8 @@ zx_status_t supervisor_restart(const char* name, size_t len) {
         }
         s->back_off = 0;
         if (s->state == JACINTH_SYSTEM_STATE_RUNNING) {
-            s->restart_wanted = true;
-            return s->job != ZX_HANDLE_INVALID ? zx_task_kill(s->job) : ZX_OK;
+            s->restart_wanted = s->job != ZX_HANDLE_INVALID; // else it is about to start
+            return stop(s);
         }
         s->restarts += s->state != JACINTH_SYSTEM_STATE_IDLE;
         renew_exceptions(s);

@@ -42,7 +42,7 @@ void supervisor_sync(void);
 // ---- the loop only ----
 
 // supervisor_sync for the loop, which does not wait: `done` is called when all have answered, or
-// the time is over.
+// the time is over. Who asks while it is under way is told with the others.
 void supervisor_sync_then(void (*done)(uint32_t arg), uint32_t arg);
 void supervisor_attach_now(supervisor_attach_t what, uint32_t paragraph, const char* name,
                            zx_handle_t channel);

@@ -45,6 +45,8 @@ static struct {
     struct async_loop* loop;
     struct io_server server;
     struct async_guests own_connections;
+    struct list waiting; // connections whose request for the power has no answer yet
+    bool is_ending;      // the machine, after what is unsaved
 } views;
 
 static struct view* view_of(struct io_node* node) {
@@ -218,6 +220,8 @@ static const struct io_ops ops = {
 struct own_connection {
     struct async_guest guest;
     bool is_power;
+    struct list_node waiting; // for the answer to this:
+    struct fidl_txn txn;
 };
 
 static zx_status_t do_list(void*, struct fidl_txn* txn) {
@@ -234,28 +238,62 @@ static zx_status_t do_restart(void*, struct jacinth_system_services_restart_requ
                            : jacinth_system_services_restart_reply_error(txn, status);
 }
 
+static void own_closed(struct async_channel* channel, zx_status_t why);
+
+static void answer_power(struct own_connection* c, zx_status_t status) {
+    list_remove(&c->waiting);
+    c->txn.storage = async_loop_storage(views.loop);
+    zx_status_t sent = status == ZX_OK ? fidl_reply_response(&c->txn, nullptr)
+                                       : fidl_reply_error(&c->txn, (uint32_t)status);
+    if (sent != ZX_OK) {
+        async_channel_end(&c->guest.channel);
+        own_closed(&c->guest.channel, sent);
+    }
+}
+
+// It comes back if the machine goes on.
 static void power(uint32_t command) {
     zx_handle_t resource = authority_system_part(views.a, ZX_RSRC_SYSTEM_POWER_BASE, "power");
     zx_status_t status = zx_system_powerctl(resource, command, nullptr);
     (void)zx_handle_close(resource);
-    // Who asked has no answer to wait for.
-    fprintf(stderr, "init: the machine goes on: %s\n", zx_status_get_string(status));
+    views.is_ending = false;
+    if (list_empty(&views.waiting)) {
+        fprintf(stderr, "init: the machine goes on: %s\n", zx_status_get_string(status));
+    }
+    for (struct list_node* n; (n = list_first(&views.waiting)) != nullptr;) {
+        answer_power(container_of(n, struct own_connection, waiting), status);
+    }
+}
+
+// Of several the first decides.
+static void begin_power(uint32_t command) {
+    if (!views.is_ending) {
+        views.is_ending = true;
+        (void)fflush(stdout);
+        supervisor_sync_then(power, command);
+    }
 }
 
 void views_power_off(void) {
-    (void)fflush(stdout);
-    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_SHUTDOWN);
+    begin_power(ZX_SYSTEM_POWERCTL_SHUTDOWN);
 }
 
-// Not answered: the machine ends, or the console says why it does not.
-static zx_status_t do_power_off(void*, struct fidl_txn*) {
-    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_SHUTDOWN);
+static zx_status_t ask_power(struct own_connection* c, struct fidl_txn* txn, uint32_t command) {
+    if (list_linked(&c->waiting)) {
+        return fidl_reply_error(txn, (uint32_t)ZX_ERR_BAD_STATE);
+    }
+    c->txn = *txn;
+    list_push_back(&views.waiting, &c->waiting);
+    begin_power(command);
     return ZX_OK;
 }
 
-static zx_status_t do_reboot(void*, struct fidl_txn*) {
-    supervisor_sync_then(power, ZX_SYSTEM_POWERCTL_REBOOT);
-    return ZX_OK;
+static zx_status_t do_power_off(void* ctx, struct fidl_txn* txn) {
+    return ask_power(ctx, txn, ZX_SYSTEM_POWERCTL_SHUTDOWN);
+}
+
+static zx_status_t do_reboot(void* ctx, struct fidl_txn* txn) {
+    return ask_power(ctx, txn, ZX_SYSTEM_POWERCTL_REBOOT);
 }
 
 static const struct jacinth_system_services_ops services_ops = {.list = do_list,
@@ -276,6 +314,9 @@ static zx_status_t own_message(struct async_channel* channel, struct fidl_messag
 static void own_closed(struct async_channel* channel, zx_status_t) {
     struct own_connection* c = container_of(channel, struct own_connection, guest.channel);
     async_guest_gone(&views.own_connections, &c->guest);
+    if (list_linked(&c->waiting)) {
+        list_remove(&c->waiting);
+    }
     free(c);
 }
 
@@ -331,6 +372,7 @@ void views_init(const struct authority* a, struct async_loop* loop) {
     views.a = a;
     views.loop = loop;
     async_guests_init(&views.own_connections, OWN_CONNECTIONS_MAX);
+    list_init(&views.waiting);
     views.server.loop = loop;
     views.server.ops = &ops;
     views.server.connections_max = CONNECTIONS_MAX;

@@ -110,6 +110,13 @@ class DataTest(SystemTest):
         self.assertEqual(outputs[2].split()[-3:], ["kept", "more", "end"])
 
     @limit(280)
+    def test_a_stop_saves_what_is_unsaved(self) -> None:
+        self._make()
+        result = self._run("echo unsaved > /data/f; svc restart data; svc restart data; cat /data/f", "svc")
+        self.assertIn("unsaved\n", result.commands[0].output.decode())
+        # It ended by itself, once.
+        self.assertRegex(result.commands[1].output.decode(), r"(?m)^data +running +1 +0 ")
+
     def test_power_fails_while_files_are_written(self) -> None:
         """Of what QEMU has logged, prefixes up to a flush with parts of what followed: 220 disks."""
         log, files = self.folder / "log", 24

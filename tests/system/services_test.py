@@ -97,6 +97,25 @@ class SupervisorTest(SystemTest):
         self.assertIn("svc: no service nobody", _text(result, 3))
 
 
+    def test_what_does_not_stop_is_killed(self) -> None:
+        stuck = "service stuck\n program /boot/bin/sleep 1000\n mounts /stuck\n start at-boot\n"
+        with _services(_with(stuck)) as adds:
+            result = self.run_commands("svc restart stuck", "svc restart stuck", "sleep 12", "svc", adds=adds)
+        self.assertIn("init: service stuck: has not ended in 10 s: killed", _text(result, 2))
+        self.assertRegex(_text(result, 3), r"(?m)^stuck +running +1 +-1024 ")
+
+
+@depends_on("variant")
+class PowerTest(SystemTest):
+    """What is asked of the machine's power."""
+
+    def test_a_machine_that_cannot_be_switched_off(self) -> None:
+        with self.boot(shell=True, machine="pc", qemu_args=("-machine acpi=off",)) as console:
+            console.type("poweroff\r")
+            console.wait_text("poweroff: the machine: ZX_ERR_NOT_SUPPORTED\n")
+            console.wait_text("# ")
+
+
 @depends_on("variant")
 class AuthorityTest(SystemTest):
     """Who can reach what, and the rules about it."""
