@@ -91,13 +91,14 @@ void interrupt_open(struct interrupt* i) {
 static bool queue_packet_locked(struct interrupt* i, int64_t when, struct wake_list* wl)
     TA_REQ(i->base.lock) {
     struct interrupt_state* s = state(i);
+    i->packet.packet.key = s->key;
     i->packet.packet.interrupt.timestamp = when;
-    s->packet_busy = true;
+    s->packet_busy = s->packet_here = true;
     (void)object_ref(&i->base);
     if (port_queue_packet(s->port, &i->packet, wl) == STATUS_OK) {
         return true;
     }
-    s->packet_busy = false;
+    s->packet_busy = s->packet_here = false;
     object_unref(&i->base); // not the last: the caller has one
     return false;
 }
@@ -177,7 +178,7 @@ static void packet_released(struct port_packet* p) {
     struct interrupt* i = container_of(p, struct interrupt, packet);
     struct wake_list wl;
     begin(i, &wl);
-    state(i)->packet_busy = false;
+    state(i)->packet_busy = state(i)->packet_here = false;
     end(i, &wl);
     object_unref(&i->base);
 }
@@ -324,13 +325,10 @@ status_t interrupt_bind(struct interrupt* i, struct port* p, uint64_t key) {
                       : s->port != nullptr   ? STATUS_ALREADY_BOUND
                       : s->waiter != nullptr ? STATUS_BAD_STATE
                                              : STATUS_OK;
-    if (status == STATUS_OK && s->packet_busy) {
-        status = STATUS_BAD_STATE; // a thread is just taking it out of the port before
-    }
     if (status == STATUS_OK) {
         (void)object_ref(port_object(p));
         s->port = p;
-        i->packet.packet.key = key;
+        s->key = key; // a thread may be just taking the packet out of the port before
     }
     end(i, &wl);
     return status;
@@ -340,8 +338,9 @@ status_t interrupt_bind(struct interrupt* i, struct port* p, uint64_t key) {
 static struct port* leave_port_locked(struct interrupt* i, bool* unseen) TA_REQ(i->base.lock) {
     struct interrupt_state* s = state(i);
     struct port* p = s->port;
-    *unseen = p != nullptr && s->packet_busy && port_unqueue_packet(p, &i->packet);
+    *unseen = s->packet_here && port_unqueue_packet(p, &i->packet);
     s->packet_busy &= !*unseen;
+    s->packet_here = false;
     s->port = nullptr;
     return p;
 }

@@ -17,9 +17,11 @@ struct interrupt_source {
 // Under the object's lock.
 struct interrupt_state {
     struct port* port; // with a reference; null: not bound
+    uint64_t key;      // of the packets there
     struct interrupt_waiter* waiter;
     bool unacked;     // delivered, not acknowledged
     bool packet_busy; // the packet is queued, or being copied out; then with a reference
+    bool packet_here; // it was queued to `port`, not to one before
     bool destroyed;
 };
 

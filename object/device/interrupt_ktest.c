@@ -5,6 +5,7 @@
 #include <arch/cpu.h>
 #include <debug/ktest.h>
 #include <object/interrupt.h>
+#include <object/port.h>
 #include <platform/irq.h>
 #include <sched/thread.h>
 #include <vm/kernel_vm.h>
@@ -118,6 +119,45 @@ static int fire_always(void* arg) {
     }
     return 0;
 }
+
+static void take_one(struct ktest* t, struct port* p, struct interrupt* i) {
+    zx_port_packet_t packet;
+    KEXPECT_EQ(t, port_wait(p, clock_monotonic_ns() + 10'000 * MS, &packet), STATUS_OK);
+    KEXPECT_EQ(t, packet.type, (uint32_t)ZX_PKT_TYPE_INTERRUPT);
+    KEXPECT_EQ(t, interrupt_ack(i), STATUS_OK);
+}
+
+// From port to port while it fires, by ports that end before it does and by such that do not:
+// nothing that fires is lost, and nothing comes twice.
+static void moves_while_it_fires(struct ktest* t) {
+    struct device d;
+    KASSERT(t, device_open(&d));
+    struct thread* thread = kthread_create("fire", fire_always, &d, 16);
+    KASSERT(t, thread != nullptr);
+    thread_start(thread);
+    for (uint32_t round = 0; round < 100; round++) {
+        struct interrupt* i;
+        KASSERT(t, msi_interrupt_create(d.msi, 0, true, d.vmo, 0, &i) == STATUS_OK);
+        HANDLE h = test_handle(interrupt_object(i));
+        for (uint32_t n = 0; n < 3; n++) {
+            struct port* p;
+            KASSERT(t, port_create(ZX_PORT_BIND_TO_INTERRUPT, &p) == STATUS_OK);
+            HANDLE port = test_handle(port_object(p));
+            KEXPECT_EQ(t, interrupt_bind(i, p, n), STATUS_OK);
+            take_one(t, p, i);
+            take_one(t, p, i);
+            if ((round + n) % 4 != 0) {
+                KEXPECT_EQ(t, interrupt_unbind(i, p), STATUS_OK);
+            } else {
+                break; // the port's handle goes first
+            }
+        }
+    }
+    atomic_store(&d.stop, true);
+    (void)kthread_join(thread);
+    device_close(&d);
+}
+KTEST_WITH(interrupt, moves_while_it_fires, 0, 60'000);
 
 // Interrupts of one block come and go while it fires. Half of them are closed while one is pending.
 static void ends_while_it_fires(struct ktest* t) {

@@ -222,6 +222,52 @@ CASE(a_waiting_thread_is_suspended) {
     EXPECT_CLOSE(w.interrupt);
 }
 
+struct taking {
+    zx_handle_t port;
+    zx_port_packet_t packet;
+    zx_status_t status;
+};
+
+static void take_once(void* arg) {
+    struct taking* t = arg;
+    t->status = zx_port_wait(t->port, ZX_TIME_INFINITE, &t->packet);
+}
+
+// The packet has gone to a thread that may not have run yet: the interrupt can go to another port
+// all the same, from where the next comes, with that port's key.
+CASE(bound_anew_while_a_packet_is_taken) {
+    zx_handle_t other = interrupt_port();
+    zx_handle_t i = virtual_interrupt();
+    for (uint32_t round = 0; round < 50; round++) {
+        struct taking t = {.port = interrupt_port()};
+        struct utest_thread thread;
+        utest_thread_start(&thread, take_once, &t);
+        utest_thread_reach(thread.handle, ZX_THREAD_STATE_BLOCKED_PORT);
+        EXPECT_OK(zx_interrupt_bind(i, t.port, KEY + 1, ZX_INTERRUPT_BIND));
+        trigger(i, 1);
+        EXPECT_OK(zx_interrupt_bind(i, t.port, 0, ZX_INTERRUPT_UNBIND));
+        bind(i, other);
+        trigger(i, 2);
+        if (round % 2 == 0) {
+            EXPECT_CLOSE(t.port); // it has the packet in hand: nothing is taken from it
+        }
+        utest_thread_join(&thread);
+        EXPECT_STATUS(t.status, ZX_OK);
+        EXPECT_EQ(t.packet.key, KEY + 1);
+        EXPECT_EQ(t.packet.interrupt.timestamp, 1);
+        expect_none(other);
+        EXPECT_OK(zx_interrupt_ack(i));
+        expect_packet(other, 2);
+        EXPECT_OK(zx_interrupt_ack(i));
+        EXPECT_OK(zx_interrupt_bind(i, other, 0, ZX_INTERRUPT_UNBIND));
+        if (round % 2 != 0) {
+            EXPECT_CLOSE(t.port);
+        }
+    }
+    EXPECT_CLOSE(i);
+    EXPECT_CLOSE(other);
+}
+
 CASE(destroy) {
     zx_handle_t port = interrupt_port();
     zx_handle_t i = virtual_interrupt();
