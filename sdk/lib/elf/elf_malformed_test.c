@@ -140,6 +140,21 @@ static void test_segments(void**) {
     expect(cases, array_size(cases));
 }
 
+// The end of the last page of a file that is as long as can be said is no number any more.
+static void test_the_end_of_all_files(void**) {
+    struct elf_image image = sound();
+    struct elf_file file = {.read = image_read, .ctx = &image, .len = UINT64_MAX};
+    struct elf_rules rules = elf_rules_native(ELF_MACHINE_X86_64, address_end);
+    struct elf_plan plan;
+    image_put(&image, ph(2, FILESZ), 16, 8);
+    image_put(&image, ph(2, OFFSET), UINT64_MAX - 0xfff, 8);
+    assert_int_equal(elf_plan_make(&file, &rules, &plan), ELF_SEGMENT_OUTSIDE_FILE);
+    image_put(&image, ph(2, OFFSET), UINT64_MAX - 0x1fff, 8);
+    assert_int_equal(elf_plan_make(&file, &rules, &plan), ELF_OK);
+    assert_true(plan.segments[2].file_offset + plan.segments[2].file_len > 0);
+    free(image.bytes);
+}
+
 static void test_no_segments(void**) {
     struct elf_image image = sound();
     for (uint32_t i = 0; i < 3; i++) {
@@ -328,6 +343,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file_header),
         cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_the_end_of_all_files),
         cmocka_unit_test(test_no_segments),
         cmocka_unit_test(test_too_many_segments),
         cmocka_unit_test(test_shared_page),

@@ -95,8 +95,9 @@ static elf_error_t load_check(const struct planner* planner, const struct elf_ph
     }
     if (phdr->filesz > 0) {
         uint64_t file_end;
+        uint64_t pages_end; // what is mapped must have an end that can be told, too
         if (ckd_add(&file_end, phdr->offset, phdr->filesz) ||
-            file_end > planner->headers.file->len) {
+            file_end > planner->headers.file->len || !page_up(file_end, &pages_end)) {
             return ELF_SEGMENT_OUTSIDE_FILE;
         }
         if ((phdr->vaddr - phdr->offset) % elf_page_len != 0) {

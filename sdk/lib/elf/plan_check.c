@@ -34,6 +34,7 @@ static const char* segment_violation(const struct elf_segment* s, const struct e
     REQUIRE(s->file_len + s->anon_len > 0);
     REQUIRE(end <= rules->address_end);
     REQUIRE((wide_t)s->file_offset + s->file_len <= file_pages_len);
+    REQUIRE((wide_t)s->file_offset + s->file_len <= UINT64_MAX);
     REQUIRE(s->zero_from < elf_page_len);
     REQUIRE(s->zero_from == 0 || s->file_len > 0);
     REQUIRE(s->zero_from == 0 || s->copy);

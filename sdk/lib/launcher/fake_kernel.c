@@ -13,7 +13,7 @@ constexpr int HANDLES_MAX = 1024;
 constexpr int MAPPINGS_MAX = 128;
 constexpr int MESSAGES_MAX = 8;
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t VMO_MAX = (uint64_t)1 << 30;
+constexpr uint64_t VMO_MAX = (uint64_t)1 << 26;
 constexpr uint64_t ROOT_BASE = 0x200000;
 constexpr uint64_t ROOT_END = 0x00007ffffffff000;
 
@@ -152,7 +152,9 @@ zx_handle_t fake_vmo(const void* bytes, size_t len) {
     if (zx_vmo_create(len, 0, &handle) != ZX_OK) {
         broken("a refused call in the test itself");
     }
-    memcpy(get(handle, ZX_OBJ_TYPE_VMO)->bytes, bytes, len);
+    if (len != 0) {
+        memcpy(get(handle, ZX_OBJ_TYPE_VMO)->bytes, bytes, len);
+    }
     return handle;
 }
 
@@ -245,7 +247,9 @@ zx_status_t zx_vmo_replace_as_executable(zx_handle_t handle, zx_handle_t, zx_han
 
 zx_status_t zx_vmo_read(zx_handle_t handle, void* buffer, uint64_t offset, size_t buffer_size) {
     struct object* vmo = get(handle, ZX_OBJ_TYPE_VMO);
-    check_range(vmo, offset, buffer_size);
+    if (offset > vmo->size || buffer_size > vmo->size - offset) {
+        return ZX_ERR_OUT_OF_RANGE;
+    }
     memcpy(buffer, vmo->bytes + offset, buffer_size);
     return refused() ? ZX_ERR_IO : ZX_OK;
 }
@@ -354,12 +358,17 @@ const struct fake_mapping* fake_mapping_at(uint64_t address) {
 
 bool fake_read(uint64_t address, void* out, size_t len) {
     uint8_t* to = out;
-    for (size_t i = 0; i < len; i++) {
-        const struct fake_mapping* m = fake_mapping_at(address + i);
+    while (len > 0) {
+        const struct fake_mapping* m = fake_mapping_at(address);
         if (m == nullptr) {
             return false;
         }
-        to[i] = k.objects[m->vmo].bytes[m->vmo_offset + (address + i - m->address)];
+        uint64_t at = address - m->address;
+        size_t part = len < m->len - at ? len : (size_t)(m->len - at);
+        memcpy(to, k.objects[m->vmo].bytes + m->vmo_offset + at, part);
+        to += part;
+        address += part;
+        len -= part;
     }
     return true;
 }

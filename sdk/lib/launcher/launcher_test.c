@@ -165,6 +165,17 @@ static void a_callback_that_fails(void**) {
     assert_int_equal(fake_live_handles(), s.handles_before);
 }
 
+// It was longer when somebody asked for its length.
+static void a_file_that_was_cut_off(void**) {
+    struct scene s;
+    scene_begin(&s, (struct launch_file){.vmo = fake_vmo(nullptr, 0), .len = test_program.len});
+    struct launch_result result = launch(&s.request, nullptr);
+    assert_int_equal(result.error, LAUNCH_BAD_PROGRAM);
+    assert_int_equal(result.elf, ELF_TRUNCATED);
+    assert_int_equal(result.status, ZX_ERR_IO_DATA_INTEGRITY);
+    assert_int_equal(fake_live_handles(), s.handles_before);
+}
+
 // Each call that a launch makes is refused once.
 static void refuse_every_call(struct launch_file (*make_file)(void), launch_mode_t mode) {
     for (int call = 0;; call++) {
@@ -426,6 +437,7 @@ int main(int argc, char** argv) {
         TEST(a_program_from_a_vmo),
         TEST(a_program_from_a_callback),
         TEST(a_callback_that_fails),
+        TEST(a_file_that_was_cut_off),
         TEST(every_refused_call_leaves_nothing),
         TEST(the_stack_is_as_long_as_asked_for),
         TEST(only_the_interpreter_is_mapped),

@@ -23,7 +23,8 @@ static int32_t read_vmo(void* ctx, uint64_t offset, void* buffer, size_t len, si
     size_t part = len < left ? len : (size_t)left;
     zx_status_t status = zx_vmo_read(file->vmo, buffer, offset, part);
     *out_len = status == ZX_OK ? part : 0;
-    return status;
+    // Somebody has cut the file off since its length was asked for: it ends here.
+    return status == ZX_ERR_OUT_OF_RANGE ? ZX_OK : status;
 }
 
 struct launch_result launch_plan(const struct launch_file* file, const struct elf_rules* rules,
@@ -73,12 +74,22 @@ static zx_status_t make_executable(const struct mapper* m, zx_handle_t* vmo) {
     return status;
 }
 
+// A child of pages that are not there any more would be zeros, and a program that runs with them.
+static zx_status_t check_not_cut_off(const struct mapper* m, const struct elf_segment* s) {
+    uint64_t size = 0; // whole pages
+    zx_status_t status = zx_vmo_get_size(m->file->vmo, &size);
+    return status == ZX_OK && size < s->file_offset + s->file_len ? ZX_ERR_OUT_OF_RANGE : status;
+}
+
 // Memory with a segment's file pages that nobody else sees.
 static zx_status_t private_pages(const struct mapper* m, const struct elf_segment* s,
                                  zx_handle_t* out) {
     zx_handle_t vmo = ZX_HANDLE_INVALID;
     zx_status_t status = zx_vmo_create_child(m->file->vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
                                              s->file_offset, s->file_len, &vmo);
+    if (status == ZX_OK) {
+        status = check_not_cut_off(m, s);
+    }
     if (status == ZX_OK && s->zero_from != 0) {
         uint64_t last_page = s->file_len - elf_page_len;
         status = zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, last_page + s->zero_from,

@@ -11,10 +11,6 @@ constexpr uint32_t SMALL = 512;
 // An answer of ReadAt: header, result, vector, contents.
 constexpr uint32_t LARGE = JACINTH_IO_MAX_READ_AT + 64;
 
-static zx_time_t deadline_of(const struct launch_source* s) {
-    return s->patience == ZX_TIME_INFINITE ? ZX_TIME_INFINITE : zx_deadline_after(s->patience);
-}
-
 // ---- opening ----
 
 static zx_status_t ask_vmo(struct launch_source* s) {
@@ -23,7 +19,7 @@ static zx_status_t ask_vmo(struct launch_source* s) {
                                                          JACINTH_IO_FLAGS_EXECUTE};
     struct jacinth_io_file_get_vmo_response* answer;
     zx_status_t status = jacinth_io_file_get_vmo_call(
-        s->connection, deadline_of(s), &r, (struct fidl_storage){bytes, sizeof(bytes)}, &answer);
+        s->connection, s->deadline, &r, (struct fidl_storage){bytes, sizeof(bytes)}, &answer);
     if (status == ZX_OK) {
         s->vmo = answer->vmo;
         s->len = answer->size;
@@ -35,7 +31,7 @@ static zx_status_t ask_length(struct launch_source* s) {
     alignas(8) uint8_t bytes[SMALL];
     struct jacinth_io_node_get_attributes_response* answer;
     zx_status_t status = jacinth_io_node_get_attributes_call(
-        s->connection, deadline_of(s), (struct fidl_storage){bytes, sizeof(bytes)}, &answer);
+        s->connection, s->deadline, (struct fidl_storage){bytes, sizeof(bytes)}, &answer);
     if (status != ZX_OK) {
         return status;
     }
@@ -43,9 +39,9 @@ static zx_status_t ask_length(struct launch_source* s) {
     return answer->attributes.kind == JACINTH_IO_KIND_FILE ? ZX_OK : ZX_ERR_NOT_FILE;
 }
 
-zx_status_t launch_source_open(zx_handle_t connection, zx_duration_t patience,
+zx_status_t launch_source_open(zx_handle_t connection, zx_time_t deadline,
                                struct launch_source* out) {
-    struct launch_source s = {.connection = connection, .patience = patience};
+    struct launch_source s = {.connection = connection, .deadline = deadline};
     zx_status_t status = ask_vmo(&s);
     if (status == ZX_ERR_NOT_SUPPORTED) {
         status = ask_length(&s);
@@ -84,7 +80,7 @@ static zx_status_t read_some(struct launch_source* s, uint64_t offset, uint8_t* 
     struct jacinth_io_file_read_at_response* answer;
     s->requests++;
     zx_status_t status = jacinth_io_file_read_at_call(
-        s->connection, deadline_of(s), &r, (struct fidl_storage){s->buffer, LARGE}, &answer);
+        s->connection, s->deadline, &r, (struct fidl_storage){s->buffer, LARGE}, &answer);
     if (status != ZX_OK) {
         return status;
     }

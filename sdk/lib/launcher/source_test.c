@@ -217,7 +217,7 @@ static struct outcome run(launch_mode_t mode) {
     heap.now = fake_memory();
     heap.most = 0;
     heap.counts = true;
-    o.open_status = launch_source_open(fake_channel(), ZX_SEC(5), &source);
+    o.open_status = launch_source_open(fake_channel(), 5, &source);
     if (o.open_status == ZX_OK) {
         s.request.file = launch_source_file(&source);
         o.result = launch(&s.request, &process);
@@ -468,7 +468,7 @@ static void a_program_with_an_interpreter(void**) {
         struct scene s;
         struct launch_source source;
         scene_begin(&s, (struct launch_file){});
-        assert_int_equal(launch_source_open(fake_channel(), ZX_SEC(5), &source), ZX_OK);
+        assert_int_equal(launch_source_open(fake_channel(), 5, &source), ZX_OK);
         s.request.mode = mode;
         s.request.file = launch_source_file(&source);
         s.request.find_interpreter = find;

@@ -18,9 +18,10 @@
 constexpr uint32_t STRINGS_MAX = FUCHSIA_PROCESS_MAX_STRINGS;
 constexpr uint32_t HANDLES_MAX = ZX_CHANNEL_MAX_MSG_HANDLES - launch_own_handles;
 constexpr uint32_t WORKS_MAX = 8; // of one connection
-// How long a client's loader service may take to find an interpreter, and its server of files for
-// each answer.
+// How long a client's loader service may take to find an interpreter, or its server of files to
+// give a file's pages; and how long, without pages, to have the file read.
 constexpr zx_duration_t PATIENCE = ZX_SEC(10);
+constexpr zx_duration_t READING_PATIENCE = ZX_SEC(60);
 
 // Strings, terminated, in memory of their own.
 struct strings {
@@ -301,7 +302,9 @@ static zx_status_t open_executable(struct launchsvc_work* w, struct launch_sourc
     uint64_t len;
     zx_status_t status = zx_vmo_get_size(executable, &len);
     if (status == ZX_ERR_WRONG_TYPE) {
-        return launch_source_open(executable, PATIENCE, out);
+        status = launch_source_open(executable, zx_deadline_after(PATIENCE), out);
+        out->deadline = zx_deadline_after(READING_PATIENCE);
+        return status;
     }
     *out = (struct launch_source){.vmo = executable, .len = len};
     if (status != ZX_OK) {

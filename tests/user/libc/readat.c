@@ -118,6 +118,8 @@ CASE(lengths_that_are_lies) {
     static const uint8_t nothing[1];
     struct stat s;
     EXPECT_EQ(stat("/served/child", &s), 0);
+    EXPECT_EQ(open("/served/child", O_RDONLY), -1); // without pages there is no stream either
+    EXPECT_EQ(errno, ENOTSUP);
     served_add("empty", nothing, 0);
     expect_refused("/served/empty", ENOEXEC);
     static const uint64_t shorter[] = {3, 63, 200, 4096};
@@ -137,12 +139,12 @@ CASE(lengths_that_are_lies) {
 
 // ---- the library ----
 
-static struct launch_result prepare(zx_handle_t connection, zx_duration_t patience,
+static struct launch_result prepare(zx_handle_t connection, zx_time_t deadline,
                                     struct launched* made, struct launch_source* source) {
     static const char* const args[] = {"child", "exit", "7"};
     static struct launch_vdso vdso;
     EXPECT_EQ(launch_vdso_init(&vdso, zx_vmo_vdso()).error, LAUNCH_OK);
-    EXPECT_OK(launch_source_open(connection, patience, source));
+    EXPECT_OK(launch_source_open(connection, deadline, source));
     struct launch_request request = {.job = zx_job_default(),
                                      .name = "child",
                                      .file = launch_source_file(source),
@@ -186,7 +188,7 @@ CASE(a_server_that_is_dead_or_silent) {
     struct launch_source source;
     zx_handle_t near, far;
     EXPECT_OK(zx_channel_create(0, &near, &far));
-    EXPECT_STATUS(launch_source_open(near, ZX_MSEC(50), &source), ZX_ERR_TIMED_OUT);
+    EXPECT_STATUS(launch_source_open(near, utest_after_ms(50), &source), ZX_ERR_TIMED_OUT);
     EXPECT_STATUS(zx_handle_check_valid(near), ZX_ERR_BAD_HANDLE);
     EXPECT_CLOSE(far);
     EXPECT_OK(zx_channel_create(0, &near, &far));

@@ -182,6 +182,87 @@ CASE(a_fixed_program_from_a_vmo) {
     EXPECT_CLOSE(job);
 }
 
+// ---- files that change while they are loaded ----
+
+static zx_handle_t resizable_file(void) {
+    static uint8_t file[FILE_LEN];
+    zx_handle_t data, vmo;
+    make_file(file);
+    EXPECT_OK(zx_vmo_create(FILE_LEN, ZX_VMO_RESIZABLE, &data));
+    EXPECT_OK(zx_vmo_write(data, file, 0, FILE_LEN));
+    EXPECT_OK(zx_vmo_replace_as_executable(data, ZX_HANDLE_INVALID, &vmo));
+    return vmo;
+}
+
+// Cut off between asking for its length and planning, and between planning and mapping (which a
+// length that is too large comes to): an error with a name, or a process that dies when it gets to
+// where there is nothing.
+CASE(a_file_that_is_cut_off) {
+    static const struct {
+        uint64_t len;
+        launch_error_t error;
+        elf_error_t elf;
+    } rows[] = {
+        {0, LAUNCH_BAD_PROGRAM, ELF_TRUNCATED},
+        {100, LAUNCH_BAD_PROGRAM, ELF_SEGMENT_FILE_SIZE}, // zeros from there to the page's end
+        {4096, LAUNCH_MAP_SEGMENT, ELF_OK},
+        {FILE_LEN, LAUNCH_OK, ELF_OK},
+    };
+    zx_handle_t job = new_job();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        zx_handle_t vmo = resizable_file();
+        struct launch_request request = request_for(job, vmo, FILE_LEN);
+        request.mode = LAUNCH_LINUX;
+        EXPECT_OK(zx_vmo_set_size(vmo, rows[i].len));
+        struct launched launched;
+        struct launch_result result = launch_prepare(&request, &launched);
+        EXPECT_EQ(result.error, rows[i].error);
+        EXPECT_EQ(result.elf, rows[i].elf);
+        if (result.error == LAUNCH_OK) {
+            // And behind its back, when all is mapped and nothing has run.
+            EXPECT_OK(zx_vmo_set_size(vmo, 0));
+            zx_handle_t process;
+            EXPECT_EQ(launch_start(&launched, &process).error, LAUNCH_OK);
+            EXPECT_OK(
+                zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, nullptr));
+            EXPECT_CLOSE(process);
+        }
+        EXPECT_CLOSE(vmo);
+        expect_no_processes(job);
+    }
+    EXPECT_CLOSE(job);
+}
+
+// ---- alignments larger than a page ----
+
+CASE(large_alignments_are_kept) {
+    static uint8_t file[FILE_LEN];
+    static const uint64_t aligns[] = {2u << 20, 16u << 20, 1u << 30};
+    zx_handle_t job = new_job();
+    for (size_t i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
+        make_file(file);
+        struct elf_head* head = (struct elf_head*)file;
+        head->type = 3; // may lie anywhere; the second segment not where the alignment is
+        head->load[1].align = aligns[i];
+        zx_handle_t data, vmo;
+        EXPECT_OK(zx_vmo_create(FILE_LEN, 0, &data));
+        EXPECT_OK(zx_vmo_write(data, file, 0, FILE_LEN));
+        EXPECT_OK(zx_vmo_replace_as_executable(data, ZX_HANDLE_INVALID, &vmo));
+        struct launch_request request = request_for(job, vmo, FILE_LEN);
+        struct launched launched;
+        EXPECT_EQ(launch_prepare(&request, &launched).error, LAUNCH_OK);
+        EXPECT_EQ(launched.image_base % aligns[i], 0);
+        zx_vaddr_t bias = launched.entry - (BASE + 1024);
+        EXPECT_EQ(bias % aligns[i], 0);
+        EXPECT_EQ(word_in(launched.process, bias + BASE) & 0xffffffff, 0x464c457f);
+        EXPECT_EQ(word_in(launched.process, bias + BASE + 0x10000), 0xcccccccccccccccc);
+        launch_abandon(&launched);
+        EXPECT_CLOSE(vmo);
+        expect_no_processes(job);
+    }
+    EXPECT_CLOSE(job);
+}
+
 // ---- the service: what its manual says of handles, and of what it refuses ----
 
 static zx_handle_t copy_of(zx_handle_t handle, zx_rights_t rights) {

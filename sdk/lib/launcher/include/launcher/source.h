@@ -18,16 +18,15 @@ struct launch_source {
     zx_handle_t vmo;        // the file's pages; else they are read from
     zx_handle_t connection; // the server
     uint64_t len;
-    zx_duration_t patience;
-    void* buffer; // of messages
+    zx_time_t deadline; // when the server must have answered everything; may be changed
+    void* buffer;       // of messages
     // What was asked of the server by ReadAt, and what came.
     uint64_t requests, bytes;
 };
 
 // `connection` is gone whatever the outcome; *out needs launch_source_close() only on success.
-// `patience`: how long the server may take for one answer (TIMED_OUT); ZX_TIME_INFINITE: any time.
-// NOT_FILE: it is something else.
-zx_status_t launch_source_open(zx_handle_t connection, zx_duration_t patience,
+// TIMED_OUT: the server has not answered by then. NOT_FILE: it is something else.
+zx_status_t launch_source_open(zx_handle_t connection, zx_time_t deadline,
                                struct launch_source* out);
 void launch_source_close(struct launch_source* source);
 
