@@ -32,6 +32,7 @@ static struct {
     struct async_receiver receiver; // a packet: quit
     struct utest_thread thread;
     zx_handle_t contents, control;
+    zx_handle_t is_up; // event: who connects may
     zx_status_t result;
 } disk;
 
@@ -59,6 +60,7 @@ static void start_disk(void) {
     disk.control = control.a;
     EXPECT_OK(ramdisk_control(&disk.disk, control.b));
     utest_thread_start(&disk.thread, serve_disk, nullptr);
+    EXPECT_OK(zx_object_signal(disk.is_up, 0, ZX_USER_SIGNAL_0));
 }
 
 static void pause_disk(void) {
@@ -68,8 +70,9 @@ static void pause_disk(void) {
     EXPECT_OK(disk.result);
 }
 
-// Its sessions end with it; the contents stay.
+// Its sessions end with it; the contents stay. Who connects waits for the next.
 static void stop_disk(void) {
+    EXPECT_OK(zx_object_signal(disk.is_up, ZX_USER_SIGNAL_0, 0));
     pause_disk();
     ramdisk_destroy(&disk.disk);
     async_receiver_cancel(&disk.receiver);
@@ -81,6 +84,7 @@ static void stop_disk(void) {
 
 static zx_status_t connect_disk(void*, zx_handle_t* out) {
     struct utest_pair device = utest_channel();
+    EXPECT_OK(zx_object_wait_one(disk.is_up, ZX_USER_SIGNAL_0, ZX_TIME_INFINITE, nullptr));
     pause_disk();
     EXPECT_OK(block_device_serve(&disk.disk.device, device.b));
     utest_thread_start(&disk.thread, serve_disk, nullptr);
@@ -185,6 +189,7 @@ static zx_status_t unmount_data(void) {
 
 static void begin_with(uint32_t block_size) {
     disk.contents = utest_vmo(DISK_BYTES);
+    EXPECT_OK(zx_event_create(0, &disk.is_up));
     format(block_size);
     start_disk();
     mount_data();
@@ -198,6 +203,7 @@ static void end(void) {
     EXPECT_OK(unmount_data());
     stop_disk();
     EXPECT_CLOSE(disk.contents);
+    EXPECT_CLOSE(disk.is_up);
 }
 
 static void remount(void) {
@@ -648,5 +654,353 @@ CASE(a_driver_that_dies) {
     EXPECT_STATUS(unmount_data(), ZX_ERR_IO);
     stop_disk();
     EXPECT_CLOSE(disk.contents);
+    EXPECT_CLOSE(disk.is_up);
+    EXPECT_CLOSE(old);
+}
+
+// ---- reads that are under way ----
+
+constexpr uint64_t PAGE = 4096;
+constexpr uint64_t BLOCKS_OF_PAGE = PAGE / BLOCK_SIZE;
+
+static void hold_reads(uint64_t first, uint64_t count, bool carry_out) {
+    struct jacinth_ramdisk_control_hold_reads_request r = {
+        .first = first, .count = count, .carry_out = carry_out};
+    EXPECT_OK(jacinth_ramdisk_control_hold_reads_call(disk.control, ZX_TIME_INFINITE, &r, storage));
+}
+
+static void let_go(void) {
+    hold_reads(0, 0, false);
+}
+
+static void await_held(uint64_t count) {
+    struct jacinth_ramdisk_control_get_counts_response* r;
+    do {
+        EXPECT_OK(
+            jacinth_ramdisk_control_get_counts_call(disk.control, ZX_TIME_INFINITE, storage, &r));
+    } while (r->held < count);
+    EXPECT_EQ(r->held, count);
+}
+
+// What page `page` of a file of this seed holds (each page another thing).
+static void page_of(uint8_t out[PAGE], uint32_t seed, uint64_t page) {
+    fill(out, PAGE, (uint64_t)seed << 32 | page << 12);
+    memcpy(out, &(uint64_t[2]){seed, page}, 16);
+}
+
+static void write_pages(const char* path, uint32_t seed, uint64_t count) {
+    struct io_opened o = open_at(path, WRITE | CREATE);
+    for (uint64_t i = 0; i < count; i++) {
+        size_t actual;
+        page_of(piece, seed, i);
+        EXPECT_OK(write_some(o.stream, piece, PAGE, &actual));
+        EXPECT_EQ(actual, PAGE);
+    }
+    io_opened_close(&o);
+}
+
+// The block of the disk where that page lies.
+static uint64_t place_of(uint32_t seed, uint64_t page) {
+    uint8_t got[64];
+    page_of(want, seed, page);
+    for (uint64_t at = 0; at < DISK_BYTES; at += PAGE) {
+        EXPECT_OK(zx_vmo_read(disk.contents, got, at, sizeof(got)));
+        if (memcmp(got, want, sizeof(got)) == 0) {
+            return at / BLOCK_SIZE;
+        }
+    }
+    EXPECT(!"the page is on the disk");
+    return 0;
+}
+
+static zx_status_t read_at(zx_handle_t stream, uint64_t offset, void* buffer, size_t len,
+                           size_t* actual) {
+    zx_iovec_t v = {buffer, len};
+    return zx_stream_readv_at(stream, 0, offset, &v, 1, actual);
+}
+
+static void expect_page(zx_handle_t stream, uint32_t seed, uint64_t page) {
+    uint8_t is[PAGE], should[PAGE];
+    size_t actual = 0;
+    EXPECT_OK(read_at(stream, page * PAGE, is, PAGE, &actual));
+    EXPECT_EQ(actual, PAGE);
+    page_of(should, seed, page);
+    EXPECT(memcmp(is, should, PAGE) == 0);
+}
+
+// A thread that wants a page.
+struct reader {
+    struct utest_thread thread;
+    zx_handle_t stream;
+    uint64_t page;
+    zx_status_t status;
+    size_t actual;
+    uint8_t got[PAGE];
+};
+
+static void run_reader(void* arg) {
+    struct reader* r = arg;
+    r->status = read_at(r->stream, r->page * PAGE, r->got, PAGE, &r->actual);
+}
+
+static void reader_start(struct reader* r, zx_handle_t stream, uint64_t page) {
+    *r = (struct reader){.stream = stream, .page = page};
+    utest_thread_start(&r->thread, run_reader, r);
+}
+
+static void reader_join(struct reader* r, uint32_t seed) {
+    uint8_t should[PAGE];
+    utest_thread_join(&r->thread);
+    EXPECT_OK(r->status);
+    page_of(should, seed, r->page);
+    EXPECT(r->actual == PAGE && memcmp(r->got, should, PAGE) == 0);
+}
+
+constexpr uint64_t FILE_PAGES = 64;
+
+// Files of pages with seeds 1 to `count`, on the disk and nowhere else.
+static void begin_with_files(uint32_t count) {
+    begin_with(4096);
+    for (uint32_t i = 0; i < count; i++) {
+        write_pages((const char[]){(char)('a' + i), 0}, i + 1, FILE_PAGES);
+    }
+    remount();
+}
+
+CASE(reads_do_not_wait_for_each_other) {
+    static struct reader one, same, two;
+    begin_with_files(3);
+    struct io_opened a = open_at("a", READ), b = open_at("b", READ), c = open_at("c", READ);
+    hold_reads(place_of(1, 0), BLOCKS_OF_PAGE, false);
+    reader_start(&one, a.stream, 0);
+    await_held(1);
+    // Of another file, and of another part of the same one.
+    for (uint64_t i = 0; i < FILE_PAGES; i++) {
+        expect_page(b.stream, 2, i);
+    }
+    expect_page(a.stream, 1, FILE_PAGES - 1);
+    expect_page(c.stream, 3, 0);
+    // What is on its way is not read once more: page 3 comes with page 0.
+    uint64_t before = count_reads();
+    reader_start(&same, a.stream, 3);
+    utest_thread_reach(same.thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+    reader_start(&two, c.stream, 1); // it is there
+    reader_join(&two, 3);
+    await_held(1);
+    let_go();
+    reader_join(&one, 1);
+    reader_join(&same, 1);
+    EXPECT_EQ(count_reads(), before + 1);
+    io_opened_close(&a);
+    io_opened_close(&b);
+    io_opened_close(&c);
+    end();
+}
+
+// More reads than there are slots: the others wait for their turn.
+CASE(more_reads_than_slots) {
+    constexpr uint32_t COUNT = EXT2FS_SLOTS + 4;
+    static struct reader readers[COUNT];
+    struct io_opened files[COUNT];
+    begin_with_files(COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        files[i] = open_at((const char[]){(char)('a' + i), 0}, READ);
+        expect_page(files[i].stream, i + 1, FILE_PAGES - 1); // where its blocks lie is known now
+    }
+    hold_reads(place_of(1, 0), DISK_BYTES / BLOCK_SIZE - place_of(1, 0), false);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        reader_start(&readers[i], files[i].stream, 20);
+        await_held(i < EXT2FS_SLOTS ? i + 1 : EXT2FS_SLOTS);
+        utest_thread_reach(readers[i].thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+    }
+    EXPECT_EQ(stat_at("a").size, FILE_PAGES * PAGE); // others are answered meanwhile
+    EXPECT_OK(sync_all());
+    let_go();
+    for (uint32_t i = 0; i < COUNT; i++) {
+        reader_join(&readers[i], i + 1);
+        io_opened_close(&files[i]);
+    }
+    end();
+}
+
+// The blocks were read, and are cut off, and another's, before the pages get to the file.
+CASE(a_file_that_is_cut_while_it_is_read) {
+    static struct reader one;
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ | WRITE);
+    hold_reads(place_of(1, 0), BLOCKS_OF_PAGE, true);
+    reader_start(&one, a.stream, 0);
+    await_held(1);
+    // The core reads the rest of the last block, so this place is not held any more; what was
+    // answered late is the old contents.
+    hold_reads(place_of(1, 1), BLOCKS_OF_PAGE, true);
+    EXPECT_OK(io_resize(a.connection, 100));
+    EXPECT_OK(io_resize(a.connection, 8 * PAGE));
+    EXPECT_OK(sync_all());
+    write_pages("b", 2, FILE_PAGES);
+    EXPECT_OK(sync_all());
+    let_go();
+    utest_thread_join(&one.thread);
+    EXPECT_OK(one.status);
+    for (uint64_t i = 0; i < 8; i++) {
+        uint8_t got[PAGE], should[PAGE];
+        size_t actual;
+        EXPECT_OK(read_at(a.stream, i * PAGE, got, PAGE, &actual));
+        EXPECT_EQ(actual, PAGE);
+        page_of(should, 1, 0);
+        size_t kept = i == 0 ? 100 : 0;
+        memset(should + kept, 0, PAGE - kept);
+        EXPECT(memcmp(got, should, PAGE) == 0);
+    }
+    // Saved and read again it is the same.
+    io_opened_close(&a);
+    remount();
+    a = open_at("a", READ);
+    uint8_t got[PAGE];
+    size_t actual;
+    EXPECT_OK(read_at(a.stream, 0, got, PAGE, &actual));
+    EXPECT(got[99] != 0 || got[98] != 0);
+    EXPECT(got[100] == 0 && got[PAGE - 1] == 0);
+    io_opened_close(&a);
+    end();
+}
+
+// A page that is written to and saved while a read has its old contents on the way.
+CASE(a_page_that_is_saved_while_it_is_read) {
+    static struct reader one;
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ | WRITE);
+    expect_page(a.stream, 1, 3); // and 3 to 10 with it
+    hold_reads(place_of(1, 0), BLOCKS_OF_PAGE, true);
+    reader_start(&one, a.stream, 0); // on the way: 0 to 7
+    await_held(1);
+    zx_iovec_t v = {"new", 3};
+    size_t actual;
+    EXPECT_OK(zx_stream_writev_at(a.stream, 0, 3 * PAGE, &v, 1, &actual));
+    EXPECT_OK(sync_all());
+    let_go();
+    reader_join(&one, 1);
+    uint8_t got[3];
+    EXPECT_OK(read_at(a.stream, 3 * PAGE, got, 3, &actual));
+    EXPECT(memcmp(got, "new", 3) == 0);
+    io_opened_close(&a);
+    remount();
+    a = open_at("a", READ);
+    EXPECT_OK(read_at(a.stream, 3 * PAGE, got, 3, &actual));
+    EXPECT(memcmp(got, "new", 3) == 0);
+    expect_page(a.stream, 1, 2);
+    expect_page(a.stream, 1, 4);
+    io_opened_close(&a);
+    end();
+}
+
+// It gets a stream, and reads its first page.
+CHILD(reads_a_page) {
+    zx_handle_t stream;
+    char byte;
+    if (zx_object_wait_one(channel, ZX_CHANNEL_READABLE, ZX_TIME_INFINITE, nullptr) != ZX_OK ||
+        zx_channel_read(channel, 0, nullptr, &stream, 0, 1, nullptr, nullptr) != ZX_OK) {
+        return 1;
+    }
+    size_t actual;
+    return read_at(stream, 0, &byte, 1, &actual) == ZX_OK ? 0 : 2;
+}
+
+CASE(a_file_that_ends_while_it_is_read) {
+    struct utest_child child;
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ);
+    struct io_usage usage;
+    EXPECT_OK(io_query_usage(data.root, &usage));
+    uint64_t before = usage.used_bytes;
+    hold_reads(place_of(1, 0), BLOCKS_OF_PAGE, true);
+    utest_child_start(&child, "reads_a_page", ZX_HANDLE_INVALID);
+    EXPECT_OK(zx_channel_write(child.channel, 0, nullptr, 0, &a.stream, 1));
+    await_held(1);
+    EXPECT_OK(io_unlink(data.root, "a", 1, 0));
+    EXPECT_CLOSE(a.connection);
+    EXPECT_OK(zx_task_kill(child.process));
+    EXPECT_EQ(utest_child_join(&child), ZX_TASK_RETCODE_SYSCALL_KILL);
+    // Its blocks are free once nobody has it, which the server hears when it hears it.
+    do {
+        EXPECT_OK(sync_all());
+        EXPECT_OK(io_query_usage(data.root, &usage));
+    } while (usage.used_bytes > before - FILE_PAGES * PAGE);
+    write_pages("b", 2, FILE_PAGES);
+    let_go();
+    remount();
+    struct io_opened b = open_at("b", READ);
+    for (uint64_t i = 0; i < FILE_PAGES; i++) {
+        expect_page(b.stream, 2, i);
+    }
+    io_opened_close(&b);
+    end();
+}
+
+CASE(one_bad_place_takes_only_its_page) {
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ);
+    uint8_t got[4 * PAGE];
+    size_t actual;
+    struct jacinth_ramdisk_control_fail_range_request bad = {.kinds = JACINTH_RAMDISK_KINDS_READ,
+                                                             .first = place_of(1, 5),
+                                                             .count = BLOCKS_OF_PAGE,
+                                                             .status = ZX_ERR_IO_DATA_LOSS};
+    EXPECT_OK(
+        jacinth_ramdisk_control_fail_range_call(disk.control, ZX_TIME_INFINITE, &bad, storage));
+    expect_page(a.stream, 1, 0); // what is read ahead is nobody's failure
+    expect_page(a.stream, 1, 4);
+    EXPECT_STATUS(read_at(a.stream, 5 * PAGE, got, PAGE, &actual), ZX_ERR_IO);
+    expect_page(a.stream, 1, 6);
+    zx_handle_t vmo;
+    uint64_t size;
+    EXPECT_OK(io_get_vmo(a.connection, READ, &vmo, &size));
+    EXPECT_STATUS(zx_vmo_op_range(vmo, ZX_VMO_OP_PREFETCH, 0, size, nullptr, 0), ZX_ERR_IO);
+    restore();
+    for (uint64_t i = 0; i < FILE_PAGES; i++) {
+        expect_page(a.stream, 1, i);
+    }
+    EXPECT_CLOSE(vmo);
+    io_opened_close(&a);
+    end();
+}
+
+CASE(a_driver_that_dies_under_reads) {
+    static struct reader one, two;
+    begin_with_files(2);
+    struct io_opened a = open_at("a", READ), b = open_at("b", READ);
+    uint64_t first = place_of(1, 0), end_of_all = DISK_BYTES / BLOCK_SIZE;
+    expect_page(a.stream, 1, FILE_PAGES - 1); // where their blocks lie is known now
+    expect_page(b.stream, 2, FILE_PAGES - 1);
+    hold_reads(first, end_of_all - first, false);
+    reader_start(&one, a.stream, 0);
+    reader_start(&two, b.stream, 2);
+    await_held(2);
+    stop_disk();
+    start_disk(); // which holds nothing
+    reader_join(&one, 1);
+    reader_join(&two, 2);
+    EXPECT(!data.is_lost);
+    // And no driver with that disk comes back.
+    hold_reads(first, end_of_all - first, false);
+    reader_start(&one, a.stream, 50);
+    reader_start(&two, b.stream, 50);
+    await_held(2);
+    zx_handle_t old = disk.contents;
+    stop_disk();
+    disk.contents = utest_vmo(DISK_BYTES);
+    start_disk();
+    utest_thread_join(&one.thread);
+    utest_thread_join(&two.thread);
+    EXPECT_STATUS(one.status, ZX_ERR_IO);
+    EXPECT_STATUS(two.status, ZX_ERR_IO);
+    EXPECT(data.is_lost);
+    expect_page(a.stream, 1, 0); // it is there
+    io_opened_close(&a);
+    io_opened_close(&b);
+    (void)unmount_data(); // nothing was to be saved, but the mark that all is well
+    stop_disk();
+    EXPECT_CLOSE(disk.contents);
+    EXPECT_CLOSE(disk.is_up);
     EXPECT_CLOSE(old);
 }

@@ -45,6 +45,15 @@ static zx_status_t hold(void* ctx, struct jacinth_ramdisk_control_hold_request* 
     return jacinth_ramdisk_control_hold_reply(txn);
 }
 
+static zx_status_t hold_reads(void* ctx, struct jacinth_ramdisk_control_hold_reads_request* r,
+                              struct fidl_txn* txn) {
+    if (r->count > UINT64_MAX - r->first) {
+        return ZX_ERR_OUT_OF_RANGE;
+    }
+    ramdisk_hold_reads(ctx, r->first, r->count, r->carry_out);
+    return jacinth_ramdisk_control_hold_reads_reply(txn);
+}
+
 static zx_status_t ignore_flushes(void* ctx,
                                   struct jacinth_ramdisk_control_ignore_flushes_request* r,
                                   struct fidl_txn* txn) {
@@ -68,6 +77,10 @@ static zx_status_t get_counts(void* ctx, struct fidl_txn* txn) {
     const struct ramdisk* d = ctx;
     struct jacinth_ramdisk_control_get_counts_response response;
     memcpy(response.counts, d->counts, sizeof(response.counts));
+    response.held = 0;
+    list_for_each(n, &d->held) {
+        response.held++;
+    }
     return jacinth_ramdisk_control_get_counts_reply(txn, &response);
 }
 
@@ -75,6 +88,7 @@ static const struct jacinth_ramdisk_control_ops ops = {.fail_nth = fail_nth,
                                                        .fail_range = fail_range,
                                                        .delay = delay,
                                                        .hold = hold,
+                                                       .hold_reads = hold_reads,
                                                        .ignore_flushes = ignore_flushes,
                                                        .cut_power = cut_power,
                                                        .restore = restore,

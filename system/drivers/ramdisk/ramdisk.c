@@ -71,6 +71,10 @@ static bool is_of(jacinth_ramdisk_kinds_t kinds, const struct block_op* op) {
     return (kinds >> op->request.opcode & 1) != 0;
 }
 
+static bool touches(const struct block_request* r, uint64_t first, uint64_t count) {
+    return r->device_offset < first + count && first < r->device_offset + r->length;
+}
+
 static zx_status_t find_fault(struct ramdisk* d, const struct block_op* op) {
     if (d->is_off) {
         return ZX_ERR_IO;
@@ -82,10 +86,9 @@ static zx_status_t find_fault(struct ramdisk* d, const struct block_op* op) {
         }
         d->nth.skip--;
     }
-    const struct block_request* r = &op->request;
-    bool touches = r->device_offset < d->range.first + d->range.count &&
-                   d->range.first < r->device_offset + r->length;
-    return is_of(d->range.kinds, op) && touches ? d->range.status : ZX_OK;
+    return is_of(d->range.kinds, op) && touches(&op->request, d->range.first, d->range.count)
+               ? d->range.status
+               : ZX_OK;
 }
 
 static zx_status_t write_blocks(struct ramdisk* d, const struct block_op* op) {
@@ -146,8 +149,7 @@ static void answer_late(struct async_task* task) {
     block_device_pump(&d->device);
 }
 
-static void serve(struct ramdisk* d, struct block_op* op) {
-    zx_status_t status = carry_out(d, op);
+static void answer(struct ramdisk* d, struct block_op* op, zx_status_t status) {
     if (d->delay == 0 && list_empty(&d->delayed)) {
         block_op_done(op, status);
         return;
@@ -158,22 +160,49 @@ static void serve(struct ramdisk* d, struct block_op* op) {
     async_task_post(d->device.loop, &d->task, (zx_time_t)first_op(&d->delayed)->driver[0]);
 }
 
+// ---- answers that do not come ----
+
+static bool is_held_read(const struct ramdisk* d, const struct block_op* op) {
+    return op->request.opcode == BLOCK_READ &&
+           touches(&op->request, d->held_reads.first, d->held_reads.count);
+}
+
 static void submit(struct block_device* device, struct block_op* op) {
     struct ramdisk* d = disk_of(device);
-    if (d->holds) {
+    bool is_held = d->holds || is_held_read(d, op);
+    // driver: whether it was carried out, and what came of that
+    op->driver[0] = !is_held || (!d->holds && d->held_reads.carry_out);
+    op->driver[1] = op->driver[0] != 0 ? (uint64_t)carry_out(d, op) : 0;
+    if (is_held) {
         list_push_back(&d->held, &op->node);
     } else {
-        serve(d, op);
+        answer(d, op, (zx_status_t)op->driver[1]);
     }
+}
+
+static void release(struct ramdisk* d) {
+    struct list_node* next;
+    for (struct list_node* n = list_first(&d->held); n != nullptr && !d->holds; n = next) {
+        struct block_op* op = container_of(n, struct block_op, node);
+        next = list_next(&d->held, n);
+        if (!is_held_read(d, op)) {
+            list_remove(n);
+            answer(d, op, op->driver[0] != 0 ? (zx_status_t)op->driver[1] : carry_out(d, op));
+        }
+    }
+    block_device_pump(&d->device);
 }
 
 void ramdisk_hold(struct ramdisk* d, bool holds) {
     d->holds = holds;
-    for (struct block_op* op; !holds && (op = first_op(&d->held)) != nullptr;) {
-        list_remove(&op->node);
-        serve(d, op);
-    }
-    block_device_pump(&d->device);
+    release(d);
+}
+
+void ramdisk_hold_reads(struct ramdisk* d, uint64_t first, uint64_t count, bool carry_out_now) {
+    d->held_reads.first = first;
+    d->held_reads.count = count;
+    d->held_reads.carry_out = carry_out_now;
+    release(d);
 }
 
 void ramdisk_cut(struct ramdisk* d, uint64_t writes, uint64_t seed) {
@@ -190,6 +219,7 @@ void ramdisk_restore(struct ramdisk* d) {
     d->nth = d->range = (struct ramdisk_fault){};
     d->delay = 0;
     d->ignores_flushes = false;
+    d->held_reads.count = 0;
     ramdisk_hold(d, false);
 }
 
@@ -235,6 +265,11 @@ zx_status_t ramdisk_init(struct ramdisk* d, struct async_loop* loop, zx_handle_t
 void ramdisk_destroy(struct ramdisk* d) {
     async_task_cancel(&d->task);
     block_device_end(&d->device);
+    for (struct block_op* op;
+         (op = first_op(&d->held)) != nullptr || (op = first_op(&d->delayed)) != nullptr;) {
+        list_remove(&op->node);
+        block_op_done(op, ZX_ERR_CANCELED); // its session goes with the last
+    }
     (void)zx_vmar_unmap(zx_vmar_root_self(), (zx_vaddr_t)d->memory, d->size);
     (void)zx_handle_close(d->durable);
     (void)zx_handle_close(d->contents);

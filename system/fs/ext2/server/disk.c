@@ -1,7 +1,10 @@
 // The block device as the core wants it: sectors, one call at a time. What it moves goes through
-// one VMO that the device knows: contents in its front, metadata behind.
+// one VMO that stays pinned: contents to be saved in its front, metadata behind. So saving needs no
+// memory. Contents are read into another, whose pages are pinned only as long as the device fills
+// them, and by several calls at a time.
 #include <string.h>
 
+#include <lib/compiler.h>
 #include <zircon/process.h>
 #include <zircon/syscalls.h>
 
@@ -9,6 +12,7 @@
 
 constexpr uint64_t METADATA_MAX = 128 << 10;
 constexpr uint64_t VMO_LEN = EXT2FS_CONTENTS_MAX + METADATA_MAX;
+constexpr uint64_t SUPPLY_LEN = EXT2FS_SLOTS * EXT2FS_CONTENTS_MAX;
 constexpr uint64_t UUID_OFFSET = 1024 + 104;
 
 static zx_status_t attach(struct ext2fs_disk* d) {
@@ -21,7 +25,14 @@ static zx_status_t attach(struct ext2fs_disk* d) {
     if (status != ZX_OK) {
         return status;
     }
-    status = block_client_attach(&d->client, d->vmo, &d->vmoid);
+    status = block_client_watch(&d->client, container_of(d, struct ext2fs, disk)->server.loop);
+    if (status == ZX_OK) {
+        status = block_client_attach(&d->client, d->vmo, &d->vmoid);
+    }
+    if (status == ZX_OK) {
+        status = block_client_attach_as(&d->client, d->supply, JACINTH_BLOCK_VMO_OPTIONS_UNPINNED,
+                                        &d->supply_id);
+    }
     uint32_t size = d->client.info.block_size;
     if (status == ZX_OK && (size < EXT2_SECTOR || size > 4096 || (size & (size - 1)) != 0)) {
         status = ZX_ERR_NOT_SUPPORTED;
@@ -39,11 +50,13 @@ static zx_status_t attach(struct ext2fs_disk* d) {
 zx_status_t ext2fs_disk_open(struct ext2fs_disk* d) {
     zx_vaddr_t at;
     zx_status_t status = zx_vmo_create(VMO_LEN, 0, &d->vmo);
-    if (status != ZX_OK) {
-        return status;
+    if (status == ZX_OK) {
+        status = zx_vmo_create(SUPPLY_LEN, 0, &d->supply);
     }
-    status = zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, d->vmo, 0,
-                         VMO_LEN, &at);
+    if (status == ZX_OK) {
+        status = zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE, 0, d->vmo, 0,
+                             VMO_LEN, &at);
+    }
     if (status == ZX_OK) {
         d->memory = (uint8_t*)at;
         status = attach(d);
@@ -63,8 +76,9 @@ void ext2fs_disk_close(struct ext2fs_disk* d) {
         (void)zx_vmar_unmap(zx_vmar_root_self(), (zx_vaddr_t)d->memory, VMO_LEN);
         d->memory = nullptr;
     }
+    (void)zx_handle_close(d->supply);
     (void)zx_handle_close(d->vmo);
-    d->vmo = ZX_HANDLE_INVALID;
+    d->supply = d->vmo = ZX_HANDLE_INVALID;
 }
 
 static zx_status_t run(struct ext2fs_disk* d, block_opcode_t opcode, uint64_t first, uint64_t count,
@@ -87,7 +101,6 @@ void ext2fs_disk_remember(struct ext2fs_disk* d) {
     d->is_known = read_uuid(d, d->uuid) == ZX_OK;
 }
 
-// The driver is gone: its next instance, if it brings the same disk.
 static zx_status_t reconnect(struct ext2fs_disk* d) {
     uint8_t uuid[EXT2FS_UUID_LEN];
     uint64_t sectors = d->sectors;
@@ -97,28 +110,28 @@ static zx_status_t reconnect(struct ext2fs_disk* d) {
     if (status == ZX_OK) {
         status = read_uuid(d, uuid);
     }
-    if (status == ZX_OK && d->is_known && d->sectors == sectors &&
-        memcmp(uuid, d->uuid, sizeof(uuid)) == 0) {
-        return ZX_OK;
+    bool is_same = status == ZX_OK && d->is_known && d->sectors == sectors &&
+                   memcmp(uuid, d->uuid, sizeof(uuid)) == 0;
+    if (!is_same) {
+        d->is_lost = true;
+        if (d->lost != nullptr) {
+            d->lost(d->ctx);
+        }
     }
-    d->is_lost = true;
-    if (d->lost != nullptr) {
-        d->lost(d->ctx);
-    }
-    return ZX_ERR_IO;
+    return is_same ? ZX_OK : ZX_ERR_IO;
 }
 
 // What is in the metadata part may be what is being written, so it is put back after reconnecting
 // (which reads into it).
-static zx_status_t run_anew(struct ext2fs_disk* d, block_opcode_t opcode, uint64_t first,
-                            uint64_t count, uint64_t offset) {
+zx_status_t ext2fs_disk_revive(struct ext2fs_disk* d) {
     static uint8_t kept[4096];
+    if (d->is_lost) {
+        return ZX_ERR_IO;
+    }
     memcpy(kept, d->memory + EXT2FS_CONTENTS_MAX, sizeof(kept));
     zx_status_t status = reconnect(d);
-    if (status == ZX_OK) {
-        memcpy(d->memory + EXT2FS_CONTENTS_MAX, kept, sizeof(kept));
-        status = run(d, opcode, first, count, offset);
-    }
+    memcpy(d->memory + EXT2FS_CONTENTS_MAX, kept, sizeof(kept));
+    ext2fs_reads_lost(container_of(d, struct ext2fs, disk));
     return status;
 }
 
@@ -129,14 +142,28 @@ static zx_status_t run_twice(struct ext2fs_disk* d, block_opcode_t opcode, uint6
     }
     zx_status_t status = run(d, opcode, first, count, offset);
     if (status == ZX_ERR_PEER_CLOSED || status == ZX_ERR_CANCELED) {
-        status = run_anew(d, opcode, first, count, offset);
+        status = ext2fs_disk_revive(d);
+        if (status == ZX_OK) {
+            status = run(d, opcode, first, count, offset);
+        }
     }
     return status == ZX_OK ? ZX_OK : ZX_ERR_IO;
 }
 
-zx_status_t ext2fs_disk_move(struct ext2fs_disk* d, bool write, uint64_t first, uint32_t count,
+zx_status_t ext2fs_disk_save(struct ext2fs_disk* d, uint64_t first, uint32_t count,
                              uint64_t offset) {
-    return run_twice(d, write ? BLOCK_WRITE : BLOCK_READ, first, count, offset);
+    return run_twice(d, BLOCK_WRITE, first, count, offset);
+}
+
+void ext2fs_disk_start(struct ext2fs_disk* d, struct block_call* call, uint64_t first,
+                       uint32_t count, uint64_t offset) {
+    uint64_t block = (uint64_t)d->sectors_per_block * EXT2_SECTOR;
+    call->opcode = BLOCK_READ;
+    call->vmoid = d->supply_id;
+    call->vmo_offset = offset / block;
+    call->device_offset = first / d->sectors_per_block;
+    call->length = count / d->sectors_per_block;
+    block_start(&d->client, call);
 }
 
 // ---- the core's requests: of any length, and not always in blocks of the device ----

@@ -1,4 +1,4 @@
-// A file's pages: given when they are missing, granted before they are written to, saved.
+// A file's pages: granted before they are written to, saved. (read.c gives those that are missing.)
 //
 // How long the file is, is what its VMO says: streams make it longer by themselves. The core learns
 // of it here, before it is asked where something lies.
@@ -13,18 +13,8 @@
 #include <ext2fs/ext2fs.h>
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t READ_AHEAD_MAX = EXT2FS_CONTENTS_MAX;
-constexpr uint64_t READ_AROUND = 32 << 10;
 
-static uint64_t page_down(uint64_t at) {
-    return at & ~(PAGE - 1);
-}
-
-static uint64_t page_up(uint64_t at) {
-    return page_down(at + PAGE - 1);
-}
-
-static uint64_t core_size(const struct ext2fs_node* file) {
+uint64_t ext2fs_file_size(const struct ext2fs_node* file) {
     struct ext2_attributes attributes;
     ext2_get_attributes(file->core, &attributes);
     return attributes.size;
@@ -44,15 +34,19 @@ void ext2fs_file_refresh(struct ext2fs_node* file) {
     if (file->vmo == ZX_HANDLE_INVALID || zx_vmo_get_stream_size(file->vmo, &size) != ZX_OK) {
         return;
     }
-    uint64_t before = core_size(file);
-    if (size == before || ext2_resize(file->fs->core, file->core, size) != ZX_OK) {
+    uint64_t before = ext2fs_file_size(file);
+    if (size == before) {
+        return;
+    }
+    ext2fs_reads_cut(file, size);
+    if (ext2_resize(file->fs->core, file->core, size) != ZX_OK) {
         return;
     }
     if (size > before && before % PAGE != 0) {
         // What lay behind the old end in its page may have been there before the file was longer,
         // and then it was not saved.
-        (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_DIRTY, file->vmo, page_down(before),
-                                PAGE, 0);
+        (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_DIRTY, file->vmo,
+                                ext2fs_page_down(before), PAGE, 0);
     }
     mark_dirty(file);
 }
@@ -73,55 +67,14 @@ zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length) {
     // Nobody looks in between: requests for pages wait for this thread.
     status = zx_vmo_set_size(file->vmo, length);
     if (status == ZX_OK) {
+        ext2fs_reads_cut(file, length);
         status = ext2_resize(fs->core, file->core, length);
         ext2fs_changed(fs);
     }
     return status == ZX_ERR_NO_MEMORY ? ZX_ERR_NO_SPACE : status;
 }
 
-// ---- giving ----
-
-// [offset, offset + len) of the file into the disk's memory, of which it is the beginning.
-static zx_status_t read_contents(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
-    struct ext2fs* fs = file->fs;
-    uint32_t block_size = ext2_block_size(fs->core);
-    uint32_t sectors = block_size / EXT2_SECTOR;
-    for (uint64_t at = 0; at < len;) {
-        struct ext2_run run;
-        zx_status_t status = ext2_map(fs->core, file->core, (offset + at) / block_size,
-                                      (uint32_t)((len - at) / block_size), &run);
-        if (status == ZX_ERR_OUT_OF_RANGE) { // behind what a file can have
-            run = (struct ext2_run){.count = (uint32_t)((len - at) / block_size), .is_hole = true};
-            status = ZX_OK;
-        }
-        if (status != ZX_OK) {
-            return status;
-        }
-        uint64_t bytes = (uint64_t)run.count * block_size;
-        if (run.is_hole) {
-            memset(fs->disk.memory + at, 0, bytes);
-        } else {
-            status = ext2fs_disk_move(&fs->disk, false, run.first, run.count * sectors, at);
-            if (status != ZX_OK) {
-                return status;
-            }
-        }
-        at += bytes;
-    }
-    return ZX_OK;
-}
-
-static zx_status_t give(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
-    struct ext2fs* fs = file->fs;
-    zx_status_t status = read_contents(file, offset, len);
-    if (status == ZX_OK) {
-        status = zx_vmo_write(fs->supply, fs->disk.memory, 0, len);
-    }
-    if (status == ZX_OK) {
-        status = zx_pager_supply_pages(fs->pager, file->vmo, offset, len, fs->supply, 0);
-    }
-    return status;
-}
+// ---- failing ----
 
 static uint64_t status_for_pages(zx_status_t status) {
     switch (status) {
@@ -135,106 +88,9 @@ static uint64_t status_for_pages(zx_status_t status) {
     }
 }
 
-static void fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status) {
+void ext2fs_file_fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status) {
     (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_FAIL, file->vmo, offset, len,
                             status_for_pages(status));
-}
-
-// Somebody asked for very much, or there is no memory for it at the moment (the kernel is taking
-// back pages that nobody needs). It comes piece by piece, so that others are not kept waiting.
-constexpr zx_duration_t MEMORY_PAUSE = ZX_MSEC(10);
-constexpr uint32_t MEMORY_TRIES = 500;
-
-struct long_read {
-    struct list_node node; // of the file's
-    struct async_task task;
-    struct ext2fs_node* file;
-    uint64_t offset, end;
-    uint32_t failures; // one after the other, for want of memory
-};
-
-static void long_read_end(struct long_read* r) {
-    async_task_cancel(&r->task);
-    list_remove(&r->node);
-    free(r);
-}
-
-static void long_read_step(struct async_task* task) {
-    struct long_read* r = container_of(task, struct long_read, task);
-    struct ext2fs_node* file = r->file;
-    uint64_t left = r->end - r->offset;
-    uint64_t max = r->failures == 0 ? EXT2FS_CONTENTS_MAX : READ_AROUND;
-    uint64_t n = left < max ? left : max;
-    ext2fs_file_refresh(file);
-    zx_status_t status = give(file, r->offset, n);
-    if (status == ZX_ERR_NO_MEMORY && r->failures++ < MEMORY_TRIES) {
-        async_task_post(file->fs->server.loop, task, zx_clock_get_monotonic() + MEMORY_PAUSE);
-        return;
-    }
-    if (status != ZX_OK) {
-        fail(file, r->offset, left, status); // whoever still wants a part of it asks again
-        long_read_end(r);
-        return;
-    }
-    r->offset += n;
-    r->failures = r->failures != 0; // smaller pieces from now on
-    if (r->offset == r->end) {
-        long_read_end(r);
-    } else {
-        async_task_post(file->fs->server.loop, task, 0);
-    }
-}
-
-static void begin_long_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
-    struct long_read* r = malloc(sizeof(*r));
-    if (r == nullptr) {
-        fail(file, offset, len, ZX_ERR_IO);
-        return;
-    }
-    *r = (struct long_read){
-        .task.handler = long_read_step, .file = file, .offset = offset, .end = offset + len};
-    list_push_back(&file->reads, &r->node);
-    async_task_post(file->fs->server.loop, &r->task, 0);
-}
-
-// What is asked for, and what will be asked for next.
-static void on_read(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
-    if (len > EXT2FS_CONTENTS_MAX) {
-        begin_long_read(file, offset, len);
-        return;
-    }
-    ext2fs_file_refresh(file);
-    uint64_t size = page_up(core_size(file));
-    // Twice as far with each read that goes on where the last one ended.
-    uint64_t ahead = offset == file->next_read ? file->ahead * 2 : READ_AROUND;
-    ahead = ahead < READ_AROUND ? READ_AROUND : ahead > READ_AHEAD_MAX ? READ_AHEAD_MAX : ahead;
-    file->ahead = ahead;
-    uint64_t end = offset + (len > ahead ? len : ahead);
-    end = end > size ? size : end;
-    end = end < offset + len ? offset + len : end;
-    uint64_t wanted = offset + len;
-    while (offset < end) {
-        uint64_t n = end - offset < EXT2FS_CONTENTS_MAX ? end - offset : EXT2FS_CONTENTS_MAX;
-        zx_status_t status = give(file, offset, n);
-        if (status == ZX_ERR_NO_MEMORY) {
-            if (offset < wanted) {
-                begin_long_read(file, offset, wanted - offset);
-            }
-            break; // nothing is read ahead now
-        }
-        if (status != ZX_OK && n > PAGE && offset < wanted) {
-            end = wanted; // one bad place takes only its page with it
-            n = PAGE;
-            status = give(file, offset, n);
-        }
-        if (status != ZX_OK) {
-            if (offset < wanted) {
-                fail(file, offset, n < wanted - offset ? n : wanted - offset, status);
-            }
-        }
-        offset += n;
-    }
-    file->next_read = end;
 }
 
 // ---- granting ----
@@ -246,7 +102,7 @@ static zx_status_t count_holes(struct ext2fs_node* file, uint64_t offset, uint64
     uint32_t block_size = ext2_block_size(fs->core);
     uint64_t holes = 0;
     uint64_t end = (offset + len) / block_size;
-    if (offset + len > page_up(ext2_file_max(fs->core))) {
+    if (offset + len > ext2fs_page_up(ext2_file_max(fs->core))) {
         return ZX_ERR_FILE_BIG;
     }
     for (uint64_t at = offset / block_size; at < end;) {
@@ -300,7 +156,7 @@ static void on_dirty(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     }
     zx_status_t status = ext2_is_read_only(fs->core) ? ZX_ERR_IO : reserve(file, offset, len);
     if (status != ZX_OK) {
-        fail(file, offset, len, status);
+        ext2fs_file_fail(file, offset, len, status);
         return;
     }
     ext2_touch(fs->core, file->core);
@@ -308,7 +164,7 @@ static void on_dirty(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     mark_dirty(file);
     status = zx_pager_op_range(fs->pager, ZX_PAGER_OP_DIRTY, file->vmo, offset, len, 0);
     if (status != ZX_OK) {
-        fail(file, offset, len, status);
+        ext2fs_file_fail(file, offset, len, status);
     }
 }
 
@@ -322,6 +178,7 @@ static zx_status_t save_piece(struct ext2fs_node* file, uint64_t offset, uint64_
     zx_status_t status =
         zx_pager_op_range(fs->pager, ZX_PAGER_OP_WRITEBACK_BEGIN, file->vmo, offset, len, 0);
     if (status == ZX_OK) {
+        ext2fs_reads_saved(file, offset, len);
         status = zx_vmo_read(file->vmo, fs->disk.memory, offset, len);
     }
     if (status != ZX_OK) {
@@ -337,8 +194,8 @@ static zx_status_t save_piece(struct ext2fs_node* file, uint64_t offset, uint64_
         status = ext2_map_for_write(fs->core, file->core, offset / block_size + at,
                                     (uint32_t)(blocks - at), &run);
         if (status == ZX_OK) {
-            status = ext2fs_disk_move(&fs->disk, true, run.first,
-                                      run.count * (block_size / EXT2_SECTOR), at * block_size);
+            status = ext2fs_disk_save(&fs->disk, run.first, run.count * (block_size / EXT2_SECTOR),
+                                      at * block_size);
         }
         if (status != ZX_OK) {
             return status;
@@ -379,9 +236,9 @@ zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
     struct ext2fs* fs = file->fs;
     uint64_t vmo_size;
     ext2fs_file_refresh(file);
-    uint64_t size = core_size(file);
+    uint64_t size = ext2fs_file_size(file);
     zx_status_t status = zx_vmo_get_size(file->vmo, &vmo_size);
-    uint64_t end = page_up(size) < vmo_size ? page_up(size) : vmo_size;
+    uint64_t end = ext2fs_page_up(size) < vmo_size ? ext2fs_page_up(size) : vmo_size;
     for (uint64_t at = 0; status == ZX_OK && at < end;) {
         zx_vmo_dirty_range_t ranges[16];
         size_t actual;
@@ -425,7 +282,7 @@ static void on_packet(struct async_receiver* receiver, const zx_port_packet_t* p
     } else if (file->is_ending) {
         return; // whoever asked was told by the detachment
     } else if (request->command == ZX_PAGER_VMO_READ) {
-        on_read(file, request->offset, request->length);
+        ext2fs_read_begin(file, request->offset, request->length);
     } else if (request->command == ZX_PAGER_VMO_DIRTY) {
         on_dirty(file, request->offset, request->length);
     }
@@ -441,7 +298,7 @@ zx_status_t ext2fs_file_need(struct ext2fs_node* file) {
     async_receiver_begin(fs->server.loop, &file->pages);
     zx_status_t status =
         zx_pager_create_vmo(fs->pager, ZX_VMO_RESIZABLE | ZX_VMO_TRAP_DIRTY, fs->server.loop->port,
-                            async_receiver_key(&file->pages), core_size(file), &file->vmo);
+                            async_receiver_key(&file->pages), ext2fs_file_size(file), &file->vmo);
     if (status != ZX_OK) {
         async_receiver_cancel(&file->pages);
         file->vmo = ZX_HANDLE_INVALID;
@@ -471,16 +328,14 @@ zx_handle_t ext2fs_file_in_use(struct ext2fs_node* file) {
 void ext2fs_file_trim(struct ext2fs_node* file) {
     uint64_t size, pages;
     if (file->vmo != ZX_HANDLE_INVALID && zx_vmo_get_stream_size(file->vmo, &size) == ZX_OK &&
-        zx_vmo_get_size(file->vmo, &pages) == ZX_OK && pages > page_up(size)) {
+        zx_vmo_get_size(file->vmo, &pages) == ZX_OK && pages > ext2fs_page_up(size)) {
         (void)zx_vmo_set_size(file->vmo, size);
     }
 }
 
 void ext2fs_file_end(struct ext2fs_node* file) {
     file->is_ending = true;
-    for (struct list_node* n; (n = list_first(&file->reads)) != nullptr;) {
-        long_read_end(container_of(n, struct long_read, node));
-    }
+    ext2fs_reads_drop(file);
     io_windows_end(&file->windows);
     (void)zx_pager_detach_vmo(file->fs->pager, file->vmo);
     (void)zx_handle_close(file->vmo);

@@ -1,5 +1,6 @@
 // Nodes of the server: one for each node of the core that a client has, and for files that were
 // used lately. And the file system as a whole: mounting, syncing, ending.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,6 +209,12 @@ static zx_status_t mount(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
     bool is_protected = (fs->disk.client.info.flags & JACINTH_BLOCK_FLAGS_READ_ONLY) != 0;
     struct ext2_options options = {.read_only = fs->read_only || is_protected};
     zx_status_t status = ext2_mount(&device, &options, &fs->core, why);
+    if (status == ZX_OK && ext2_block_size(fs->core) < fs->disk.sectors_per_block * EXT2_SECTOR) {
+        (void)snprintf(why, EXT2_WHY_MAX, "its blocks are smaller than the disk's");
+        ext2_abandon(fs->core);
+        fs->core = nullptr;
+        status = ZX_ERR_NOT_SUPPORTED;
+    }
     if (status == ZX_OK) {
         ext2fs_disk_remember(&fs->disk);
         async_task_post(fs->server.loop, &fs->when_idle, zx_clock_get_monotonic() + IDLE_MIN);
@@ -221,6 +228,7 @@ zx_status_t ext2fs_init(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
     list_init(&fs->idle);
     fs->by_age.handler = on_age;
     fs->when_idle.handler = on_idle;
+    ext2fs_reads_init(fs);
     fs->dirty_max = zx_system_get_physmem() / 8 / 4096;
     zx_status_t status = ext2fs_disk_open(&fs->disk);
     if (status != ZX_OK) {
@@ -228,13 +236,9 @@ zx_status_t ext2fs_init(struct ext2fs* fs, char why[EXT2_WHY_MAX]) {
     }
     status = zx_pager_create(0, &fs->pager);
     if (status == ZX_OK) {
-        status = zx_vmo_create(EXT2FS_CONTENTS_MAX, 0, &fs->supply);
-    }
-    if (status == ZX_OK) {
         status = mount(fs, why);
     }
     if (status != ZX_OK) {
-        (void)zx_handle_close(fs->supply);
         (void)zx_handle_close(fs->pager);
         ext2fs_disk_close(&fs->disk);
     }
@@ -253,9 +257,9 @@ zx_status_t ext2fs_destroy(struct ext2fs* fs) {
     }
     zx_status_t status = ext2_unmount(fs->core);
     fs->core = nullptr;
-    (void)zx_handle_close(fs->supply);
     (void)zx_handle_close(fs->pager);
     ext2fs_disk_close(&fs->disk);
+    ext2fs_reads_end(fs);
     return saved == ZX_OK ? status : saved;
 }
 

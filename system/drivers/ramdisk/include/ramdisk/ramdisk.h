@@ -27,8 +27,12 @@ struct ramdisk {
     zx_duration_t delay;
     struct list delayed; // carried out
     struct async_task task;
-    struct list held; // not carried out
-    bool holds;
+    struct list held; // not answered
+    bool holds;       // everything, not carried out
+    struct {
+        uint64_t first, count;
+        bool carry_out;
+    } held_reads;
     bool ignores_flushes;
     bool is_off;
     bool cut_is_near;
@@ -40,7 +44,7 @@ struct ramdisk {
 // size's.
 zx_status_t ramdisk_init(struct ramdisk* disk, struct async_loop* loop, zx_handle_t contents,
                          uint32_t block_size, jacinth_block_flags_t flags);
-// No request is with it: nothing is held or late.
+// What is held or late is not answered any more.
 void ramdisk_destroy(struct ramdisk* disk);
 // Serves jacinth.ramdisk/Control; the channel is gone whatever the outcome.
 zx_status_t ramdisk_control(struct ramdisk* disk, zx_handle_t channel);

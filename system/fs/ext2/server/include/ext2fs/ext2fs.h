@@ -1,6 +1,9 @@
 // ext2 as a server of jacinth.io: the core (ext2/ext2.h) over a block device (block/client.h), with
 // files in VMOs whose pages come from here. One loop's thread; no locks.
 //
+// The core's calls of the device are waited for. Contents of files are not: several reads are under
+// way at a time (read.c), and whoever does something to a file that is being read says so.
+//
 // A file's VMO is made when it is first opened, and stays as long as the file is in use and for a
 // while after. Pages are read when somebody needs them (with those that follow); before one is
 // written to, room for it is set aside, so that saving it cannot fail for want of it. What is dirty
@@ -22,6 +25,9 @@
 #include <zircon/types.h>
 
 constexpr uint32_t EXT2FS_UUID_LEN = 16;
+constexpr uint64_t EXT2FS_CONTENTS_MAX = 1 << 20; // that are moved at once
+constexpr uint32_t EXT2FS_SLOTS = 8;              // reads of contents that are under way
+constexpr uint32_t EXT2FS_RUNS = 64;              // places on the disk that one of them has
 
 struct ext2fs_disk {
     // A new channel to the device; the first, and after its driver's death.
@@ -35,9 +41,23 @@ struct ext2fs_disk {
     uint8_t uuid[EXT2FS_UUID_LEN];
     uint64_t sectors;
     uint32_t sectors_per_block; // of the device
-    zx_handle_t vmo;            // for contents, and behind them for metadata
+    zx_handle_t vmo;            // for contents to be saved, and behind them for metadata
     uint8_t* memory;
     uint16_t vmoid;
+    zx_handle_t supply; // for contents that are read: a slot for each; pages move on from there
+    uint16_t supply_id;
+};
+
+struct ext2fs_read; // read.c
+
+struct ext2fs_slot {
+    struct ext2fs_read* read; // or none
+    bool is_used;             // pages may be there
+    uint32_t under_way;       // calls
+    struct ext2fs_call {
+        struct block_call call;
+        struct ext2fs_slot* slot;
+    } calls[EXT2FS_RUNS];
 };
 
 struct ext2fs {
@@ -48,9 +68,11 @@ struct ext2fs {
     // The library's:
     struct ext2* core;
     zx_handle_t pager;
-    zx_handle_t supply; // plain memory, from which pages are moved
-    struct list dirty;  // files that may have something to save
-    struct list idle;   // files that nobody uses, the longest unused first
+    struct ext2fs_slot slots[EXT2FS_SLOTS];
+    struct list waiting; // reads without a slot, the next one first
+    struct async_task read_task;
+    struct list dirty; // files that may have something to save
+    struct list idle;  // files that nobody uses, the longest unused first
     uint32_t idle_count, node_count;
     uint64_t reserved;    // blocks set aside for dirty pages
     uint64_t dirty_pages; // about so many
@@ -73,7 +95,7 @@ struct ext2fs_node {
     uint64_t reserved;
     uint64_t next_read; // where the last one ended
     uint64_t ahead;     // how far it went
-    struct list reads;  // that go on: more was asked for than is given at once
+    struct list reads;  // of its pages
     bool is_ending;     // until the last packet has come
 };
 
@@ -95,8 +117,14 @@ static inline struct ext2fs_node* ext2fs_node_of(struct io_node* node) {
 }
 static_assert(offsetof(struct ext2fs_node, io) == 0);
 
+static inline uint64_t ext2fs_page_down(uint64_t at) {
+    return at & ~(uint64_t)4095;
+}
+static inline uint64_t ext2fs_page_up(uint64_t at) {
+    return ext2fs_page_down(at + 4095);
+}
+
 // disk.c
-constexpr uint64_t EXT2FS_CONTENTS_MAX = 1 << 20;
 zx_status_t ext2fs_disk_open(struct ext2fs_disk* disk);
 void ext2fs_disk_close(struct ext2fs_disk* disk);
 void ext2fs_disk_remember(struct ext2fs_disk* disk); // after a mount: which one it is
@@ -104,9 +132,16 @@ void ext2fs_disk_remember(struct ext2fs_disk* disk); // after a mount: which one
 zx_status_t ext2fs_disk_read(void* ctx, uint64_t first, uint32_t count, void* buffer);
 zx_status_t ext2fs_disk_write(void* ctx, uint64_t first, uint32_t count, const void* buffer);
 zx_status_t ext2fs_disk_flush(void* ctx);
-// Contents, between the device and `memory` (sectors, and an offset in bytes).
-zx_status_t ext2fs_disk_move(struct ext2fs_disk* disk, bool write, uint64_t first, uint32_t count,
+// Contents out of `memory` (sectors, and an offset in bytes).
+zx_status_t ext2fs_disk_save(struct ext2fs_disk* disk, uint64_t first, uint32_t count,
                              uint64_t offset);
+// The same into `supply`: starts the call, which has its handler. It goes out with block_kick. If
+// it ends with PEER_CLOSED, ext2fs_disk_revive.
+void ext2fs_disk_start(struct ext2fs_disk* disk, struct block_call* call, uint64_t first,
+                       uint32_t count, uint64_t offset);
+// The driver is gone: its next instance, if it brings the same disk. Calls that were started are
+// forgotten, and whoever had some is told (ext2fs_reads_lost).
+zx_status_t ext2fs_disk_revive(struct ext2fs_disk* disk);
 
 // node.c
 // Takes the core's reference; the node comes with one.
@@ -116,7 +151,21 @@ void ext2fs_node_settle(struct ext2fs_node* n); // nobody uses it: keeps it for 
 void ext2fs_changed(struct ext2fs* fs);         // something is to be synced some day
 zx_status_t ext2fs_settle(struct ext2fs* fs);   // sync, and the mark of a clean file system
 
+// read.c
+void ext2fs_reads_init(struct ext2fs* fs);
+void ext2fs_reads_end(struct ext2fs* fs);  // after the disk was closed: nothing is under way
+void ext2fs_reads_lost(struct ext2fs* fs); // all that is under way begins anew
+// Somebody waits for these pages.
+void ext2fs_read_begin(struct ext2fs_node* file, uint64_t offset, uint64_t len);
+// What was there of the range is being saved; the file was cut; nobody waits for it any more.
+void ext2fs_reads_saved(struct ext2fs_node* file, uint64_t offset, uint64_t len);
+void ext2fs_reads_cut(struct ext2fs_node* file, uint64_t size);
+void ext2fs_reads_drop(struct ext2fs_node* file);
+
 // file.c
+uint64_t ext2fs_file_size(const struct ext2fs_node* file); // as the core knows it
+// Whoever waits for pages of the range fails.
+void ext2fs_file_fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status);
 zx_status_t ext2fs_file_need(struct ext2fs_node* file); // its VMO
 void ext2fs_file_refresh(struct ext2fs_node* file);     // how long it is now
 zx_status_t ext2fs_file_save(struct ext2fs_node* file);
