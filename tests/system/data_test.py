@@ -29,13 +29,13 @@ class DataTest(SystemTest):
         self.folder = Path(folder.name)
         self.image = self.folder / "image"
 
-    def _make(self) -> None:
+    def _make(self, size: int = 16 * _MIB) -> None:
         files = self.folder / "files"
         (files / "deep" / "er").mkdir(parents=True)
         (files / "hello").write_text("hello from the host\n")
         (files / "deep" / "er" / "large").write_bytes(bytes(range(256)) * 4096)
         (files / "link").symlink_to("deep/er")
-        disk.create(files, self.image, 16 * _MIB)
+        disk.create(files, self.image, size)
 
     def _run(self, *lines: str) -> ScriptResult:
         result = self.run_commands(*(f'sh -c "{line}"' for line in lines), disks=(self.image,))
@@ -92,8 +92,14 @@ class DataTest(SystemTest):
         self.assertEqual(text.count("no ext2 superblock"), 1, text)
 
     def test_what_is_written_last_is_there(self) -> None:
-        self._make()
-        self._run("mkdir /data/a; cp /data/deep/er/large /data/a/b; echo end > /data/end")
+        self._make(3 * _MIB)  # too small for a journal: mv copies a directory
+        self._run(
+            "mkdir -p /data/from/sub /data/to; echo moved > /data/from/sub/f; mv /data/from /data/to",
+            "mkdir /data/a; cp /data/deep/er/large /data/a/b; echo end > /data/end",
+        )
+        self.assertEqual(self._host("debugfs", "-R", "cat /to/from/sub/f", str(self.image)), "moved\n")
+        self.assertNotIn("from", self._host("debugfs", "-R", "ls /", str(self.image)))
+        self.assertNotIn("has_journal", self._host("dumpe2fs", "-h", str(self.image)))
         self.assertEqual(self._host("debugfs", "-R", "cat /end", str(self.image)), "end\n")
         self._host("debugfs", "-R", f"dump /a/b {self.folder}/copy", str(self.image))
         self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)
