@@ -177,6 +177,13 @@ static zx_status_t load(struct ext2* fs) {
     return is_sound ? ZX_OK : ZX_ERR_IO_DATA_INTEGRITY;
 }
 
+// What is in one that the superblock says nothing of is not for us.
+static zx_status_t load_empty(struct ext2* fs) {
+    zx_status_t status = load(fs);
+    bool is_full = status == ZX_OK && super_of(&fs->journal)->start != 0;
+    return status == ZX_ERR_IO_DATA_INTEGRITY || is_full ? ZX_ERR_NOT_SUPPORTED : status;
+}
+
 // ---- replay ----
 
 struct revoked {
@@ -442,9 +449,10 @@ static zx_status_t make(struct ext2* fs) {
     if (s->rev_level == 0 || s->journal_inum != 0) {
         return ZX_ERR_NOT_SUPPORTED;
     }
-    zx_status_t status = load(fs); // the power may have gone before the superblock named it
+    zx_status_t status = load_empty(fs); // the power may have gone before the superblock named it
     if (status == ZX_ERR_NOT_SUPPORTED && fs->journal.inode.raw.links_count == 0) {
         status = make_inode(fs);
+        status = status == ZX_OK ? load_empty(fs) : status;
     }
     if (status != ZX_OK) {
         return status;
@@ -463,18 +471,14 @@ static zx_status_t make(struct ext2* fs) {
 
 zx_status_t journal_open(struct ext2* fs) {
     struct journal* j = &fs->journal;
-    zx_status_t status = j->is_given_up ? ZX_ERR_NOT_SUPPORTED : ZX_OK;
+    zx_status_t status = ZX_ERR_NOT_SUPPORTED;
     if (j->is_open) {
         return ZX_OK;
     }
-    if (status == ZX_OK && (fs->super.feature_compat & COMPAT_HAS_JOURNAL) == 0) {
-        status = make(fs);
-    }
-    if (status == ZX_OK) {
-        status = fs->super.journal_inum == INO_JOURNAL ? load(fs) : ZX_ERR_NOT_SUPPORTED;
-    }
-    if (status == ZX_ERR_IO_DATA_INTEGRITY || (status == ZX_OK && super_of(j)->start != 0)) {
-        status = ZX_ERR_NOT_SUPPORTED; // whatever is in it, the superblock does not know
+    if ((fs->super.feature_compat & COMPAT_HAS_JOURNAL) == 0) {
+        status = j->is_given_up ? status : make(fs);
+    } else if (fs->super.journal_inum == INO_JOURNAL) {
+        status = load_empty(fs);
     }
     j->is_open = status == ZX_OK;
     return status;

@@ -224,6 +224,36 @@ static void test_journals_that_are_not_known(void**) {
     disk_destroy(&d);
 }
 
+// The superblock names none, but there is one: with something in it, it is left as it is; empty, as
+// a cut of power may leave it when one is made, it is taken.
+static void test_a_journal_without_a_name(void**) {
+    struct disk d;
+    init_image(&d, "-j -J size=1 -b 1024", 6000);
+    write_with_debugfs(&d, 1024, 3000);
+    debugfs(&d, "feature -has_journal -needs_recovery\nssv journal_inum 0\n");
+    for (unsigned i = 0; i < 2; i++) {
+        struct ext2* fs = mount_disk(&d);
+        struct ext2_node* root = root_of(fs);
+        uint64_t before = free_blocks(fs);
+        struct ext2_node* to = make(fs, root, i == 0 ? "a" : "b");
+        ext2_unref(fs, make(fs, root, "moved"));
+        MUST_OK(ext2_sync(fs));
+        MUST(ext2_rename(fs, root, name_of("moved"), to, name_of("moved")) ==
+             (i == 0 ? ZX_ERR_NOT_SUPPORTED : ZX_OK));
+        MUST(i == 0 || free_blocks(fs) == before - 2);
+        if (i == 0) {
+            MUST_OK(ext2_unlink(fs, root, name_of("moved")));
+        }
+        ext2_unref(fs, to);
+        ext2_unref(fs, root);
+        MUST_OK(ext2_unmount(fs));
+        MUST(has_journal(&d) == (i == 1));
+        memset(journal_block(&d, 0) + 28, 0, 4); // where it begins
+    }
+    image_must_be_sound(&d);
+    disk_destroy(&d);
+}
+
 // Without a move nobody touches its blocks; it is as large as before when all else is full.
 static void test_an_empty_journal_is_left_alone(void**) {
     struct disk d;
@@ -432,6 +462,7 @@ int main(void) {
         cmocka_unit_test(test_journals_of_others),
         cmocka_unit_test(test_a_journal_that_goes_round),
         cmocka_unit_test(test_journals_that_are_not_known),
+        cmocka_unit_test(test_a_journal_without_a_name),
         cmocka_unit_test(test_an_empty_journal_is_left_alone),
         cmocka_unit_test(test_a_journal_is_made_where_there_is_room),
         cmocka_unit_test(test_many_moves_cost_one_transaction),
