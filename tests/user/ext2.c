@@ -537,6 +537,37 @@ CASE(saving_while_somebody_writes) {
     end();
 }
 
+// What is on the disk of a file that was written by write_pages.
+static uint64_t count_saved(uint32_t seed, uint64_t count);
+static void write_pages(const char* path, uint32_t seed, uint64_t count);
+
+// However much is written, no more of it than there may be waits to be saved; and if nothing can be
+// saved no more is taken.
+CASE(what_is_unsaved_has_a_limit) {
+    constexpr uint64_t MOST = 256, AT_ONCE = 64, PAGES = 1024;
+    begin_with(4096);
+    data.fs.dirty_max = MOST; // the server does nothing before it is asked
+    write_pages("f", 1, PAGES);
+    EXPECT(count_saved(1, PAGES) >= PAGES - MOST - AT_ONCE);
+    EXPECT_OK(sync_all());
+    EXPECT_EQ(count_saved(1, PAGES), PAGES);
+    fail_nth(JACINTH_RAMDISK_KINDS_WRITE, 1'000'000);
+    struct io_opened o = open_at("g", WRITE | CREATE);
+    uint64_t written = 0;
+    size_t actual;
+    fill(piece, PIECE, 0);
+    while (write_some(o.stream, piece, PIECE, &actual) == ZX_OK && written < PAGES * 4096) {
+        written += actual;
+    }
+    EXPECT(written >= MOST * 4096 / 2 && written <= (MOST + AT_ONCE) * 4096);
+    restore();
+    EXPECT_OK(write_some(o.stream, piece, PIECE, &actual));
+    io_opened_close(&o);
+    remount();
+    EXPECT_EQ(stat_at("g").size, written + actual);
+    end();
+}
+
 // ---- disks that fail ----
 
 CASE(reads_that_fail) {
@@ -699,8 +730,8 @@ static void write_pages(const char* path, uint32_t seed, uint64_t count) {
     io_opened_close(&o);
 }
 
-// The block of the disk where that page lies.
-static uint64_t place_of(uint32_t seed, uint64_t page) {
+// The block of the disk where that page lies; 0: nowhere.
+static uint64_t find_page(uint32_t seed, uint64_t page) {
     uint8_t got[64];
     page_of(want, seed, page);
     for (uint64_t at = 0; at < DISK_BYTES; at += PAGE) {
@@ -709,8 +740,23 @@ static uint64_t place_of(uint32_t seed, uint64_t page) {
             return at / BLOCK_SIZE;
         }
     }
-    EXPECT(!"the page is on the disk");
     return 0;
+}
+
+static uint64_t place_of(uint32_t seed, uint64_t page) {
+    uint64_t place = find_page(seed, page);
+    EXPECT(place != 0);
+    return place;
+}
+
+static uint64_t count_saved(uint32_t seed, uint64_t count) {
+    uint64_t saved = 0;
+    for (uint64_t at = 0; at < DISK_BYTES; at += PAGE) {
+        uint64_t is[2];
+        EXPECT_OK(zx_vmo_read(disk.contents, is, at, sizeof(is)));
+        saved += is[0] == seed && is[1] < count;
+    }
+    return saved;
 }
 
 static zx_status_t read_at(zx_handle_t stream, uint64_t offset, void* buffer, size_t len,

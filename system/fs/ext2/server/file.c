@@ -148,13 +148,26 @@ static zx_status_t reserve(struct ext2fs_node* file, uint64_t offset, uint64_t l
     return ZX_OK;
 }
 
+// So many pages more may become dirty: if that is too much, everything is saved first. Where that
+// cannot be done, nothing more becomes dirty.
+static zx_status_t allow_dirty(struct ext2fs* fs, uint64_t pages) {
+    if (fs->dirty_pages + pages <= fs->dirty_max) {
+        return ZX_OK;
+    }
+    zx_status_t status = ext2fs_sync(fs); // who syncs himself is told if it fails
+    if (fs->dirty_pages <= fs->dirty_max) {
+        return ZX_OK;
+    }
+    return status == ZX_OK ? ZX_ERR_NO_SPACE : status;
+}
+
 static void on_dirty(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     struct ext2fs* fs = file->fs;
     ext2fs_file_refresh(file);
-    if (fs->dirty_pages > fs->dirty_max) {
-        (void)ext2fs_sync(fs); // who syncs himself is told if it fails
+    zx_status_t status = ext2_is_read_only(fs->core) ? ZX_ERR_IO : allow_dirty(fs, len / PAGE);
+    if (status == ZX_OK) {
+        status = reserve(file, offset, len);
     }
-    zx_status_t status = ext2_is_read_only(fs->core) ? ZX_ERR_IO : reserve(file, offset, len);
     if (status != ZX_OK) {
         ext2fs_file_fail(file, offset, len, status);
         return;
@@ -231,6 +244,25 @@ static zx_status_t save_range(struct ext2fs_node* file, const zx_vmo_dirty_range
     return ZX_OK;
 }
 
+static zx_status_t count_dirty(struct ext2fs_node* file, uint64_t at, uint64_t end, uint64_t* out) {
+    zx_vmo_dirty_range_t ranges[16];
+    size_t actual = 1;
+    *out = 0;
+    while (at < end && actual != 0) {
+        zx_status_t status = zx_pager_query_dirty_ranges(file->fs->pager, file->vmo, at, end - at,
+                                                         ranges, sizeof(ranges), &actual, nullptr);
+        if (status != ZX_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < actual; i++) {
+            bool is_zero = (ranges[i].options & ZX_VMO_DIRTY_RANGE_IS_ZERO) != 0;
+            *out += is_zero ? 0 : ranges[i].length / PAGE;
+            at = ranges[i].offset + ranges[i].length;
+        }
+    }
+    return ZX_OK;
+}
+
 // Pages behind the end stay dirty: somebody is about to make the file longer.
 zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
     struct ext2fs* fs = file->fs;
@@ -251,6 +283,9 @@ zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
             status = save_range(file, &ranges[i], size);
         }
         at = ranges[actual - 1].offset + ranges[actual - 1].length;
+    }
+    if (status == ZX_OK) {
+        status = count_dirty(file, end, vmo_size, &file->dirty_behind);
     }
     if (status != ZX_OK) {
         return status == ZX_ERR_NO_SPACE ? status : ZX_ERR_IO;

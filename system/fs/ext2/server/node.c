@@ -145,13 +145,16 @@ void ext2fs_node_release(struct ext2fs_node* n) {
 
 zx_status_t ext2fs_sync(struct ext2fs* fs) {
     zx_status_t result = ZX_OK;
+    uint64_t left = 0;
     struct list_node* next;
     for (struct list_node* at = list_first(&fs->dirty); at != nullptr; at = next) {
         next = list_next(&fs->dirty, at);
-        zx_status_t status = ext2fs_file_save(container_of(at, struct ext2fs_node, dirty));
+        struct ext2fs_node* file = container_of(at, struct ext2fs_node, dirty);
+        zx_status_t status = ext2fs_file_save(file);
         result = result == ZX_OK ? status : result;
+        left += file->dirty_behind;
     }
-    fs->dirty_pages = result == ZX_OK ? 0 : fs->dirty_pages;
+    fs->dirty_pages = result == ZX_OK ? left : fs->dirty_pages;
     zx_status_t status = ext2_sync(fs->core);
     return result == ZX_OK ? status : result;
 }

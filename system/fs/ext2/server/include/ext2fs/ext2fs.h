@@ -75,8 +75,8 @@ struct ext2fs {
     struct list idle;  // files that nobody uses, the longest unused first
     uint32_t idle_count, node_count;
     uint64_t reserved;    // blocks set aside for dirty pages
-    uint64_t dirty_pages; // about so many
-    uint64_t dirty_max;
+    uint64_t dirty_pages; // no more than so many
+    uint64_t dirty_max;   // and never more than so many, but for those of one request
     struct async_task by_age;
     struct async_task when_idle; // a while after the last sync: the mark of a clean file system
     char link_text[4096];
@@ -93,10 +93,11 @@ struct ext2fs_node {
     struct async_receiver pages;     // requests for them
     struct async_wait without_users; // only while no connection has it
     uint64_t reserved;
-    uint64_t next_read; // where the last one ended
-    uint64_t ahead;     // how far it went
-    struct list reads;  // of its pages
-    bool is_ending;     // until the last packet has come
+    uint64_t dirty_behind; // pages behind its end, when it was saved last
+    uint64_t next_read;    // where the last one ended
+    uint64_t ahead;        // how far it went
+    struct list reads;     // of its pages
+    bool is_ending;        // until the last packet has come
 };
 
 // Opens the device, makes the pager, mounts. `why` as in ext2_mount.
