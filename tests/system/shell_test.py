@@ -131,7 +131,10 @@ class ShellPromptTest(SystemTest):
             # Jobs.
             self.assertRegex(self._line(console, "sleep 500 &"), r"\n\[1\] \d+ sleep 500\n")
             self.assertRegex(self._line(console, "jobs"), r"\n\[1\] Running +sleep 500\n")
-            self.assertIn("\nkilled 143\n", self._line(console, "kill %1; wait $!; echo killed $?"))
+            said = self._line(console, "kill %1; wait $!; echo killed $?")
+            self.assertIn("\nkilled 143\n", said)
+            self.assertRegex(said, r"\[1\] Terminated +sleep 500\n")
+            self.assertRegex(self._line(console, "history | tail -n 1 | tr a-z A-Z"), r"\n +\d+ HISTORY \| TAIL ")
             self.assertNotIn("sleep", self._line(console, "jobs"))
             console.type("sleep 400\r")
             console.wait_text("sleep 400\n")
