@@ -22,7 +22,7 @@ from jx import build, interactive, machine, packages
 from jx.guest import Ended, Guest, GuestError
 from jx.boot_image import BootImage, ImageError
 from jx.machine import Settings
-from jx.markers import Marker
+from jx.markers import Marker, in_words
 from jx.tree import ROOT, out_dir
 
 # Run address minus link address without KASLR: KERNEL_IMAGE_BASE of <arch/layout.h>.
@@ -95,6 +95,8 @@ def gdb_command(settings: Settings, port: Path, breaks: list[str]) -> list[str]:
 
 # What gdbserver says once it listens.
 _READY = b"the line is free for gdb"
+# What markers mean here: a line of the run list (of `-c`, or gdbserver) is over.
+_TOLD = {"panic": "kernel panic:", "exit": "jx: ended with code"}
 _START_SECONDS = 120.0
 
 
@@ -214,7 +216,9 @@ class _Console(threading.Thread):
                 sys.stdout.buffer.flush()
                 self._look(event)
             elif isinstance(event, Marker):
-                print(f"[{event.word}] {event.rest}", flush=True)
+                words = f"{_TOLD[event.word]} {event.rest}" if event.word in _TOLD else in_words(event)
+                if words:
+                    print(words, flush=True)
             elif isinstance(event, Ended):
                 print(f"jx: the machine ended: {event.words()}", flush=True)
                 self._ended = not self._found.is_set()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from jx.guest import Ended, Guest, Input
 from jx.boot_image import BootImage
 from jx.machine import Settings
-from jx.markers import Marker
+from jx.markers import Marker, in_words
 from jx.script import symbolizer
 from jx.symbolize import FrameStream
 
@@ -126,8 +126,8 @@ class _Console:
         elif marker.word == "panic":
             self._in_panic = True
             self._write(f"kernel panic: {marker.rest}\r\n".encode())
-        elif marker.word in ("test", "tests", "bench", "value"):
-            self._write(f"{marker.rest}\r\n".encode())
+        elif words := in_words(marker):
+            self._write(f"{words}\r\n".encode())
 
     def _write(self, data: bytes, *, flush: bool = False) -> None:
         """Text as it comes; crash and panic reports with their symbols."""

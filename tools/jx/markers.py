@@ -23,6 +23,11 @@ class Marker(NamedTuple):
         return parts + [""] * (count - len(parts))
 
 
+def in_words(marker: Marker) -> str:
+    """What a marker says to whoever reads the console, a panic apart; nothing: it is the runner's."""
+    return marker.rest if marker.word in ("test", "tests", "bench", "value") else ""
+
+
 class MarkerParser:
     """Fed with bytes in pieces of any size; gives back text and markers in their order."""
 

@@ -3,7 +3,7 @@
 import random
 import unittest
 
-from jx.markers import Marker, MarkerParser
+from jx.markers import Marker, MarkerParser, in_words
 
 
 def _parse_all(pieces: list[bytes]) -> list[bytes | Marker]:
@@ -25,6 +25,10 @@ class MarkerTest(unittest.TestCase):
         self.assertEqual(
             _parse_all([data]), [b"hello\r\nabc", Marker("exit", "3"), b"next"]
         )
+
+    def test_what_is_for_people(self) -> None:
+        markers = (Marker("test", "vmo.map ok"), Marker("value", "a 1"), Marker("exit", "0"), Marker("cmd", "0 ls"))
+        self.assertEqual([in_words(marker) for marker in markers], ["vmo.map ok", "a 1", "", ""])
 
     def test_text_is_not_held_back(self) -> None:
         self.assertEqual(MarkerParser().feed(b"jx> "), [b"jx> "])

@@ -13,7 +13,7 @@ from jx import build, interactive, machine, packages
 from jx.guest import Event, GuestError
 from jx.boot_image import ImageError
 from jx.machine import Settings
-from jx.markers import Marker
+from jx.markers import Marker, in_words
 from jx.script import ScriptResult, run_script, symbolizer
 from jx.symbolize import FrameStream
 from jx.tree import out_dir
@@ -101,8 +101,8 @@ def _show(frames: FrameStream, event: Event, running: int | None) -> None:
         return
     if isinstance(event, bytes):
         data = frames.feed(event)
-    elif isinstance(event, Marker) and event.word in ("test", "tests", "bench", "value"):
-        data = f"{event.rest}\n".encode()
+    elif isinstance(event, Marker) and (words := in_words(event)):
+        data = f"{words}\n".encode()
     else:
         return
     os.write(sys.stdout.fileno(), data)
