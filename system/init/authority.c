@@ -240,6 +240,10 @@ void authority_give(const struct authority* a, uint32_t paragraph, zx_handle_t j
     out->environ_count = a->environ_count < ENVIRON_MAX ? a->environ_count : ENVIRON_MAX;
     memcpy(out->environ, a->environ, out->environ_count * sizeof(out->environ[0]));
     give_copy(out, PA_HND(PA_JOB_DEFAULT, 0), job);
+    zx_handle_t utc;
+    if (zx_handle_duplicate(a->utc, ZX_RIGHTS_BASIC | ZX_RIGHT_READ, &utc) == ZX_OK) {
+        given_add(out, PA_HND(PA_CLOCK_UTC, 0), utc);
+    }
     if (paragraph != SERVICES_NONE) {
         give_by_paragraph(a, paragraph, out);
     }

@@ -21,6 +21,7 @@ struct authority {
     zx_handle_t boot_files;
     zx_handle_t bin;                       // a directory in them
     zx_handle_t mmio, irq, ioport, system; // resources, whole kinds
+    zx_handle_t utc;                       // the clock, which nobody else sets
     struct launch_vdso vdso;
     const char* const* environ;
     uint32_t environ_count;
@@ -44,8 +45,8 @@ zx_handle_t authority_system_part(const struct authority* a, zx_rsrc_system_base
 // The job with the paragraph's policy; its name is the program's.
 zx_status_t authority_make_job(const struct authority* a, uint32_t paragraph, zx_handle_t parent,
                                const char* name, zx_handle_t* job);
-// Everything that the paragraph says. SERVICES_NONE: environment and job only. What cannot be had
-// (no memory, no such resource) is left out: the program finds out.
+// Everything that the paragraph says. SERVICES_NONE: environment, clock and job only. What cannot
+// be had (no memory, no such resource) is left out: the program finds out.
 void authority_give(const struct authority* a, uint32_t paragraph, zx_handle_t job,
                     struct given* out);
 void given_add(struct given* g, uint32_t info, zx_handle_t handle);

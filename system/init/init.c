@@ -20,6 +20,7 @@
 #include <zircon/syscalls/system.h>
 
 #include "authority.h"
+#include "clock.h"
 #include "commands.h"
 #include "marker.h"
 #include "root.h"
@@ -65,6 +66,7 @@ static void take_startup(struct authority* a, char** envp) {
         fprintf(stderr, "init: no prompt without a console\n");
         exit(EXIT_FAILURE);
     }
+    a->utc = clock_make(a->ioport);
     must(zx_job_create(a->root_job, 0, &a->programs), "no job");
     (void)zx_object_set_property(a->programs, ZX_PROP_NAME, "programs", 8);
     struct io_opened bin;

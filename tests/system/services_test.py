@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -103,6 +104,22 @@ class SupervisorTest(SystemTest):
             result = self.run_commands("svc restart stuck", "svc restart stuck", "sleep 12", "svc", adds=adds)
         self.assertIn("init: service stuck: has not ended in 10 s: killed", _text(result, 2))
         self.assertRegex(_text(result, 3), r"(?m)^stuck +running +1 +-1024 ")
+
+
+@depends_on("variant")
+class WallClockTest(SystemTest):
+    """UTC is what the machine's clock says, for programs, their children and the servers of files."""
+
+    def test_the_machines_clock(self) -> None:
+        result = self.run_commands(
+            'sh -c "date -u +%s; touch /tmp/x; date -u -r /tmp/x +%s; sh -c \'date -u +%s\'"',
+            qemu_args=("-rtc base=2031-02-28T23:58:30",),
+        )
+        begin = int(datetime(2031, 2, 28, 23, 58, 30, tzinfo=timezone.utc).timestamp())
+        times = [int(line) for line in _text(result, 0).split()]
+        self.assertEqual(len(times), 3, _text(result, 0))
+        for one in times:
+            self.assertTrue(begin <= one < begin + 600, (one - begin, _text(result, 0)))
 
 
 @depends_on("variant")

@@ -11,6 +11,7 @@
 #include <launcher/launcher.h>
 #include <libc/error.h>
 #include <libc/operations.h>
+#include <libc/utc_clock.h>
 #include <names/namespace.h>
 #include <signal/children.h>
 #include <signal/exec.h>
@@ -194,6 +195,17 @@ static long add_job(struct work* w) {
                            : errno_from_status(status);
 }
 
+static long add_clock(struct work* w) {
+    zx_handle_t clock = libc_utc_clock();
+    zx_handle_t copy;
+    if (clock == ZX_HANDLE_INVALID) {
+        return 0;
+    }
+    zx_status_t status = zx_handle_duplicate(clock, ZX_RIGHT_SAME_RIGHTS, &copy);
+    return status == ZX_OK ? add_handle(w, PA_HND(PA_CLOCK_UTC, 0), copy)
+                           : errno_from_status(status);
+}
+
 // The channel of signals. What the child ignores or blocks from its start is announced for it.
 static long add_signals(struct work* w) {
     zx_handle_t theirs;
@@ -332,7 +344,7 @@ static long prepare(struct work* w, struct launched* out) {
 static long collect(struct work* w) {
     long (*const steps[])(struct work*) = {choose_job,    add_descriptors, add_namespace,
                                            add_directory, add_record,      add_job,
-                                           add_signals};
+                                           add_signals,   add_clock};
     long error = image_open(w->plan->path, w->plan->argv, &w->image);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && error == 0; i++) {
         error = steps[i](w);

@@ -1,7 +1,7 @@
 // Clocks and sleeps.
 //
 // The wall clock is what PA_CLOCK_UTC says, if the program was given one; else it counts from
-// UTC_AT_BOOT: the machine has no other clock that a program could read.
+// UTC_AT_BOOT: the machine has no other clock that a program could read. Children get what it has.
 #include <stdatomic.h>
 
 #include <zircon/syscalls.h>
@@ -13,6 +13,7 @@
 #include <libc/operations.h>
 #include <libc/thread.h>
 #include <libc/thread_block.h>
+#include <libc/utc_clock.h>
 #include <spawn/children_watch.h>
 #include <wait/wait.h>
 
@@ -34,8 +35,7 @@ static bool ns_of(const struct abi_timespec* t, int64_t* out) {
 
 // ---- clocks ----
 
-// The clock of the world; ZX_HANDLE_INVALID: there is none.
-static zx_handle_t utc_clock(void) {
+zx_handle_t libc_utc_clock(void) {
     static struct libc_lock lock = LIBC_LOCK_INIT; // one takes it
     static _Atomic zx_handle_t clock;
     static _Atomic bool is_known; // `clock` does not change from then on
@@ -52,7 +52,8 @@ static zx_handle_t utc_clock(void) {
 
 static int64_t utc_now(void) {
     zx_time_t now;
-    if (utc_clock() != ZX_HANDLE_INVALID && zx_clock_read(utc_clock(), &now) == ZX_OK) {
+    zx_handle_t clock = libc_utc_clock();
+    if (clock != ZX_HANDLE_INVALID && zx_clock_read(clock, &now) == ZX_OK) {
         return now;
     }
     return UTC_AT_BOOT + zx_clock_get_monotonic();
