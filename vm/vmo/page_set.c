@@ -129,9 +129,11 @@ static enum shown shown_for(enum page_access access) {
     return (access & PAGE_UNMAPPED) != 0 ? SHOWN_RARELY : SHOWN_MAYBE;
 }
 
-// Puts a page of its own into the slot: a copy of `from`, or a zero page if null.
-static status_t make_own_locked(struct page_set* set, uint64_t index, const void* from,
-                                enum shown shown, struct page_view* out) TA_REQ(set->lock) {
+// Puts a page of its own into the slot, which holds `was`: a copy of `from`, or a zero page if
+// null.
+static status_t make_own_locked(struct page_set* set, uint64_t index, page_slot_t was,
+                                const void* from, enum shown shown, struct page_view* out)
+    TA_REQ(set->lock) {
     struct page* fresh = page_set_alloc_page(from == nullptr);
     if (fresh == nullptr) {
         return STATUS_NO_MEMORY;
@@ -146,15 +148,15 @@ static status_t make_own_locked(struct page_set* set, uint64_t index, const void
         page_set_unmap_range_locked(set, index, 1);
     }
     struct page_garbage garbage = {};
-    if (!page_tree_put(&page_set_state(set)->tree, index, fresh, &garbage)) {
+    if (!page_tree_put(&page_set_state(set)->tree, index, was, fresh, &garbage)) {
         status_t status = page_set_store_locked(set, index, page_slot_from_page(fresh), &garbage);
         if (status != STATUS_OK) {
             pmm_free_page(fresh);
             return status;
         }
     }
-    if (!page_garbage_empty(&garbage)) {
-        page_garbage_dispose(&garbage); // one page at most
+    if (page_slot_is_page(was) && !page_garbage_empty(&garbage)) {
+        page_garbage_dispose(&garbage); // that page at most
     }
     *out = (struct page_view){
         .paddr = page_to_paddr(fresh),
@@ -210,7 +212,7 @@ status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t
         *out = (struct page_view){.paddr = page_to_paddr(p), .page = p, .writable = true};
     } else {
         enum shown shown = st->zero_mapped ? shown_for(access) : SHOWN_NEVER;
-        TRY(make_own_locked(set, index, nullptr, shown, out));
+        TRY(make_own_locked(set, index, slot, nullptr, shown, out));
         out->page->u.vmo.set = set;
         out->page->v.index = index;
     }
@@ -220,9 +222,9 @@ status_t page_set_dirty_locked(struct page_set* set, uint64_t index, page_slot_t
 }
 
 // A pager's slot that is no page yet, or not yet one that may be written.
-static inline status_t make_paged_locked(struct page_set* set, uint64_t index, page_slot_t slot,
-                                         enum page_access access, struct page_request* request,
-                                         struct page_view* out) TA_REQ(set->lock) {
+static NOINLINE status_t make_paged_locked(struct page_set* set, uint64_t index, page_slot_t slot,
+                                           enum page_access access, struct page_request* request,
+                                           struct page_view* out) TA_REQ(set->lock) {
     const struct page_set_state* st = page_set_state(set);
     if (slot == PAGE_SLOT_ABSENT) {
         return ask_read(set, &st->tree, index, st->size >> PAGE_SHIFT, request);
@@ -281,9 +283,9 @@ void page_set_note_zero_locked(struct page_set* set, const struct page_view* vie
 }
 
 // An absent slot below the backing's limit: shown from the backing, or copied out of it.
-static status_t get_cloned_locked(struct page_set* set, uint64_t index, enum page_access access,
-                                  struct page_request* request, struct page_view* out)
-    TA_REQ(set->lock) {
+static NOINLINE status_t get_cloned_locked(struct page_set* set, uint64_t index,
+                                           enum page_access access, struct page_request* request,
+                                           struct page_view* out) TA_REQ(set->lock) {
     struct page_view there;
     TRY(get_from_backing(set, index, request, &there));
     if ((access & PAGE_WRITE) == 0) {
@@ -291,11 +293,21 @@ static status_t get_cloned_locked(struct page_set* set, uint64_t index, enum pag
         return STATUS_OK;
     }
     const void* from = there.zero ? nullptr : phys_to_virt(there.paddr);
-    status_t status = make_own_locked(set, index, from, shown_for(access), out);
+    status_t status = make_own_locked(set, index, PAGE_SLOT_ABSENT, from, shown_for(access), out);
     page_set_put(&there);
     return status;
 }
 
+// The same where eviction may be about to flush a translation of the slot: after it has.
+static NOINLINE status_t make_paged_own_locked(struct page_set* set, uint64_t index,
+                                               page_slot_t slot, const void* from,
+                                               struct page_view* out) TA_REQ(set->lock) {
+    page_set_unmap_range_locked(set, index, 1); // PS1
+    page_set_await_backing_locked(set);
+    return make_own_locked(set, index, slot, from, SHOWN_NEVER, out);
+}
+
+// Everything but the plain cases is another function's, so that this one needs no frame.
 status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t slot,
                               enum page_access access, struct page_request* request,
                               struct page_view* out) {
@@ -322,12 +334,9 @@ status_t page_set_make_locked(struct page_set* set, uint64_t index, page_slot_t 
         }
         shown = st->zero_mapped ? shown : SHOWN_NEVER;
     }
-    if (unlikely(page_set_is_paged(set)) && shown != SHOWN_NEVER) {
-        page_set_unmap_range_locked(set, index, 1); // PS1
-        page_set_await_backing_locked(set);
-        shown = SHOWN_NEVER;
-    }
-    return make_own_locked(set, index, from, shown, out);
+    return unlikely(page_set_is_paged(set)) && shown != SHOWN_NEVER
+               ? make_paged_own_locked(set, index, slot, from, out)
+               : make_own_locked(set, index, slot, from, shown, out);
 }
 
 status_t page_set_get_locked(struct page_set* set, uint64_t index, enum page_access access,

@@ -51,23 +51,25 @@ static uint64_t unshared_pages(const page_slot_t slots[], uint32_t count) {
 page_slot_t page_tree_lookup_near(const struct page_tree* t, uint64_t index, bool* exclusive,
                                   uint64_t* near) {
     uint64_t at = tree_index(t, index);
-    page_slot_t slot = t->root;
     uint32_t shift = t->levels * PAGE_NODE_BITS;
-    bool shared = false;
+    page_slot_t slot = at >> shift == 0 ? t->root : PAGE_SLOT_ABSENT;
+    uint32_t shared = 0;  // not 0: some node has not one reference
     uint64_t present = 0; // of the lowest node passed: the leaf, if the slot is a page's
-    if (at >> shift != 0) {
-        slot = PAGE_SLOT_ABSENT;
-    }
-    while (slot > PAGE_SLOT_ZERO && shift != 0) {
-        struct page_node* node = slot_node(slot);
-        shared |= node_is_shared(node);
-        present = node->present;
-        shift -= PAGE_NODE_BITS;
-        slot = node->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
+    if (likely(shift != 0)) {
+        while (slot > PAGE_SLOT_ZERO) {
+            struct page_node* node = slot_node(slot);
+            shared |= atomic_load_explicit(&node->refs, memory_order_acquire) ^ 1;
+            present = node->present;
+            shift -= PAGE_NODE_BITS;
+            slot = node->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
+            if (shift == 0) {
+                break;
+            }
+        }
     }
     uint32_t number = slot_number(at, 0);
     *near = present >> number | present << (-number & 63);
-    *exclusive = page_slot_is_page(slot) && !shared && !page_is_shared(page_slot_page(slot));
+    *exclusive = page_slot_is_page(slot) && shared == 0 && !page_is_shared(page_slot_page(slot));
     return slot;
 }
 

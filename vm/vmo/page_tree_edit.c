@@ -299,37 +299,46 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
 }
 
 // Walks the path twice, if need be, rather than noting it: it has one or two nodes mostly.
-bool page_tree_put(struct page_tree* t, uint64_t index, struct page* p, struct page_garbage* g) {
+// Takes back what page_tree_put() counted on its way down, until it had `end` bits of the index
+// left.
+static NOINLINE MINSIZE void uncount(struct page_tree* t, uint64_t at, uint32_t end,
+                                     uint64_t more) {
+    page_slot_t slot = t->root;
+    for (uint32_t shift = t->levels * PAGE_NODE_BITS; shift != end;) {
+        slot_node(slot)->pages -= more;
+        shift -= PAGE_NODE_BITS;
+        slot = slot_node(slot)->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
+    }
+}
+
+bool page_tree_put(struct page_tree* t, uint64_t index, page_slot_t was, struct page* p,
+                   struct page_garbage* g) {
     uint64_t at = tree_index(t, index);
     uint32_t shift = t->levels * PAGE_NODE_BITS;
-    if (shift == 0 || at >> shift != 0) {
+    if (unlikely(shift == 0 || at >> shift != 0)) {
         return false; // the page is the root, or the tree has to grow
     }
     page_slot_t slot = t->root;
     page_slot_t* where;
     struct page_node* node;
-    do {
-        if (slot <= PAGE_SLOT_ZERO || node_is_shared(slot_node(slot))) {
+    uint64_t more = page_slot_is_page(was) ? 0 : 1;
+    do { // one way down, counting on it
+        node = slot_node(slot);
+        if (unlikely(slot <= PAGE_SLOT_ZERO || node_is_shared(node))) {
+            uncount(t, at, shift, more);
             return false;
         }
-        node = slot_node(slot);
+        node->pages += more;
         shift -= PAGE_NODE_BITS;
         where = &node->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
         slot = *where;
     } while (shift != 0);
+    DEBUG_ASSERT(page_slot_is_page(slot) == page_slot_is_page(was));
     *where = page_slot_from_page(p);
     node->present |= bit(slot_number(at, 0));
-    if (page_slot_is_page(slot)) {
+    if (more == 0) {
         slot_drop(slot, 0, g);
-        return true;
     }
-    shift = t->levels * PAGE_NODE_BITS;
-    slot = t->root;
-    do {
-        slot_node(slot)->pages++;
-        shift -= PAGE_NODE_BITS;
-        slot = slot_node(slot)->slot[(at >> shift) & (PAGE_NODE_SLOTS - 1)];
-    } while (shift != 0);
     return true;
 }
 

@@ -206,7 +206,8 @@ static void edit_set(struct world* w, size_t i) {
     }
     if (page_slot_is_page(value) && !hand_out) {
         struct page_tree before = w->tree[i];
-        if (page_tree_put(&w->tree[i], at, page_slot_page(value), &w->garbage)) {
+        if (page_tree_put(&w->tree[i], at, page_tree_lookup(&w->tree[i], at, nullptr),
+                          page_slot_page(value), &w->garbage)) {
             assert_int_equal(need, 0);
             w->model[i][at] = value;
             return;

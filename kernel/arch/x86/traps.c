@@ -229,12 +229,10 @@ static uint32_t exception_type(uint64_t vector) {
     }
 }
 
-// The bits of the error code in their new places.
 static enum fault_flags fault_flags(uint64_t error_code) {
-    static_assert(PF_WRITE == FAULT_WRITE << 1 && PF_EXEC == FAULT_EXEC << 3);
-    static_assert(PF_USER == FAULT_USER && PF_PRESENT << 3 == FAULT_PRESENT);
-    return (enum fault_flags)((error_code >> 1 & FAULT_WRITE) | (error_code >> 3 & FAULT_EXEC) |
-                              (error_code & FAULT_USER) | (error_code << 3 & FAULT_PRESENT));
+    static_assert(PF_PRESENT == FAULT_PRESENT && PF_WRITE == FAULT_WRITE && PF_USER == FAULT_USER &&
+                  PF_EXEC == FAULT_EXEC);
+    return (enum fault_flags)(error_code & (FAULT_PRESENT | FAULT_WRITE | FAULT_USER | FAULT_EXEC));
 }
 
 static NOINLINE void exception_report(struct arch_user_frame* frame, uint64_t cr2,

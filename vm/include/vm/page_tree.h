@@ -167,9 +167,10 @@ status_t page_tree_set(struct page_tree* t, uint64_t index, page_slot_t slot,
                        struct page_node_reserve* r, struct page_garbage* g, struct page** old);
 
 // The short way of the same for a page, where every node above the slot is there and this tree's
-// alone. The replaced page's reference is dropped into `g`. False: not that simple; nothing
-// changed.
-bool page_tree_put(struct page_tree* t, uint64_t index, struct page* p, struct page_garbage* g);
+// alone. `was`: what page_tree_lookup() says that the slot holds now; a page's reference is dropped
+// into `g`. False: not that simple; nothing changed.
+bool page_tree_put(struct page_tree* t, uint64_t index, page_slot_t was, struct page* p,
+                   struct page_garbage* g);
 
 // Stores pages from the list *pages (through page.next, refs 1) into consecutive slots from
 // `index`, until a slot that holds a page, the end of the leaf, or the end of the list or of `max`.

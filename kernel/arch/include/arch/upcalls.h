@@ -12,11 +12,12 @@
 struct arch_user_frame;
 struct thread;
 
+// The values are those of x86's error code: there is nothing to convert on the way.
 enum fault_flags : uint32_t {
-    FAULT_WRITE = 1u << 0,
-    FAULT_EXEC = 1u << 1,
-    FAULT_USER = 1u << 2,    // came from user mode
-    FAULT_PRESENT = 1u << 3, // a permission fault: the translation existed
+    FAULT_PRESENT = 1u << 0, // a permission fault: the translation existed
+    FAULT_WRITE = 1u << 1,
+    FAULT_USER = 1u << 2, // came from user mode
+    FAULT_EXEC = 1u << 4,
 };
 
 // vm: resolves a fault on a user address of the current thread's address space; called with
