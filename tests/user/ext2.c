@@ -1011,6 +1011,21 @@ CASE(one_bad_place_takes_only_its_page) {
     end();
 }
 
+// A disk that has no memory for a request now has some later.
+CASE(reads_that_wait_for_memory) {
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ);
+    struct jacinth_ramdisk_control_fail_nth_request r = {
+        .kinds = JACINTH_RAMDISK_KINDS_READ, .count = 3, .status = ZX_ERR_NO_MEMORY};
+    expect_page(a.stream, 1, FILE_PAGES - 1); // where its blocks lie is known now
+    EXPECT_OK(jacinth_ramdisk_control_fail_nth_call(disk.control, ZX_TIME_INFINITE, &r, storage));
+    for (uint64_t i = 0; i < FILE_PAGES; i++) {
+        expect_page(a.stream, 1, i);
+    }
+    io_opened_close(&a);
+    end();
+}
+
 CASE(a_driver_that_dies_under_reads) {
     static struct reader one, two;
     begin_with_files(2);

@@ -47,6 +47,7 @@ void ext2fs_file_refresh(struct ext2fs_node* file) {
         // and then it was not saved.
         (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_DIRTY, file->vmo,
                                 ext2fs_page_down(before), PAGE, 0);
+        file->fs->dirty_pages++;
     }
     mark_dirty(file);
 }
@@ -148,13 +149,17 @@ static zx_status_t reserve(struct ext2fs_node* file, uint64_t offset, uint64_t l
     return ZX_OK;
 }
 
-// So many pages more may become dirty: if that is too much, everything is saved first. Where that
-// cannot be done, nothing more becomes dirty.
+// So many pages more may become dirty: if that is too much, some are saved first. Where that cannot
+// be done, nothing more becomes dirty.
 static zx_status_t allow_dirty(struct ext2fs* fs, uint64_t pages) {
     if (fs->dirty_pages + pages <= fs->dirty_max) {
         return ZX_OK;
     }
-    zx_status_t status = ext2fs_sync(fs); // who syncs himself is told if it fails
+    zx_status_t status = ext2fs_save_some(fs);
+    if (status == ZX_OK && fs->dirty_pages + pages <= fs->dirty_max) {
+        return ZX_OK;
+    }
+    status = ext2fs_sync(fs); // who syncs himself is told if it fails
     if (fs->dirty_pages <= fs->dirty_max) {
         return ZX_OK;
     }
@@ -228,17 +233,21 @@ static zx_status_t save_zeros(struct ext2fs_node* file, uint64_t offset, uint64_
 }
 
 static zx_status_t save_range(struct ext2fs_node* file, const zx_vmo_dirty_range_t* r,
-                              uint64_t size) {
+                              uint64_t size, uint64_t* budget) {
     if ((r->options & ZX_VMO_DIRTY_RANGE_IS_ZERO) != 0) {
         return save_zeros(file, r->offset, r->length);
     }
+    struct ext2fs* fs = file->fs;
     uint64_t end = r->offset + r->length;
-    for (uint64_t at = r->offset; at < end;) {
+    for (uint64_t at = r->offset; at < end && *budget != 0;) {
         uint64_t n = end - at < EXT2FS_CONTENTS_MAX ? end - at : EXT2FS_CONTENTS_MAX;
+        n = n < *budget ? n : *budget;
         zx_status_t status = save_piece(file, at, n, size);
         if (status != ZX_OK) {
             return status;
         }
+        fs->dirty_pages -= n / PAGE < fs->dirty_pages ? n / PAGE : fs->dirty_pages;
+        *budget -= n;
         at += n;
     }
     return ZX_OK;
@@ -263,24 +272,33 @@ static zx_status_t count_dirty(struct ext2fs_node* file, uint64_t at, uint64_t e
     return ZX_OK;
 }
 
+// What was set aside is used now, but for pages behind the end.
+static void release_reserve(struct ext2fs_node* file, uint64_t behind) {
+    uint64_t blocks = behind / ext2_block_size(file->fs->core);
+    uint64_t kept = blocks == 0 ? 0 : blocks + blocks / 64 + 4;
+    if (kept < file->reserved) {
+        file->fs->reserved -= file->reserved - kept;
+        file->reserved = kept;
+    }
+}
+
 // Pages behind the end stay dirty: somebody is about to make the file longer.
-zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
-    struct ext2fs* fs = file->fs;
+zx_status_t ext2fs_file_save(struct ext2fs_node* file, uint64_t* budget) {
     uint64_t vmo_size;
     ext2fs_file_refresh(file);
     uint64_t size = ext2fs_file_size(file);
     zx_status_t status = zx_vmo_get_size(file->vmo, &vmo_size);
     uint64_t end = ext2fs_page_up(size) < vmo_size ? ext2fs_page_up(size) : vmo_size;
-    for (uint64_t at = 0; status == ZX_OK && at < end;) {
+    for (uint64_t at = 0; status == ZX_OK && at < end && *budget != 0;) {
         zx_vmo_dirty_range_t ranges[16];
         size_t actual;
-        status = zx_pager_query_dirty_ranges(fs->pager, file->vmo, at, end - at, ranges,
+        status = zx_pager_query_dirty_ranges(file->fs->pager, file->vmo, at, end - at, ranges,
                                              sizeof(ranges), &actual, nullptr);
         if (status != ZX_OK || actual == 0) {
             break;
         }
         for (size_t i = 0; status == ZX_OK && i < actual; i++) {
-            status = save_range(file, &ranges[i], size);
+            status = save_range(file, &ranges[i], size, budget);
         }
         at = ranges[actual - 1].offset + ranges[actual - 1].length;
     }
@@ -290,15 +308,11 @@ zx_status_t ext2fs_file_save(struct ext2fs_node* file) {
     if (status != ZX_OK) {
         return status == ZX_ERR_NO_SPACE ? status : ZX_ERR_IO;
     }
-    // What was set aside is used now, but for pages behind the end.
-    uint64_t behind = (vmo_size - end) / ext2_block_size(fs->core);
-    uint64_t kept = behind == 0 ? 0 : behind + behind / 64 + 4;
-    if (kept < file->reserved) {
-        fs->reserved -= file->reserved - kept;
-        file->reserved = kept;
-    }
-    if (behind == 0) {
-        list_remove(&file->dirty);
+    if (*budget != 0) { // that was all of it
+        release_reserve(file, vmo_size - end);
+        if (vmo_size == end) {
+            list_remove(&file->dirty);
+        }
     }
     return ZX_OK;
 }

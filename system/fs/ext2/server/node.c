@@ -150,7 +150,8 @@ zx_status_t ext2fs_sync(struct ext2fs* fs) {
     for (struct list_node* at = list_first(&fs->dirty); at != nullptr; at = next) {
         next = list_next(&fs->dirty, at);
         struct ext2fs_node* file = container_of(at, struct ext2fs_node, dirty);
-        zx_status_t status = ext2fs_file_save(file);
+        uint64_t all = UINT64_MAX;
+        zx_status_t status = ext2fs_file_save(file, &all);
         result = result == ZX_OK ? status : result;
         left += file->dirty_behind;
     }
@@ -159,8 +160,30 @@ zx_status_t ext2fs_sync(struct ext2fs* fs) {
     return result == ZX_OK ? status : result;
 }
 
+zx_status_t ext2fs_save_some(struct ext2fs* fs) {
+    uint64_t budget = EXT2FS_CONTENTS_MAX;
+    zx_status_t status = ZX_OK;
+    struct list_node* next;
+    for (struct list_node* at = list_first(&fs->dirty);
+         status == ZX_OK && at != nullptr && budget != 0; at = next) {
+        next = list_next(&fs->dirty, at);
+        status = ext2fs_file_save(container_of(at, struct ext2fs_node, dirty), &budget);
+    }
+    return status;
+}
+
+// Much is saved a piece in each turn, so that others come in between; then all is synced, with what
+// was written meanwhile.
 static void on_age(struct async_task* task) {
     struct ext2fs* fs = container_of(task, struct ext2fs, by_age);
+    if (fs->age_steps == 0) {
+        fs->age_steps = 1 + fs->dirty_pages * 4096 / EXT2FS_CONTENTS_MAX;
+    }
+    if (--fs->age_steps != 0 && ext2fs_save_some(fs) == ZX_OK) {
+        async_task_post(fs->server.loop, task, 0);
+        return;
+    }
+    fs->age_steps = 0;
     if (ext2fs_sync(fs) != ZX_OK) {
         ext2fs_changed(fs); // later
     } else {

@@ -78,6 +78,7 @@ struct ext2fs {
     uint64_t dirty_pages; // no more than so many
     uint64_t dirty_max;   // and never more than so many, but for those of one request
     struct async_task by_age;
+    uint64_t age_steps;          // pieces that it still saves before it syncs
     struct async_task when_idle; // a while after the last sync: the mark of a clean file system
     char link_text[4096];
 };
@@ -148,9 +149,10 @@ zx_status_t ext2fs_disk_revive(struct ext2fs_disk* disk);
 // Takes the core's reference; the node comes with one.
 zx_status_t ext2fs_node_get(struct ext2fs* fs, struct ext2_node* core, struct io_node** out);
 void ext2fs_node_release(struct ext2fs_node* n);
-void ext2fs_node_settle(struct ext2fs_node* n); // nobody uses it: keeps it for a while, or not
-void ext2fs_changed(struct ext2fs* fs);         // something is to be synced some day
-zx_status_t ext2fs_settle(struct ext2fs* fs);   // sync, and the mark of a clean file system
+void ext2fs_node_settle(struct ext2fs_node* n);  // nobody uses it: keeps it for a while, or not
+zx_status_t ext2fs_save_some(struct ext2fs* fs); // a MiB of contents
+void ext2fs_changed(struct ext2fs* fs);          // something is to be synced some day
+zx_status_t ext2fs_settle(struct ext2fs* fs);    // sync, and the mark of a clean file system
 
 // read.c
 void ext2fs_reads_init(struct ext2fs* fs);
@@ -169,7 +171,8 @@ uint64_t ext2fs_file_size(const struct ext2fs_node* file); // as the core knows 
 void ext2fs_file_fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status);
 zx_status_t ext2fs_file_need(struct ext2fs_node* file); // its VMO
 void ext2fs_file_refresh(struct ext2fs_node* file);     // how long it is now
-zx_status_t ext2fs_file_save(struct ext2fs_node* file);
+// At most so many bytes, which are taken off the budget: if anything of that is left, all is saved.
+zx_status_t ext2fs_file_save(struct ext2fs_node* file, uint64_t* budget);
 zx_status_t ext2fs_file_resize(struct ext2fs_node* file, uint64_t length);
 // A reference to it, for WRITE, for EXECUTE, or for neither: to look. UNAVAILABLE: see
 // io/windows.h.
