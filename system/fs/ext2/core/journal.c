@@ -487,8 +487,9 @@ zx_status_t journal_open(struct ext2* fs) {
 // ---- a transaction ----
 
 bool journal_has_room(const struct ext2* fs) {
-    // Of every descriptor at least 64 blocks; some blocks more for the next operation.
-    uint32_t blocks = fs->cache.dirty_count + fs->dirty_node_count + fs->pending_count + 32;
+    // What the sync adds: each inode and its "..", each name's block. At least 64 blocks of each
+    // descriptor; some more for the next operation.
+    uint32_t blocks = fs->cache.dirty_count + 2 * fs->dirty_node_count + fs->pending_count + 32;
     return blocks + blocks / 64 + 2 <= fs->journal.len - fs->journal.first;
 }
 

@@ -375,28 +375,59 @@ static void test_many_moves_cost_one_transaction(void**) {
     disk_destroy(&d);
 }
 
-// More in one batch than a journal takes: it is ended before.
-static void test_batches_fit(void**) {
+// More in one batch than a journal takes: it is ended before. `apart`: each moved inode lies in a
+// block of its own.
+static void many_moves(unsigned count, size_t name_len, bool apart) {
     struct disk d;
     init_image(&d, "-b 1024 -N 4096", 16384);
     struct ext2* fs = mount_disk(&d);
     struct ext2_node* root = root_of(fs);
     struct ext2_node* to = make(fs, root, "to");
-    char name[200];
+    struct ext2_node* others = make(fs, root, "others");
+    struct ext2_node* file;
+    MUST_OK(ext2_create(fs, root, name_of("file"), EXT2_FILE, 0644, (struct ext2_name){}, &file));
+    ext2_unref(fs, file);
+    char name[256];
     memset(name, 'x', sizeof(name));
-    for (unsigned i = 0; i < 1500; i++) { // five names in a block
-        snprintf(name + 180, sizeof(name) - 180, "%u", i);
+    char* end = name + name_len - 4;
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(end, 5, "%04u", i);
         ext2_unref(fs, make(fs, root, name));
+        for (unsigned k = 0; apart && k < 3; k++) {
+            snprintf(end, 6, "%04u%u", i, k);
+            ext2_unref(fs, make(fs, others, end));
+        }
     }
-    for (unsigned i = 0; i < 1500; i++) {
-        snprintf(name + 180, sizeof(name) - 180, "%u", i);
+    // Room where they go: no block of it is new.
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (unsigned i = 0; i < count; i++) {
+            struct ext2_node* n;
+            snprintf(end, 5, "%04u", i);
+            if (pass == 0) {
+                MUST_OK(ext2_lookup(fs, root, name_of("file"), &n));
+                MUST_OK(ext2_link(fs, to, name_of(name), n));
+                ext2_unref(fs, n);
+            } else {
+                MUST_OK(ext2_unlink(fs, to, name_of(name)));
+            }
+        }
+        MUST_OK(ext2_sync(fs));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(end, 5, "%04u", i);
         MUST_OK(ext2_rename(fs, root, name_of(name), to, name_of(name)));
     }
     ext2_unref(fs, to);
+    ext2_unref(fs, others);
     ext2_unref(fs, root);
     MUST_OK(ext2_unmount(fs));
     image_must_be_sound(&d);
     disk_destroy(&d);
+}
+
+static void test_batches_fit(void**) {
+    many_moves(1500, 180, false);
+    many_moves(600, 250, true);
 }
 
 // ---- disks that fail ----
