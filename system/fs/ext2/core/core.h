@@ -1,7 +1,7 @@
 // Between the parts of the core: cached blocks (cache.c), mounting (super.c), bitmaps (alloc.c),
 // nodes (node.c), the map of files (map.c), directories (directory.c), operations on names
-// (names.c), the order of writes (sync.c), the journal (journal.c), contents through memory
-// (data.c). One thread; no locks.
+// (names.c), the order of writes (sync.c), the journal (journal.c, replay.c), contents through
+// memory (data.c). One thread; no locks.
 #pragma once
 
 #include <lib/compiler.h>

@@ -9,53 +9,13 @@
 //   the superblock does not say RECOVER
 //
 // At no moment does a journal with something in it meet a superblock that does not say so.
-// Replaying does what another system left, too: many transactions, and blocks that they revoke.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
-
-// All numbers are big-endian.
-constexpr uint32_t MAGIC = 0xc03b3998;
-enum : uint32_t { TYPE_DESCRIPTOR = 1, TYPE_COMMIT, TYPE_SUPER_1, TYPE_SUPER_2, TYPE_REVOKE };
-enum : uint32_t { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
-constexpr uint32_t INCOMPAT_REVOKE = 1;
-
-struct journal_head {
-    uint32_t magic, type, sequence;
-};
-struct journal_super {
-    struct journal_head head;
-    uint32_t block_size, len, first, sequence, start, error;
-    uint32_t compat, incompat, ro_compat;
-    uint8_t uuid[16];
-    uint32_t users;
-};
-static_assert(offsetof(struct journal_super, start) == 28);
-static_assert(offsetof(struct journal_super, users) == 64);
-struct journal_tag {
-    uint32_t block, flags;
-};
-constexpr uint32_t UUID_LEN = 16; // behind the first tag of a descriptor
-struct journal_revoke {
-    struct journal_head head;
-    uint32_t len; // of all that is used in this block
-};
-
-constexpr uint32_t JOURNAL_LEN = 1024; // the least that others accept
-constexpr uint32_t REVOKED_MAX = 1 << 20;
-
-static uint32_t be(uint32_t n) {
-    return __builtin_bswap32(n);
-}
-
-static struct journal_super* super_of(const struct journal* j) {
-    return (struct journal_super*)j->super;
-}
+#include "journal.h"
 
 static void put_head(void* block, uint32_t type, uint32_t sequence) {
-    *(struct journal_head*)block = (struct journal_head){be(MAGIC), be(type), be(sequence)};
+    *(struct journal_head*)block = (struct journal_head){be(JOURNAL_MAGIC), be(type), be(sequence)};
 }
 
 // ---- its blocks ----
@@ -67,7 +27,7 @@ static zx_status_t locate(struct ext2* fs, uint32_t at, uint32_t max, uint32_t* 
     return status == ZX_OK && *first == 0 ? ZX_ERR_IO_DATA_INTEGRITY : status;
 }
 
-static zx_status_t read_block(struct ext2* fs, uint32_t at, void* data) {
+zx_status_t journal_read(struct ext2* fs, uint32_t at, void* data) {
     uint32_t first, count;
     zx_status_t status = locate(fs, at, 1, &first, &count);
     return status != ZX_OK
@@ -96,9 +56,9 @@ static zx_status_t write_blocks(struct ext2* fs, uint32_t at, uint32_t count, co
     return ZX_OK;
 }
 
-static zx_status_t write_start(struct ext2* fs, uint32_t start, uint32_t sequence) {
-    super_of(&fs->journal)->start = be(start);
-    super_of(&fs->journal)->sequence = be(sequence);
+zx_status_t journal_set_start(struct ext2* fs, uint32_t start, uint32_t sequence) {
+    journal_super_of(&fs->journal)->start = be(start);
+    journal_super_of(&fs->journal)->sequence = be(sequence);
     zx_status_t status = write_blocks(fs, 0, 1, fs->journal.super);
     return status == ZX_OK ? cache_flush(fs) : status;
 }
@@ -149,7 +109,7 @@ static zx_status_t load_inode(struct ext2* fs) {
 }
 
 // NOT_SUPPORTED: it is of another kind, or none.
-static zx_status_t load(struct ext2* fs) {
+zx_status_t journal_load(struct ext2* fs) {
     struct journal* j = &fs->journal;
     zx_status_t status = fs->super.journal_dev == 0 ? load_inode(fs) : ZX_ERR_NOT_SUPPORTED;
     if (status == ZX_OK && j->super == nullptr) {
@@ -157,15 +117,15 @@ static zx_status_t load(struct ext2* fs) {
         status = j->super != nullptr ? ZX_OK : ZX_ERR_NO_MEMORY;
     }
     if (status == ZX_OK) {
-        status = read_block(fs, 0, j->super);
+        status = journal_read(fs, 0, j->super);
     }
     if (status != ZX_OK) {
         return status;
     }
-    const struct journal_super* s = super_of(j);
+    const struct journal_super* s = journal_super_of(j);
     bool is_second = s->head.type == be(TYPE_SUPER_2);
-    if (s->head.magic != be(MAGIC) || (!is_second && s->head.type != be(TYPE_SUPER_1)) ||
-        (is_second && (s->incompat & ~be(INCOMPAT_REVOKE)) != 0) ||
+    if (s->head.magic != be(JOURNAL_MAGIC) || (!is_second && s->head.type != be(TYPE_SUPER_1)) ||
+        (is_second && (s->incompat & ~be(JOURNAL_INCOMPAT_REVOKE)) != 0) ||
         (is_second && (s->compat | s->ro_compat) != 0)) {
         return ZX_ERR_NOT_SUPPORTED;
     }
@@ -179,208 +139,9 @@ static zx_status_t load(struct ext2* fs) {
 
 // What is in one that the superblock says nothing of is not for us.
 static zx_status_t load_empty(struct ext2* fs) {
-    zx_status_t status = load(fs);
-    bool is_full = status == ZX_OK && super_of(&fs->journal)->start != 0;
+    zx_status_t status = journal_load(fs);
+    bool is_full = status == ZX_OK && journal_super_of(&fs->journal)->start != 0;
     return status == ZX_ERR_IO_DATA_INTEGRITY || is_full ? ZX_ERR_NOT_SUPPORTED : status;
-}
-
-// ---- replay ----
-
-struct revoked {
-    struct revoked* next;
-    uint32_t block, sequence; // nothing older is written
-};
-
-enum pass : uint8_t { PASS_SCAN, PASS_REVOKE, PASS_WRITE };
-
-constexpr uint32_t REVOKED_BUCKETS = 1024;
-struct replay {
-    struct ext2* fs;
-    enum pass pass;
-    uint32_t at, left;      // blocks
-    uint32_t sequence, end; // the first that was not committed
-    uint8_t *block, *data;
-    struct revoked* revoked[REVOKED_BUCKETS];
-    uint32_t revoked_count;
-};
-
-// The next block of the log; false: all of it was seen.
-static bool next_block(struct replay* r, uint8_t* data, zx_status_t* status) {
-    const struct journal* j = &r->fs->journal;
-    if (r->left == 0) {
-        return false;
-    }
-    r->left--;
-    *status = data != nullptr ? read_block(r->fs, r->at, data) : ZX_OK;
-    r->at = r->at + 1 == j->len ? j->first : r->at + 1;
-    return *status == ZX_OK;
-}
-
-static struct revoked* find_revoked(struct replay* r, uint32_t block) {
-    struct revoked* v = r->revoked[block % REVOKED_BUCKETS];
-    while (v != nullptr && v->block != block) {
-        v = v->next;
-    }
-    return v;
-}
-
-static zx_status_t revoke(struct replay* r, uint32_t block) {
-    struct revoked* v = find_revoked(r, block);
-    if (v == nullptr) {
-        v = r->revoked_count++ < REVOKED_MAX ? malloc(sizeof(*v)) : nullptr;
-        if (v == nullptr) {
-            return ZX_ERR_NO_MEMORY;
-        }
-        *v = (struct revoked){r->revoked[block % REVOKED_BUCKETS], block, 0};
-        r->revoked[block % REVOKED_BUCKETS] = v;
-    }
-    v->sequence = r->sequence; // they only grow
-    return ZX_OK;
-}
-
-static zx_status_t revoke_all(struct replay* r) {
-    const struct journal_revoke* head = (const struct journal_revoke*)r->block;
-    uint32_t end = be(head->len);
-    if (end > r->fs->block_size) {
-        return ZX_ERR_IO_DATA_INTEGRITY;
-    }
-    for (uint32_t at = sizeof(*head); at + 4 <= end; at += 4) {
-        zx_status_t status = revoke(r, be(*(const uint32_t*)(r->block + at)));
-        if (status != ZX_OK) {
-            return status;
-        }
-    }
-    return ZX_OK;
-}
-
-static zx_status_t replay_block(struct replay* r, uint32_t block, uint32_t flags) {
-    struct ext2* fs = r->fs;
-    const struct revoked* v = find_revoked(r, block);
-    if (v != nullptr && (int32_t)(v->sequence - r->sequence) >= 0) {
-        return ZX_OK;
-    }
-    if (block >= fs->super.blocks_count) {
-        return ZX_ERR_IO_DATA_INTEGRITY;
-    }
-    if ((flags & TAG_ESCAPED) != 0) {
-        *(uint32_t*)r->data = be(MAGIC);
-    }
-    fs->cache.unflushed = true;
-    return fs->device.write_blocks(fs->device.ctx, (uint64_t)block * fs->sectors_per_block,
-                                   fs->sectors_per_block, r->data);
-}
-
-// The blocks that a descriptor names.
-static zx_status_t replay_blocks(struct replay* r) {
-    uint32_t at = sizeof(struct journal_head);
-    zx_status_t status = ZX_OK;
-    uint32_t flags = 0;
-    bool writes = r->pass == PASS_WRITE;
-    while (status == ZX_OK && (flags & TAG_LAST) == 0 &&
-           at + sizeof(struct journal_tag) <= r->fs->block_size) {
-        const struct journal_tag* tag = (const struct journal_tag*)(r->block + at);
-        flags = be(tag->flags) & 0xffff;
-        at += sizeof(*tag) + ((flags & TAG_SAME_UUID) == 0 ? UUID_LEN : 0);
-        if (next_block(r, writes ? r->data : nullptr, &status) && writes) {
-            status = replay_block(r, be(tag->block), flags);
-        }
-    }
-    return status;
-}
-
-static zx_status_t walk(struct replay* r, enum pass pass) {
-    const struct journal* j = &r->fs->journal;
-    zx_status_t status = ZX_OK;
-    r->pass = pass;
-    r->at = be(super_of(j)->start);
-    r->left = j->len - j->first;
-    r->sequence = be(super_of(j)->sequence);
-    while (status == ZX_OK && (pass == PASS_SCAN || r->sequence != r->end) &&
-           next_block(r, r->block, &status)) {
-        const struct journal_head* head = (const struct journal_head*)r->block;
-        if (head->magic != be(MAGIC) || head->sequence != be(r->sequence)) {
-            break;
-        }
-        if (head->type == be(TYPE_DESCRIPTOR)) {
-            status = replay_blocks(r);
-        } else if (head->type == be(TYPE_COMMIT)) {
-            r->sequence++;
-        } else if (head->type != be(TYPE_REVOKE)) {
-            break;
-        } else if (pass == PASS_REVOKE) {
-            status = revoke_all(r);
-        }
-    }
-    if (pass == PASS_SCAN) {
-        r->end = r->sequence;
-    }
-    return status;
-}
-
-static zx_status_t replay_all(struct replay* r) {
-    zx_status_t status = walk(r, PASS_SCAN);
-    if (status == ZX_OK) {
-        status = walk(r, PASS_REVOKE);
-    }
-    if (status == ZX_OK) {
-        status = walk(r, PASS_WRITE);
-    }
-    for (uint32_t i = 0; i < REVOKED_BUCKETS; i++) {
-        while (r->revoked[i] != nullptr) {
-            struct revoked* v = r->revoked[i];
-            r->revoked[i] = v->next;
-            free(v);
-        }
-    }
-    return status;
-}
-
-// What the journal has, in place; then it is empty.
-static zx_status_t replay(struct ext2* fs) {
-    const struct journal_super* s = super_of(&fs->journal);
-    uint32_t sequence = be(s->sequence);
-    struct replay* r = calloc(1, sizeof(*r) + 2 * (size_t)fs->block_size);
-    if (r == nullptr) {
-        return ZX_ERR_NO_MEMORY;
-    }
-    r->fs = fs;
-    r->block = (uint8_t*)(r + 1);
-    r->data = r->block + fs->block_size;
-    zx_status_t status = ZX_OK;
-    if (s->start != 0) {
-        status = replay_all(r);
-        sequence = r->end + 1; // of that one there may be remains
-    }
-    free(r);
-    if (status == ZX_OK) {
-        status = cache_flush(fs);
-    }
-    return status == ZX_OK ? write_start(fs, 0, sequence) : status;
-}
-
-zx_status_t journal_recover(struct ext2* fs, char why[EXT2_WHY_MAX]) {
-    zx_status_t status = load(fs);
-    if (status == ZX_OK) {
-        status = replay(fs);
-    }
-    // The superblock may be among what was replayed.
-    if (status == ZX_OK) {
-        status = fs->device.read_blocks(fs->device.ctx, SUPERBLOCK_OFFSET / EXT2_SECTOR,
-                                        sizeof(fs->super) / EXT2_SECTOR, &fs->super);
-    }
-    if (status == ZX_OK) {
-        fs->super.feature_incompat &= ~INCOMPAT_RECOVER;
-        fs->super.state |= super_of(&fs->journal)->error != 0 ? STATE_ERROR : 0;
-        status = write_super(fs);
-    }
-    if (status == ZX_OK) {
-        status = cache_flush(fs);
-    }
-    if (status != ZX_OK) {
-        snprintf(why, EXT2_WHY_MAX, "needs_recovery, and its journal %s",
-                 status == ZX_ERR_NOT_SUPPORTED ? "is of an unknown kind" : "cannot be replayed");
-    }
-    return status;
 }
 
 // ---- making one ----
@@ -496,10 +257,10 @@ bool journal_has_room(const struct ext2* fs) {
 static zx_status_t write_some(struct writer* w, struct block* const* blocks, uint32_t count) {
     uint8_t* copy;
     zx_status_t status = writer_add(w, nullptr, &copy);
-    put_head(copy, TYPE_DESCRIPTOR, be(super_of(&w->fs->journal)->sequence));
+    put_head(copy, TYPE_DESCRIPTOR, be(journal_super_of(&w->fs->journal)->sequence));
     uint8_t* at = copy + sizeof(struct journal_head);
     for (uint32_t i = 0; i < count; i++) {
-        bool is_escaped = *(const uint32_t*)blocks[i]->data == be(MAGIC);
+        bool is_escaped = *(const uint32_t*)blocks[i]->data == be(JOURNAL_MAGIC);
         uint32_t flags = (i != 0 ? TAG_SAME_UUID : 0) | (i == count - 1 ? TAG_LAST : 0) |
                          (is_escaped ? TAG_ESCAPED : 0);
         *(struct journal_tag*)at = (struct journal_tag){be(blocks[i]->number), be(flags)};
@@ -507,7 +268,7 @@ static zx_status_t write_some(struct writer* w, struct block* const* blocks, uin
     }
     for (uint32_t i = 0; status == ZX_OK && i < count; i++) {
         status = writer_add(w, blocks[i]->data, &copy);
-        if (*(uint32_t*)copy == be(MAGIC)) {
+        if (*(uint32_t*)copy == be(JOURNAL_MAGIC)) {
             *(uint32_t*)copy = 0;
         }
     }
@@ -529,7 +290,7 @@ static zx_status_t write_log(struct ext2* fs, struct block* const* blocks, uint3
         }
     }
     zx_status_t status = writer_add(&w, nullptr, &copy);
-    put_head(copy, TYPE_COMMIT, be(super_of(&fs->journal)->sequence));
+    put_head(copy, TYPE_COMMIT, be(journal_super_of(&fs->journal)->sequence));
     return status == ZX_OK ? writer_end(&w) : status;
 }
 
@@ -544,7 +305,8 @@ zx_status_t journal_write(struct ext2* fs, struct block* const* blocks, uint32_t
     }
     if (status == ZX_OK) {
         fs->journal.is_pending = true;
-        status = write_start(fs, fs->journal.first, be(super_of(&fs->journal)->sequence));
+        status =
+            journal_set_start(fs, fs->journal.first, be(journal_super_of(&fs->journal)->sequence));
     }
     return status;
 }
@@ -552,18 +314,12 @@ zx_status_t journal_write(struct ext2* fs, struct block* const* blocks, uint32_t
 zx_status_t journal_end(struct ext2* fs) {
     zx_status_t status = cache_flush(fs);
     if (status == ZX_OK) {
-        status = write_start(fs, 0, be(super_of(&fs->journal)->sequence) + 1);
+        status = journal_set_start(fs, 0, be(journal_super_of(&fs->journal)->sequence) + 1);
     }
     if (status == ZX_OK) {
         fs->journal.is_pending = false;
         fs->super.feature_incompat &= ~INCOMPAT_RECOVER;
         fs->counts_dirty = true; // so that the superblock is written
     }
-    return status;
-}
-
-zx_status_t journal_finish(struct ext2* fs) {
-    zx_status_t status = fs->journal.is_pending ? replay(fs) : ZX_OK;
-    fs->journal.is_pending &= status != ZX_OK;
     return status;
 }
