@@ -281,6 +281,135 @@ CASE_WITHIN(no_memory_in_the_end, 120) {
     EXPECT_CLOSE(hog);
 }
 
+// Memory that nobody has locked goes before anybody is refused; what is locked stays.
+CASE_WITHIN(unlocked_memory_goes, 120) {
+    constexpr uint64_t size = 8 * MIB;
+    zx_handle_t vmo[2];
+    zx_vmo_lock_state_t state;
+    uint64_t word = 4711;
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(zx_vmo_create(size, ZX_VMO_DISCARDABLE, &vmo[i]));
+        EXPECT_OK(zx_vmo_op_range(vmo[i], ZX_VMO_OP_LOCK, 0, size, &state, sizeof(state)));
+        EXPECT_EQ(state.discarded_size, 0);
+        EXPECT_OK(zx_vmo_op_range(vmo[i], ZX_VMO_OP_COMMIT, 0, size, nullptr, 0));
+        EXPECT_OK(zx_vmo_write(vmo[i], &word, 100 * PAGE, sizeof(word)));
+    }
+    EXPECT_OK(zx_vmo_op_range(vmo[0], ZX_VMO_OP_UNLOCK, 0, size, nullptr, 0));
+    zx_handle_t hog = utest_vmo((uint64_t)8 << 30);
+    zx_status_t status = ZX_OK;
+    for (uint64_t at = 0; status == ZX_OK; at += MIB) {
+        status = zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, at, MIB, nullptr, 0);
+    }
+    EXPECT_STATUS(status, ZX_ERR_NO_MEMORY);
+    EXPECT_EQ(committed(vmo[0]), 0);
+    EXPECT_EQ(committed(vmo[1]), size / PAGE);
+    EXPECT_CLOSE(hog);
+    EXPECT_STATUS(zx_vmo_read(vmo[0], &word, 0, sizeof(word)), ZX_ERR_NOT_FOUND);
+    EXPECT_STATUS(zx_vmo_op_range(vmo[0], ZX_VMO_OP_TRY_LOCK, 0, size, nullptr, 0),
+                  ZX_ERR_UNAVAILABLE);
+    EXPECT_OK(zx_vmo_op_range(vmo[0], ZX_VMO_OP_LOCK, 0, size, &state, sizeof(state)));
+    EXPECT_EQ(state.discarded_offset, 0);
+    EXPECT_EQ(state.discarded_size, size);
+    EXPECT_OK(zx_vmo_read(vmo[0], &word, 100 * PAGE, sizeof(word)));
+    EXPECT_EQ(word, 0);
+    EXPECT_OK(zx_vmo_read(vmo[1], &word, 100 * PAGE, sizeof(word)));
+    EXPECT_EQ(word, 4711);
+    EXPECT_CLOSE(vmo[0]);
+    EXPECT_CLOSE(vmo[1]);
+}
+
+// ---- pressure ----
+
+// Free bytes below which eviction works; programs have half of that left then.
+static uint64_t reclaim_mark(void) {
+    uint64_t mark = zx_system_get_physmem() / 32;
+    return mark < 16 * MIB ? mark : 16 * MIB;
+}
+
+// Eviction that found nothing looks again: what was dirty is clean now, and nobody allocates.
+CASE_WITHIN(pages_written_back_go, 120) {
+    constexpr uint64_t pages = 1024;
+    struct served s;
+    served_open(&s, pages * PAGE, 0);
+    give(&s, 0, pages);
+    for (uint64_t p = 0; p < pages; p++) {
+        EXPECT_OK(zx_vmo_write(s.vmo, &p, p * PAGE, sizeof(p)));
+    }
+    zx_handle_t hog = utest_vmo((uint64_t)8 << 30);
+    uint64_t at = 0;
+    do { // what others have may go at first
+        for (; free_bytes() > reclaim_mark() * 7 / 8; at += 16 * PAGE) {
+            EXPECT_OK(zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, at, 16 * PAGE, nullptr, 0));
+        }
+        utest_sleep_ms(300);
+    } while (free_bytes() > reclaim_mark() * 7 / 8);
+    EXPECT_EQ(committed(s.vmo), pages);
+    EXPECT_OK(zx_pager_op_range(s.pager, ZX_PAGER_OP_WRITEBACK_BEGIN, s.vmo, 0, pages * PAGE, 0));
+    EXPECT_OK(zx_pager_op_range(s.pager, ZX_PAGER_OP_WRITEBACK_END, s.vmo, 0, pages * PAGE, 0));
+    while (committed(s.vmo) == pages) { // the case's limit ends it
+        utest_sleep_ms(20);
+    }
+    EXPECT_CLOSE(hog);
+    EXPECT_OK(zx_vmar_unmap(zx_vmar_root_self(), s.window, SUPPLY * PAGE));
+    EXPECT_CLOSE(s.aux);
+    EXPECT_CLOSE(s.vmo);
+    EXPECT_CLOSE(s.port);
+    EXPECT_CLOSE(s.pager);
+}
+
+static bool at_level(zx_handle_t event) {
+    return utest_signals(event, ZX_EVENT_SIGNALED) != 0;
+}
+
+static void wait_for_level(zx_handle_t event) {
+    EXPECT_OK(zx_object_wait_one(event, ZX_EVENT_SIGNALED, ZX_TIME_INFINITE, nullptr));
+}
+
+CASE_WITHIN(pressure_comes_and_goes, 240) {
+    zx_handle_t root = utest_startup_peek(PA_HND(PA_USER0, 0)); // GRANTED_ROOT_JOB
+    if (zx_system_get_physmem() > 64 * MIB || root == ZX_HANDLE_INVALID) {
+        utest_skip("for a machine of 64 MiB, with the root job");
+    }
+    zx_handle_t normal;
+    zx_handle_t warning;
+    EXPECT_OK(zx_system_get_event(root, ZX_SYSTEM_EVENT_MEMORY_PRESSURE_NORMAL, &normal));
+    EXPECT_OK(zx_system_get_event(root, ZX_SYSTEM_EVENT_MEMORY_PRESSURE_WARNING, &warning));
+    wait_for_level(normal);
+    // Memory full of a file's pages: eviction works, and then there is no pressure.
+    struct file f = open_file(96 * MIB, 0);
+    zx_info_paging_t before = paging();
+    read_through(&f);
+    EXPECT(paging().evicted_pages - before.evicted_pages > f.pages / 4);
+    wait_for_level(normal);
+    uint64_t filled = committed(f.vmo);
+    EXPECT(filled > 16 * MIB / PAGE);
+    // A program that takes all: the file's pages go, and then there is no more.
+    zx_handle_t hog = utest_vmo(64 * MIB);
+    zx_status_t status = ZX_OK;
+    uint64_t end = 0;
+    for (; status == ZX_OK; end += PAGE) {
+        status = zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, end, PAGE, nullptr, 0);
+    }
+    EXPECT_STATUS(status, ZX_ERR_NO_MEMORY);
+    EXPECT(committed(f.vmo) < filled / 8);
+    while (at_level(normal) || at_level(warning)) {
+        utest_sleep_ms(5);
+    }
+    // As it gives some back, there is less pressure. The kernel looks twice a second.
+    while (!at_level(warning)) {
+        EXPECT(!at_level(normal));
+        end -= 16 * PAGE;
+        EXPECT_OK(zx_vmo_op_range(hog, ZX_VMO_OP_DECOMMIT, end, 16 * PAGE, nullptr, 0));
+        utest_sleep_ms(600);
+    }
+    EXPECT_CLOSE(hog);
+    wait_for_level(normal);
+    read_through(&f); // and its pages come back
+    close_file(&f);
+    EXPECT_CLOSE(normal);
+    EXPECT_CLOSE(warning);
+}
+
 // ---- several threads ----
 
 struct load {

@@ -236,7 +236,8 @@ static void work(struct work*) {
     atomic_store_explicit(&work_queued, false, memory_order_release);
     struct pmm_stats s;
     pmm_get_stats(&s);
-    if (s.free_pages < s.reclaim_mark + s.reclaim_mark / 4 && reclaim_pages(PAGES_FOR_ONE) != 0) {
+    if (pmm_free_count() < s.reclaim_mark + s.reclaim_mark / 4 &&
+        reclaim_pages(PAGES_FOR_ONE) != 0) {
         reclaim_start();
     }
 }

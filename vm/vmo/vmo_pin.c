@@ -98,7 +98,7 @@ static uint64_t pin_run_locked(struct page_set* set, uint64_t index, uint64_t co
         i++;
     }
     if (i == 0 && mode == VMO_PIN_UNCLEARED && set->kind == PAGE_SET_ANON &&
-        set->backing == nullptr) {
+        set->backing == nullptr && st->discard != DISCARD_GONE) {
         while (i < n && slots[i] == PAGE_SLOT_ABSENT) {
             i++;
         }

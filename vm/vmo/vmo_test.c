@@ -330,7 +330,7 @@ static void discardable(struct ktest* t) {
     (void)reclaim_pages(2);
     KEXPECT_EQ(t, vmo_committed(v), TEST_PAGE); // the second lock holds
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_UNLOCK, 0, 2 * TEST_PAGE), STATUS_OK);
-    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, true), STATUS_OK);
+    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, VMO_PIN_WRITE), STATUS_OK);
     (void)reclaim_pages(2);
     KEXPECT_EQ(t, vmo_committed(v), TEST_PAGE); // a device may write to it
     vmo_unpin(v, 0, TEST_PAGE);
@@ -366,7 +366,8 @@ static void discarded_takes_nothing(struct ktest* t) {
     KEXPECT(t, !test_put(at, 2));
     KEXPECT_EQ(t, vmo_put(v, 0, 2), STATUS_NOT_FOUND);
     KEXPECT_EQ(t, vmo_op_range(v, ZX_VMO_OP_COMMIT, 0, size), STATUS_NOT_FOUND);
-    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, true), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, VMO_PIN_WRITE), STATUS_NOT_FOUND);
+    KEXPECT_EQ(t, vmo_pin(v, 0, TEST_PAGE, VMO_PIN_UNCLEARED), STATUS_NOT_FOUND);
     KEXPECT_EQ(t, vmo_transfer_data(v, 0, TEST_PAGE, plain, 0), STATUS_NOT_FOUND);
     KEXPECT_EQ(t, vmo_transfer_data(plain, 0, TEST_PAGE, v, 0), STATUS_NOT_FOUND);
     KEXPECT_EQ(t, vmo_committed(v), 0u);
