@@ -469,6 +469,20 @@ CHILD(abort) {
     return 1;
 }
 
+// Its frames would be in memory of a pager that does not answer: this process's own.
+CHILD(crash_by_a_mute_pager) {
+    zx_handle_t pager, vmo;
+    zx_vaddr_t at;
+    if (zx_pager_create(0, &pager) != ZX_OK ||
+        zx_pager_create_vmo(pager, 0, utest_port(), 0, 4096, &vmo) != ZX_OK ||
+        zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_ALLOW_FAULTS, 0, vmo, 0, 4096,
+                    &at) != ZX_OK) {
+        return 1;
+    }
+    __asm__ volatile("mov %0, %%rbp\n ud2" : : "r"(at));
+    return 1;
+}
+
 // The text of the report with this name; false: there is none.
 static bool read_report(zx_handle_t tmp, const char* path, char* text, size_t capacity) {
     struct io_opened file;
@@ -533,6 +547,28 @@ CASE(crashes_are_kept) {
     restart_reporter(services);
     EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
     expect_report(tmp, "crashes/0.txt", undefined);
+    EXPECT_CLOSE(services);
+    EXPECT_CLOSE(svc);
+    EXPECT_CLOSE(tmp);
+}
+
+// Nor do those that crash after it wait for long.
+CASE(a_mute_pager_does_not_hold_the_reporter) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t tmp = connect(svc, "ns/tmp");
+    zx_handle_t services = connect(svc, "jacinth.system.Services");
+    char text[4096];
+    restart_reporter(services);
+    EXPECT_EQ(utest_child_run("crash_by_a_mute_pager"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    struct jacinth_system_service before = state_of(services, "crash");
+    EXPECT(read_report(tmp, "crashes/0.txt", text, sizeof(text)));
+    utest_context(text);
+    EXPECT(contains(text, "\n#0  child_crash_by_a_mute_pager"));
+    EXPECT(contains(text, "\nmemory not readable: its pager does not answer\n"));
+    utest_context(nullptr);
+    EXPECT_EQ(utest_child_run("crash"), ZX_TASK_RETCODE_EXCEPTION_KILL);
+    expect_report(tmp, "crashes/1.txt", "crash: undefined instruction in process ");
+    EXPECT_EQ(state_of(services, "crash").restarts, before.restarts);
     EXPECT_CLOSE(services);
     EXPECT_CLOSE(svc);
     EXPECT_CLOSE(tmp);

@@ -40,7 +40,9 @@ static const char* name_of(const zx_info_maps_t* m) {
 // Reads as much as there is.
 static size_t read_memory(const struct backtrace_space* space, uint64_t at, void* to, size_t len) {
     size_t got = 0;
-    zx_status_t status = zx_process_read_memory(space->process, at, to, len, &got);
+    zx_status_t status = space->read != nullptr
+                             ? space->read(space->read_ctx, at, to, len, &got)
+                             : zx_process_read_memory(space->process, at, to, len, &got);
     return status == ZX_OK ? got : 0;
 }
 
@@ -135,10 +137,8 @@ void backtrace_walk(struct backtrace_space* space,
     uint64_t at = regs->rbp;
     for (uint32_t i = 1; i < BACKTRACE_FRAMES_MAX; i++) {
         uint64_t words[2]; // the caller's frame, and where it goes on
-        size_t got = 0;
         if (at % sizeof(uint64_t) != 0 ||
-            zx_process_read_memory(space->process, at, words, sizeof(words), &got) != ZX_OK ||
-            got != sizeof(words) || words[1] == 0) {
+            read_memory(space, at, words, sizeof(words)) != sizeof(words) || words[1] == 0) {
             return;
         }
         report(space, i, words[1], frame, ctx);

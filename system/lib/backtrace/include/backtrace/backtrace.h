@@ -14,8 +14,13 @@
 constexpr uint32_t BACKTRACE_FRAMES_MAX = 64;
 constexpr size_t BACKTRACE_REGIONS_MAX = 4096; // what lies behind them has no name
 
+// As zx_process_read_memory, which is used where there is none.
+typedef zx_status_t (*backtrace_read_fn)(void* ctx, uint64_t at, void* to, size_t len, size_t* got);
+
 struct backtrace_space {
-    zx_handle_t process; // stays the caller's
+    zx_handle_t process;    // stays the caller's
+    backtrace_read_fn read; // the caller's, after backtrace_begin; null: none
+    void* read_ctx;
     zx_info_maps_t* maps;
     size_t count;
     uint64_t base, build_id; // of the module that was looked at last
