@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from types import ModuleType
+from typing import NoReturn
 
 from jx import (
     bench, build, check, debug, disk, doctor, fmt, image, manual, run, sdk, test, third_party,
@@ -29,8 +30,16 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and where all the flags are."""
+
+    def error(self, message: str) -> NoReturn:
+        words = self.prog.split()[1:2]
+        self.exit(2, f"jx: {': '.join([*words, message])} ({' '.join(['./jx help', *words])} says more)\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./jx", description="Jacinth's one driver command.")
+    parser = _Parser(prog="./jx", description="Jacinth's one driver command.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in _COMMANDS.items():
         sub = commands.add_parser(

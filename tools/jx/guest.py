@@ -7,6 +7,7 @@ so no byte is lost, and it is killed with this process, whatever happens to it.
 import ctypes
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -46,6 +47,9 @@ _END_WORDS = {
     "tests-failed": "the kernel ended it as a failure"
     " (kernel.ut failed, or the first program did not start, was killed, or did not return 0)",
 }
+
+
+_IN_USE = re.compile(r"Failed to get .* lock\nIs another process using the image \[(.*)\]")
 
 
 class GuestError(Exception):
@@ -136,7 +140,11 @@ class Guest:
             self._started = time.monotonic()
             self._serial = self._accept(serial)
             self._qmp = self._accept(qmp)
-        self._qmp.sendall(b'{"execute":"qmp_capabilities"}\n')
+        try:
+            self._qmp.sendall(b'{"execute":"qmp_capabilities"}\n')
+        except OSError:  # it ended between the two
+            self._process.wait(_CONNECT_S)
+            raise GuestError(f"QEMU did not start: {self.qemu_errors()}") from None
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         deadline = self._started + _CONNECT_S
@@ -153,9 +161,11 @@ class Guest:
         raise GuestError(f"QEMU did not start: {self.qemu_errors()}")
 
     def qemu_errors(self) -> str:
-        """What QEMU itself had to say."""
+        """What QEMU itself had to say; of a disk that another one has, in plain words."""
         path = self._folder / "stderr"
-        return path.read_text(errors="replace").strip() if path.exists() else ""
+        text = path.read_text(errors="replace").strip() if path.exists() else ""
+        in_use = _IN_USE.search(text)
+        return f"{in_use[1]} is in use by another machine" if in_use else text
 
     def debug_log(self) -> str:
         """What the guest has written to port 0xE9 so far: the kernel's log."""

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -158,6 +159,19 @@ class GuestTest(unittest.TestCase):
         with self.assertRaisesRegex(GuestError, "no-such-option"):
             with self._guest(qemu_args=("-no-such-option",)):
                 self.fail("it started")
+
+    def test_a_disk_is_of_one_machine(self) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".img") as image:
+            os.truncate(image.name, 1 << 20)
+            disks, deadline = (Path(image.name),), time.monotonic() + 30
+            with self._guest(disks=disks) as first:
+                while first.next(deadline) != Marker("ready", ""):
+                    pass
+                with self.assertRaisesRegex(GuestError, f"^QEMU .*: {image.name} is in use by another machine$"):
+                    with self._guest(disks=disks) as second:
+                        end = second.next(deadline)
+                        self.assertIsInstance(end, Ended)
+                        raise GuestError(end.words())  # type: ignore[union-attr]
 
     def test_silence_is_named(self) -> None:
         limit, module.FIRST_BYTE_S = module.FIRST_BYTE_S, 1.0

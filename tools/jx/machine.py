@@ -2,6 +2,7 @@
 QEMU command line that they amount to."""
 
 import argparse
+import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -163,7 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOSTFILE=BOOTPATH", help="put a file into the boot image",
     )
     parser.add_argument(
-        "--disk", dest="disks", type=_existing_file, action="append", default=[], metavar="IMAGE",
+        "--disk", dest="disks", type=_disk_image, action="append", default=[], metavar="IMAGE",
         help="attach a raw disk image (virtio-blk)",
     )
     parser.add_argument(
@@ -221,6 +222,13 @@ def _existing_file(text: str) -> Path:
         what = "not a file" if path.exists() else "no such file"
         raise argparse.ArgumentTypeError(f"{what}: {text}")
     return path.resolve()
+
+
+def _disk_image(text: str) -> Path:
+    path = _existing_file(text)
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise argparse.ArgumentTypeError(f"may not be written: {text}")
+    return path
 
 
 def _added_file(text: str) -> tuple[Path, str]:

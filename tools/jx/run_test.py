@@ -5,6 +5,8 @@ import contextlib
 import io
 import unittest
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from unittest import mock
 
 from jx import cli, run, tree
 from jx.guest import Ended
@@ -101,7 +103,7 @@ class ArgumentsTest(unittest.TestCase):
     def test_what_is_unknown_is_said_by_the_subcommand(self) -> None:
         code, text = self._refused("image", "--frob")
         self.assertEqual(code, 2)
-        self.assertIn("./jx image: error: unrecognized arguments: --frob", text)
+        self.assertEqual(text, "jx: image: unrecognized arguments: --frob (./jx help image says more)\n")
         self.assertIn("-c", self._refused("run", "hello", "a")[1])
 
     def test_files_that_are_none_are_named(self) -> None:
@@ -109,6 +111,10 @@ class ArgumentsTest(unittest.TestCase):
             with self.assertRaisesRegex(argparse.ArgumentTypeError, f"{text}.*{name}"):
                 tree.file_in_tree(Path(name))
         self.assertIn("not a file: /", self._refused("run", "--disk", "/")[1])
+        with NamedTemporaryFile() as file, mock.patch("os.access", return_value=False):
+            text = self._refused("run", "--disk", file.name)[1]
+        self.assertIn(f"may not be written: {file.name}", text)
+        self.assertEqual(text.count("\n"), 1)
 
     def test_results_that_cannot_be_written_are_refused_first(self) -> None:
         for words in (["test", "--junit", "/no/such/x"], ["bench", "--json", "/no/such/x"],

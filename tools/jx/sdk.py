@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     packages.ensure("sdk")
     try:
         make(args.target.absolute())
-    except (BuildError, kit.KitError) as error:
+    except (BuildError, kit.KitError, OSError) as error:
         print(f"jx: {error}", file=sys.stderr)
         return 1
     print(args.target)
