@@ -137,21 +137,44 @@ static void move_in_base(bool cut) {
     is_cut = false;
 }
 
+static uint8_t* journal_block(uint32_t at, uint8_t type, uint8_t sequence) {
+    uint8_t* block = image + journal[at] * 1024;
+    memcpy(block, (uint8_t[]){0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, type, 0, 0, 0, sequence}, 12);
+    return block;
+}
+
+// Behind the transaction that is there (descriptor, blocks, commit) another one, which revokes.
+static void add_revoke(void) {
+    const uint8_t* block;
+    uint32_t at = 1;
+    do {
+        must(++at < 12);
+        block = image + journal[at] * 1024;
+    } while (block[0] != 0xc0 || block[1] != 0x3b || block[7] != 2);
+    uint8_t sequence = block[11];
+    uint8_t* revoke = journal_block(at + 1, 5, (uint8_t)(sequence + 1));
+    revoke[15] = 24; // two of them
+    revoke[19] = 150;
+    revoke[23] = 151;
+    (void)journal_block(at + 2, 2, (uint8_t)(sequence + 1));
+}
+
 static void make_images(void) {
     static const uint8_t head[] = {0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 4};
     make_base();
     move_in_base(false);
     memcpy(clean.base, image, LEN);
     move_in_base(true);
-    memcpy(pending.base, image, LEN);
-    memcpy(pending.image, image, LEN);
     uint32_t first = 0;
     while (memcmp(image + first * 1024, head, sizeof(head)) != 0) {
         first++;
     }
     for (uint32_t i = 0; i < 16; i++) {
-        journal[i] = first + i; // one of them has its pointers
+        journal[i] = first + i; // from the 13th on others' and its pointers
     }
+    add_revoke();
+    memcpy(pending.base, image, LEN);
+    memcpy(pending.image, image, LEN);
 }
 
 static void begin_with(bool is_pending) {

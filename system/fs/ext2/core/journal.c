@@ -210,10 +210,12 @@ static zx_status_t make(struct ext2* fs) {
     if (s->rev_level == 0 || s->journal_inum != 0) {
         return ZX_ERR_NOT_SUPPORTED;
     }
-    zx_status_t status = load_empty(fs); // the power may have gone before the superblock named it
-    if (status == ZX_ERR_NOT_SUPPORTED && fs->journal.inode.raw.links_count == 0) {
+    zx_status_t status = load_inode(fs);
+    if (status == ZX_ERR_NOT_SUPPORTED && fs->journal.inode.raw.mode == 0) { // nobody uses it
         status = make_inode(fs);
-        status = status == ZX_OK ? load_empty(fs) : status;
+        status = status == ZX_OK ? load_inode(fs) : status;
+    } else if (status == ZX_OK) {
+        status = ZX_ERR_NOT_SUPPORTED;
     }
     if (status != ZX_OK) {
         return status;
@@ -239,6 +241,9 @@ zx_status_t journal_open(struct ext2* fs) {
     if ((fs->super.feature_compat & COMPAT_HAS_JOURNAL) == 0) {
         status = j->is_given_up ? status : make(fs);
     } else if (fs->super.journal_inum == INO_JOURNAL) {
+        status = ZX_OK;
+    }
+    if (status == ZX_OK) {
         status = load_empty(fs);
     }
     j->is_open = status == ZX_OK;

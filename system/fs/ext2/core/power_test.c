@@ -55,6 +55,7 @@ static struct {
     size_t step_began;
     uint32_t block_size;
     unsigned images, marked, repaired;
+    unsigned every; // of so many images that are cheap to check one is checked by e2fsck, too
 } t;
 
 static void note(const char* path, uint32_t id) {
@@ -537,7 +538,7 @@ static void check_move(const uint8_t* durable, const struct unit* units, uint32_
     struct ext2* fs = mount_image(&d, false);
     must_be_in_one(fs, move);
     MUST_OK(ext2_unmount(fs));
-    if (is_soak() || t.images++ % 30 == 0) {
+    if (is_soak() || t.images++ % t.every == 0) {
         image_must_be_sound(&d);
         int code = image_repair(image, t.disk.len);
         if (code != 0 && code != 1) {
@@ -558,9 +559,10 @@ static void check_window(const uint8_t* durable, size_t from, size_t to, size_t 
     constexpr uint32_t MOST = 256;
     struct unit units[MOST];
     uint32_t count = 0;
-    uint32_t sectors = move == 0 ? t.block_size / EXT2_SECTOR : 1;
     for (size_t i = from; i < to; i++) {
         const struct disk_write* w = &t.disk.log[i];
+        // The zeros of a new journal are many.
+        uint32_t sectors = w->count > 32 ? w->count : move == 0 ? t.block_size / EXT2_SECTOR : 1;
         for (uint32_t at = 0; at < w->count; at += sectors) {
             MUST(count < MOST);
             units[count++] =
@@ -577,11 +579,11 @@ static void check_window(const uint8_t* durable, size_t from, size_t to, size_t 
     }
 }
 
-static void test_cuts_of_each_move(void**) {
-    constexpr size_t LEN = 3072 * 1024;
+static void cut_moves(const char* arguments, size_t len, size_t count, unsigned every) {
     size_t synced[MOVES];
-    disk_init(&t.disk, image_make("-j -J size=1 -b 1024 -N 128", LEN / 1024), LEN);
+    disk_init(&t.disk, image_make(arguments, len / 1024), len);
     t.block_size = 1024;
+    t.every = every;
     struct ext2* fs = mount_image(&t.disk, false);
     make_at(fs, "/a", EXT2_DIRECTORY);
     make_at(fs, "/a/d", EXT2_DIRECTORY);
@@ -594,10 +596,10 @@ static void test_cuts_of_each_move(void**) {
     make_at(fs, "/b/4" LONG, EXT2_FILE);
     make_at(fs, "/b/5" LONG, EXT2_FILE); // what is left of the block is less
     MUST_OK(ext2_sync(fs));
-    uint8_t* durable = malloc(LEN);
-    memcpy(durable, t.disk.bytes, LEN);
+    uint8_t* durable = malloc(len);
+    memcpy(durable, t.disk.bytes, len);
     t.disk.records = true;
-    for (size_t i = 0; i < MOVES; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (moves[i].with != nullptr) {
             make_at(fs, moves[i].with, EXT2_DIRECTORY);
         }
@@ -618,6 +620,7 @@ static void test_cuts_of_each_move(void**) {
         while (end >= synced[move]) {
             move++;
         }
+        MUST(move < count);
         check_window(durable, flush, end, move);
         for (; flush < end; flush++) {
             apply(durable, &t.disk.log[flush], 100);
@@ -628,6 +631,15 @@ static void test_cuts_of_each_move(void**) {
     free(durable);
     disk_destroy(&t.disk);
     t.images = 0;
+}
+
+static void test_cuts_of_each_move(void**) {
+    cut_moves("-j -J size=1 -b 1024 -N 128", 3072 * 1024, MOVES, 30);
+}
+
+// The first move that needs one.
+static void test_cuts_while_a_journal_is_made(void**) {
+    cut_moves("-b 1024 -N 128", 4096 * 1024, 2, 5);
 }
 
 // ---- the new file or the old one ----
@@ -725,6 +737,7 @@ int main(void) {
         cmocka_unit_test(test_cuts_with_a_journal_of_others),
         cmocka_unit_test(test_cuts_of_trees),
         cmocka_unit_test(test_cuts_of_each_move),
+        cmocka_unit_test(test_cuts_while_a_journal_is_made),
         cmocka_unit_test(test_a_file_is_replaced_at_once),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -224,6 +224,14 @@ static zx_status_t fix_links(struct recovery* r, uint32_t ino, uint16_t links) {
     return status;
 }
 
+// A journal that was made and is not named: its blocks are nobody's.
+static void clear_inode(struct ext2* fs, struct block* b, struct inode_raw* at) {
+    if (at->mode != 0) {
+        memset(at, 0, fs->inode_size);
+        block_dirty(fs, b, CLASS_TABLE);
+    }
+}
+
 static zx_status_t look_at_inode(struct recovery* r, uint32_t ino) {
     struct ext2* fs = r->fs;
     struct block* b;
@@ -231,6 +239,9 @@ static zx_status_t look_at_inode(struct recovery* r, uint32_t ino) {
     zx_status_t status = node_table(fs, ino, &b, &at);
     if (status != ZX_OK) {
         return status;
+    }
+    if (ino == INO_JOURNAL && fs->super.journal_inum == 0) {
+        clear_inode(fs, b, at);
     }
     struct inode_raw raw = {};
     memcpy(&raw, at, INODE_SIZE_REV0);
