@@ -32,7 +32,8 @@ static struct {
     struct async_receiver receiver; // a packet: quit
     struct utest_thread thread;
     zx_handle_t contents, control;
-    zx_handle_t is_up; // event: who connects may
+    zx_handle_t is_up;   // event: who connects may
+    uint32_t block_size; // 0: BLOCK_SIZE
     zx_status_t result;
 } disk;
 
@@ -54,7 +55,8 @@ static void start_disk(void) {
     EXPECT_OK(async_loop_init(&disk.loop));
     disk.receiver = (struct async_receiver){.handler = on_quit};
     async_receiver_begin(&disk.loop, &disk.receiver);
-    EXPECT_OK(ramdisk_init(&disk.disk, &disk.loop, duplicate(disk.contents), BLOCK_SIZE,
+    EXPECT_OK(ramdisk_init(&disk.disk, &disk.loop, duplicate(disk.contents),
+                           disk.block_size != 0 ? disk.block_size : BLOCK_SIZE,
                            JACINTH_BLOCK_FLAGS_VOLATILE_CACHE));
     struct utest_pair control = utest_channel();
     disk.control = control.a;
@@ -326,6 +328,29 @@ CASE(files) {
     remount();
     expect_text("f", "x");
     end();
+}
+
+CASE(a_disk_of_large_blocks) {
+    disk.block_size = 4096;
+    begin_with(4096);
+    write_large("f", 4 * PIECE);
+    write_file("g", CREATE, "short");
+    remount();
+    expect_large("f", 4 * PIECE);
+    expect_text("g", "short");
+    EXPECT_OK(unmount_data());
+    // Blocks that the disk has no way to read by themselves are refused, in words.
+    format(1024);
+    char why[EXT2_WHY_MAX];
+    EXPECT_OK(async_loop_init(&data.loop));
+    data.fs = (struct ext2fs){.disk.connect = connect_disk, .server.loop = &data.loop};
+    EXPECT_STATUS(ext2fs_init(&data.fs, why), ZX_ERR_NOT_SUPPORTED);
+    EXPECT(strlen(why) > 0);
+    async_loop_destroy(&data.loop);
+    stop_disk();
+    disk.block_size = 0;
+    EXPECT_CLOSE(disk.contents);
+    EXPECT_CLOSE(disk.is_up);
 }
 
 CASE(names) {
@@ -911,8 +936,25 @@ CASE(a_file_that_is_cut_while_it_is_read) {
     end();
 }
 
-// A page that is written to and saved while a read has its old contents on the way.
-CASE(a_page_that_is_saved_while_it_is_read) {
+// The kernel takes back whatever it can.
+static void take_all_memory(void) {
+    zx_handle_t hog = utest_vmo((uint64_t)8 << 30);
+    zx_status_t status = ZX_OK;
+    for (uint64_t at = 0; status == ZX_OK; at += 1 << 20) {
+        status = zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, at, 1 << 20, nullptr, 0);
+    }
+    EXPECT_STATUS(status, ZX_ERR_NO_MEMORY);
+    EXPECT_CLOSE(hog);
+}
+
+static uint64_t committed(zx_handle_t vmo) {
+    zx_info_vmo_t info;
+    EXPECT_OK(zx_object_get_info(vmo, ZX_INFO_VMO, &info, sizeof(info), nullptr, nullptr));
+    return info.committed_bytes;
+}
+
+// A page that is written to, saved, and taken back while a read has its old contents on the way.
+CASE_WITHIN(a_page_that_is_saved_while_it_is_read, 120) {
     static struct reader one;
     begin_with_files(1);
     struct io_opened a = open_at("a", READ | WRITE);
@@ -924,6 +966,13 @@ CASE(a_page_that_is_saved_while_it_is_read) {
     size_t actual;
     EXPECT_OK(zx_stream_writev_at(a.stream, 0, 3 * PAGE, &v, 1, &actual));
     EXPECT_OK(sync_all());
+    zx_handle_t vmo;
+    uint64_t size;
+    EXPECT_OK(io_get_vmo(a.connection, READ, &vmo, &size));
+    EXPECT(committed(vmo) > 0);
+    take_all_memory();
+    EXPECT_EQ(committed(vmo), 0);
+    EXPECT_CLOSE(vmo);
     let_go();
     reader_join(&one, 1);
     uint8_t got[3];
