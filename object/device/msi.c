@@ -126,7 +126,7 @@ static status_t map_registers(struct interrupt* i, struct vmo* v, uint64_t offse
     }
     i->vmo_page = page_round_down(offset);
     i->vmo_bytes = page_round_up(offset + size) - i->vmo_page;
-    TRY(vmo_pin(v, i->vmo_page, i->vmo_bytes, true));
+    TRY(vmo_pin(v, i->vmo_page, i->vmo_bytes, VMO_PIN_WRITE));
     i->vmo = v;
     struct vmo_info info;
     paddr_t at;

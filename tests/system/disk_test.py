@@ -162,6 +162,34 @@ class DiskTest(SystemTest):
         self._expect_sum(result, 1, image.read_bytes())
         self._expect_sum(result, 2, bytes(8 << 20))  # memory does not survive its server
 
+    def test_a_disk_keeps_its_name(self) -> None:
+        """Somebody else has the first device: nobody is disk0 then, least of all the second."""
+        first, second = self._image("a", 1 << 20), self._image("b", 1 << 20)
+        text, services = _FILE.read_text(), self.folder / "services"
+        for old, new in (
+            (" jacinth.pci.VirtioBlock=", " jacinth.pci.Test=1af4:1042,1af4:1001 jacinth.pci.VirtioBlock="),
+            ("offers    jacinth.pci.List ", "offers    jacinth.pci.List jacinth.pci.Test "),
+            ("uses      disk0 disk1 disk2 disk3 ", "uses      disk0 disk1 disk2 disk3 jacinth.pci.Test "),
+        ):  # fmt: skip
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        services.write_text(text)
+        result = self.run_commands(
+            "measure/disk beside disk1 jacinth.pci.Test 2048",
+            "measure/disk sum disk0 0 2048",
+            "iostat",
+            "svc restart virtio_blk",
+            "measure/disk sum disk0 0 2048",
+            "measure/disk sum disk1 0 2048",
+            disks=(first, second),
+            adds=((services, "etc/services"),),
+        )
+        self._expect_sum(result, 0, second.read_bytes())
+        self.assertIn("ZX_ERR_PEER_CLOSED", self._text(result, 1))
+        self.assertNotIn("disk0 ", self._text(result, 2))
+        self._expect_sum(result, 4, first.read_bytes())
+        self._expect_sum(result, 5, second.read_bytes())
+
     def test_a_device_that_does_not_answer(self) -> None:
         """Its driver gives up and starts anew; another disk works before and after."""
         slow = "if=none,id=slow,driver=null-co,size=1M,read-zeroes=on,throttling.bps-total=512"

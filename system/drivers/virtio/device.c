@@ -239,14 +239,16 @@ uint32_t virtio_config32(const struct virtio_device* d, uint32_t offset) {
                : 0;
 }
 
-// Again if it has changed in between (2.4.1).
+// Again if it has changed in between (2.4.1); a device that never rests gets no more than so many
+// tries.
 uint64_t virtio_config64(const struct virtio_device* d, uint32_t offset) {
-    for (;;) {
-        uint8_t before = d->common->config_generation;
+    uint64_t value = 0;
+    uint8_t before;
+    uint32_t tries = 0;
+    do {
+        before = d->common->config_generation;
         uint64_t low = virtio_config32(d, offset);
-        uint64_t value = low | (uint64_t)virtio_config32(d, offset + 4) << 32;
-        if (d->common->config_generation == before) {
-            return value;
-        }
-    }
+        value = low | (uint64_t)virtio_config32(d, offset + 4) << 32;
+    } while (d->common->config_generation != before && ++tries < 1000);
+    return value;
 }

@@ -1,6 +1,8 @@
 // virtio_blk: the driver of all virtio block devices that its jacinth.pci.VirtioBlock hands out. It
 // offers them as disk0, disk1 ... (jacinth.block/Block) in the order of their addresses, and
-// jacinth.block.Statistics of them all.
+// jacinth.block.Statistics of them all. A disk that cannot be started keeps its name, which nobody
+// serves then: whoever wants it must not get its neighbour. Devices that are no disks of ours have
+// none.
 //
 // disk.patience=SECONDS in the environment (the kernel's command line): how long a device may leave
 // requests without any answer (30; 0: for ever, for machines whose clock runs ahead while they
@@ -30,7 +32,7 @@ constexpr uint64_t PATIENCE_S = 30, PATIENCE_MAX_S = 1'000'000;
 
 static struct {
     struct async_loop loop;
-    uint32_t count;
+    uint32_t count; // of names that are given
     struct disk disks[DISKS_MAX];
     zx_duration_t patience;
     bool has_failed;
@@ -82,6 +84,10 @@ static zx_status_t open_device(zx_handle_t bus, uint16_t address, zx_handle_t* o
     return status;
 }
 
+static bool is_started(const struct disk* d) {
+    return d->virtio.pci != ZX_HANDLE_INVALID;
+}
+
 static void start_disk(zx_handle_t bus, uint16_t address) {
     struct disk* d = &state.disks[state.count];
     zx_handle_t pci;
@@ -90,12 +96,11 @@ static void start_disk(zx_handle_t bus, uint16_t address) {
         *d = (struct disk){.patience = state.patience, .lost = lost};
         status = disk_start(d, &state.loop, pci);
     }
-    if (status == ZX_OK) {
-        if (d->interrupt == ZX_HANDLE_INVALID) {
-            fprintf(stderr, "virtio_blk: %s has no MSI-X: it is polled\n", names[state.count]);
-        }
-        state.count++;
-    } else {
+    if (status == ZX_OK && d->interrupt == ZX_HANDLE_INVALID) {
+        fprintf(stderr, "virtio_blk: %s has no MSI-X: it is polled\n", names[state.count]);
+    }
+    state.count += status != ZX_ERR_NOT_SUPPORTED;
+    if (status != ZX_OK) {
         fprintf(stderr, "virtio_blk: the device %02x:%02x.%u: %s\n", address >> 8,
                 address >> 3 & 0x1f, address & 7u, zx_status_get_string(status));
     }
@@ -125,14 +130,17 @@ static zx_status_t start_disks(void) {
 static zx_status_t list_stats(void*, struct fidl_txn* txn) {
     struct jacinth_block_device_stats list[DISKS_MAX];
     char texts[DISKS_MAX][JACINTH_BLOCK_MAX_NAME];
+    uint32_t count = 0;
     for (uint32_t i = 0; i < state.count; i++) {
+        const struct disk* d = &state.disks[i];
         size_t len = strlen(names[i]);
         memcpy(texts[i], names[i], len);
-        list[i] = (struct jacinth_block_device_stats){.name = {len, texts[i]},
-                                                      .info = state.disks[i].block.info,
-                                                      .stats = state.disks[i].block.stats};
+        if (is_started(d)) {
+            list[count++] = (struct jacinth_block_device_stats){
+                .name = {len, texts[i]}, .info = d->block.info, .stats = d->block.stats};
+        }
     }
-    struct jacinth_block_statistics_list_response response = {.devices = {state.count, list}};
+    struct jacinth_block_statistics_list_response response = {.devices = {count, list}};
     return jacinth_block_statistics_list_reply(txn, &response);
 }
 
@@ -167,7 +175,7 @@ static void connect_statistics(void*, zx_handle_t request) {
 // Who asks for a disk that is not there finds the channel closed.
 static void connect_disk(void* ctx, zx_handle_t request) {
     struct disk* d = ctx;
-    if (d - state.disks < state.count) {
+    if (is_started(d)) {
         (void)block_device_serve(&d->block, request);
     } else {
         (void)zx_handle_close(request);

@@ -8,11 +8,14 @@
 //     disk storm DISK COUNT              see storm.c
 //     disk survive DISK SERVICE COUNT    kills the service under its reads, and reads COUNT blocks
 //     disk outlive DISK SERVICE COUNT    the same, into memory that is not pinned in between
+//     disk beside DISK OFFER COUNT       takes the first device of the bus driver's OFFER before
+//                                        anybody asks for a disk; then reads COUNT blocks
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <block/client.h>
+#include <fidl/jacinth.pci.h>
 #include <fidl/jacinth.system.h>
 #include <io/client.h>
 #include <jacinth/startup.h>
@@ -211,6 +214,38 @@ static int survive(char* service, uint64_t count) {
     return code == 0 ? sum(0, count) : code;
 }
 
+// ---- a device that somebody else has ----
+
+// Open until the program ends.
+static zx_status_t take_first(const char* offer) {
+    static alignas(8) uint8_t bytes[ZX_CHANNEL_MAX_MSG_BYTES];
+    struct fidl_storage storage = {bytes, sizeof(bytes)};
+    struct jacinth_pci_devices_list_response* list;
+    zx_handle_t bus, theirs, device;
+    zx_status_t status = zx_channel_create(0, &bus, &theirs);
+    if (status == ZX_OK) {
+        status = io_connect(svc, offer, strlen(offer), theirs);
+    }
+    if (status == ZX_OK) {
+        status = jacinth_pci_devices_list_call(bus, ZX_TIME_INFINITE, storage, &list);
+    }
+    if (status != ZX_OK || list->devices.count == 0) {
+        return status == ZX_OK ? ZX_ERR_NOT_FOUND : status;
+    }
+    struct jacinth_pci_devices_open_request request = {.address = list->devices.data[0].address};
+    status = zx_channel_create(0, &device, &request.device);
+    return status == ZX_OK ? jacinth_pci_devices_open_call(bus, ZX_TIME_INFINITE, &request, storage)
+                           : status;
+}
+
+static int beside(const char* offer, uint64_t count) {
+    zx_status_t status = take_first(offer);
+    if (status == ZX_OK) {
+        status = open_disk();
+    }
+    return status == ZX_OK ? sum(0, count) : fail(offer, status);
+}
+
 static uint64_t number(const char* text) {
     return text != nullptr ? strtoull(text, nullptr, 0) : 0;
 }
@@ -223,6 +258,9 @@ int main(int argc, char** argv) {
     uint64_t count = number(argc > 4 ? argv[4] : nullptr);
     if (strcmp(what, "unpinned") == 0 || strcmp(what, "outlive") == 0) {
         options = JACINTH_BLOCK_VMO_OPTIONS_UNPINNED;
+    }
+    if (strcmp(what, "beside") == 0 && argc > 4) {
+        return beside(argv[3], count);
     }
     zx_status_t status = argc > 2 ? open_disk() : ZX_ERR_INVALID_ARGS;
     if (status != ZX_OK) {
