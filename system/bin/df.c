@@ -10,13 +10,12 @@
 
 int df_main(int argc, char** argv) {
     static const char usage[] = "df";
-    if (tool_wants_help(argc, argv, usage)) {
-        printf("One line for each prefix of the namespace. What is not asked for has no size: "
-               "\"-\".\n");
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(0, argc, argv, usage,
+                    "One line for each prefix of the namespace. What is not asked for has no size: "
+                    "\"-\".",
+                    &code)) {
+        return code;
     }
     printf("%-12s %10s %10s %5s\n", "PREFIX", "TOTAL", "USED", "USE");
     struct ns_entry entry;

@@ -13,11 +13,15 @@ static void row(const char* name, uint64_t bytes) {
 
 int free_main(int argc, char** argv) {
     static const char usage[] = "free";
-    if (tool_wants_help(argc, argv, usage)) {
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(0, argc, argv, usage,
+                    "K is 1024 bytes. Programs: what their VMOs hold, pages of files and /tmp too. "
+                    "The kernel: what is\n"
+                    "there from the start, and its heap. Files: pages that came from a file system "
+                    "since the boot; what\n"
+                    "was given up can be read again.",
+                    &code)) {
+        return code;
     }
     alignas(8) uint8_t buffer[256];
     const struct fidl_storage storage = {buffer, sizeof(buffer)};

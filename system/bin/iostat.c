@@ -29,11 +29,13 @@ static void print(const struct jacinth_block_device_stats* d) {
 
 int iostat_main(int argc, char** argv) {
     static const char usage[] = "iostat";
-    if (tool_wants_help(argc, argv, usage)) {
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(0, argc, argv, usage,
+                    "Since the boot, for each disk and kind of request. KIB: how much was moved. "
+                    "MEAN-US and MAX-US: from\n"
+                    "the request to its answer, in microseconds.",
+                    &code)) {
+        return code;
     }
     static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
     const struct fidl_storage storage = {buffer, sizeof(buffer)};

@@ -58,12 +58,10 @@ static bool print_job(void*, const struct task* task) {
 
 int jobtree_main(int argc, char** argv) {
     static const char usage[] = "jobtree";
-    if (tool_wants_help(argc, argv, usage)) {
-        printf("CPU is that of all that ever ran in the job and below it.\n");
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(0, argc, argv, usage,
+                    "CPU is that of all that ever ran in the job and below it.", &code)) {
+        return code;
     }
     printf("%8s %9s %8s %10s  %s\n", "KOID", "PROCESSES", "PRIVATE", "CPU", "NAME");
     zx_status_t status = tasks_walk(tool_root_job(), print_job, nullptr);

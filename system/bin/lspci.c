@@ -27,11 +27,12 @@ static const char* kind_name(uint32_t class_code) {
 
 int lspci_main(int argc, char** argv) {
     static const char usage[] = "lspci";
-    if (tool_wants_help(argc, argv, usage)) {
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(
+            0, argc, argv, usage,
+            "BUS:DEVICE.FUNCTION VENDOR:DEVICE (REVISION) CLASS KIND; in use: a driver has it.",
+            &code)) {
+        return code;
     }
     static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];
     const struct fidl_storage storage = {buffer, sizeof(buffer)};

@@ -10,13 +10,13 @@
 
 int mount_main(int argc, char** argv) {
     static const char usage[] = "mount";
-    if (tool_wants_help(argc, argv, usage)) {
-        printf("Each prefix, the channel to its server, and whether somebody is at the other end. "
-               "A namespace does\nnot change while a program runs.\n");
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(
+            0, argc, argv, usage,
+            "Each prefix, the channel to its server, and whether somebody is at the other end. "
+            "A namespace does\nnot change while a program runs.",
+            &code)) {
+        return code;
     }
     printf("%-12s %8s %8s\n", "PREFIX", "CHANNEL", "PEER");
     struct ns_entry entry;

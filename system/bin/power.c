@@ -9,11 +9,9 @@ typedef zx_status_t (*power_call_t)(zx_handle_t power, zx_time_t deadline,
                                     struct fidl_storage storage);
 
 static int end(const char* name, power_call_t call, int argc, char** argv) {
-    if (tool_wants_help(argc, argv, name)) {
-        return 0;
-    }
-    if (argc != 1) {
-        return tool_bad_usage(name);
+    int code;
+    if (!tool_takes(0, argc, argv, name, "At once, after the file systems were saved.", &code)) {
+        return code;
     }
     alignas(8) uint8_t buffer[64];
     const struct fidl_storage storage = {buffer, sizeof(buffer)};

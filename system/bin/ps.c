@@ -28,8 +28,13 @@ static bool print_task(void*, const struct task* task) {
 }
 
 int ps_main(int argc, char** argv) {
-    if (tool_wants_help(argc, argv, "ps")) {
-        return 0;
+    int code;
+    if (!tool_takes(0, argc, argv, "ps",
+                    "PRIVATE: memory of its own. MAPPED: all that it maps, in memory or not. K is "
+                    "1024 bytes. A program is\n"
+                    "below the job that it is in.",
+                    &code)) {
+        return code;
     }
     printf("%8s %7s %7s  %s\n", "KOID", "PRIVATE", "MAPPED", "NAME");
     zx_status_t status = tasks_walk(tool_root_job(), print_task, nullptr);

@@ -103,12 +103,11 @@ static void print_thread(zx_handle_t tasks, zx_handle_t process, zx_koid_t proce
 
 int threads_main(int argc, char** argv) {
     static const char usage[] = "threads KOID";
-    if (tool_wants_help(argc, argv, usage)) {
-        printf("KOID NAME, STATE, TIME, CPU, then its frames. ./jx run adds files and lines.\n");
-        return 0;
-    }
-    if (argc != 2) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(1, argc, argv, usage,
+                    "KOID NAME, STATE, TIME, CPU, then its frames. ./jx run adds files and lines.",
+                    &code)) {
+        return code;
     }
     zx_handle_t process, tasks;
     uint64_t koid = 0;

@@ -25,6 +25,18 @@ bool tool_wants_help(int argc, char** argv, const char* usage) {
     return false;
 }
 
+bool tool_takes(int count, int argc, char** argv, const char* usage, const char* help, int* code) {
+    *code = 0;
+    if (tool_wants_help(argc, argv, usage)) {
+        printf("%s\n", help);
+        return false;
+    }
+    if (argc != count + 1) {
+        *code = tool_bad_usage(usage);
+    }
+    return *code == 0;
+}
+
 int tool_bad_usage(const char* usage) {
     fprintf(stderr, "usage: %s\n", usage);
     return 2;

@@ -8,6 +8,9 @@
 
 // True: the arguments ask for help, and got it.
 bool tool_wants_help(int argc, char** argv, const char* usage);
+// For a tool that takes so many arguments and no options: true, go on; false, it is over with
+// *code, after its usage was said, and `help` to who asked.
+bool tool_takes(int count, int argc, char** argv, const char* usage, const char* help, int* code);
 // Says what is wrong; the result is the exit code for it.
 int tool_bad_usage(const char* usage);
 int tool_failed(const char* program, const char* what, zx_status_t status);

@@ -45,11 +45,13 @@ static void print_node(const zx_info_maps_t* m) {
 
 int vmaps_main(int argc, char** argv) {
     static const char usage[] = "vmaps KOID";
-    if (tool_wants_help(argc, argv, usage)) {
-        return 0;
-    }
-    if (argc != 2) {
-        return tool_bad_usage(usage);
+    int code;
+    if (!tool_takes(1, argc, argv, usage,
+                    "FROM-TO, indented below what it is part of; a mapping's rights, its size and "
+                    "how much of it is in\n"
+                    "memory, the VMO and the offset that it shows, and the VMO's name.",
+                    &code)) {
+        return code;
     }
     zx_handle_t process;
     void* list = nullptr;

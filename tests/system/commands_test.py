@@ -156,6 +156,7 @@ _ROWS: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "svc": ("svc | grep -c ^memfs", "1\n"),
     "threads": ("threads $$ | grep -c initial-thread", "1\n"),
     "top": ("top -n 1 -d 10 | grep -c CPU%", "1\n"),
+    "uptime": ("uptime", re.compile(r"up 0:0\d:\d\d, \d+ CPUs\n")),
     "vmaps": ("vmaps $$ | grep -c ' stack'", "1\n"),
 }  # fmt: skip
 

@@ -6,8 +6,8 @@ from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on
 
 _WITH_HELP = (
-    "df", "dmesg", "free", "handles", "jobtree", "kill", "launch", "mount", "ps", "threads", "top",
-    "vmaps",
+    "df", "dmesg", "free", "handles", "iostat", "jobtree", "kill", "launch", "lspci", "mount", "pagerstat", "ps", "threads", "top",
+    "uptime", "vmaps",
     "/boot/bin/k", "/boot/bin/poweroff", "/boot/bin/reboot",
 )  # fmt: skip
 
@@ -32,7 +32,7 @@ class ToolsTest(SystemTest):
             self.assertIn(f"usage: {name.rpartition('/')[2]}", _text(result, index))
             self.assertEqual(result.commands[index].code, 0, name)
         wrong = ("free x", "handles", "vmaps a b", "threads", "top -n", "top -d x", "kill", "dmesg x", "launch",
-                 "launch -x /boot/bin/ps", "launch -n", "df x")
+                 "launch -x /boot/bin/ps", "launch -n", "df x", "ps x", "iostat x", "lspci x")
         result = self.run_commands(*wrong)
         for index, line in enumerate(wrong):
             self.assertIn("usage: ", _text(result, index), line)
