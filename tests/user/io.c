@@ -255,6 +255,12 @@ CASE(resize_and_pages) {
     EXPECT_OK(zx_vmo_write(vmo, "x", 0, 1)); // reaches the file
     EXPECT_STATUS(zx_vmo_set_size(vmo, 0), ZX_ERR_ACCESS_DENIED);
     EXPECT_CLOSE(vmo);
+    // What has pages is not read over the connection; what is not open for reading, by nobody.
+    size_t actual;
+    EXPECT_STATUS(io_read_at(o.connection, 0, bytes, 4, &actual), ZX_ERR_NOT_SUPPORTED);
+    struct io_opened written = open_at(root, "f", WRITE);
+    EXPECT_STATUS(io_read_at(written.connection, 0, bytes, 4, &actual), ZX_ERR_ACCESS_DENIED);
+    io_opened_close(&written);
     EXPECT_STATUS(io_get_vmo(o.connection, WRITE, &vmo, &size), ZX_ERR_INVALID_ARGS);
     EXPECT_STATUS(io_get_vmo(o.connection, READ | CREATE, &vmo, &size), ZX_ERR_INVALID_ARGS);
     EXPECT_STATUS(io_get_vmo(o.connection, READ | EXECUTE, &vmo, &size), ZX_ERR_ACCESS_DENIED);
@@ -1030,6 +1036,7 @@ static void send_nonsense(zx_handle_t channel) {
         &jacinth_io_directory_connect_method, &jacinth_io_directory_read_entries_method,
         &jacinth_io_directory_stat_method,    &jacinth_io_file_resize_method,
         &jacinth_io_file_get_vmo_method,      &jacinth_io_directory_set_attributes_method,
+        &jacinth_io_file_read_at_method,
     };
     alignas(8) uint8_t bytes[256];
     uint32_t len = 16 + (uint32_t)(random_u64() % 31) * 8;

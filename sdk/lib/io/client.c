@@ -123,6 +123,27 @@ zx_status_t io_get_vmo(zx_handle_t file, jacinth_io_flags_t flags, zx_handle_t* 
     return status;
 }
 
+zx_status_t io_read_at(zx_handle_t file, uint64_t offset, void* bytes, size_t capacity,
+                       size_t* actual) {
+    STORAGE(s, JACINTH_IO_MAX_TRANSFER + SMALL);
+    uint32_t most =
+        capacity < JACINTH_IO_MAX_TRANSFER ? (uint32_t)capacity : JACINTH_IO_MAX_TRANSFER;
+    struct jacinth_io_file_read_at_request r = {.offset = offset, .count = most};
+    struct jacinth_io_file_read_at_response* answer;
+    zx_status_t status = jacinth_io_file_read_at_call(file, ZX_TIME_INFINITE, &r, s, &answer);
+    if (status != ZX_OK) {
+        return status;
+    }
+    if (answer->data.count > most) {
+        return ZX_ERR_IO_INVALID;
+    }
+    *actual = answer->data.count;
+    if (*actual != 0) {
+        memcpy(bytes, answer->data.data, *actual);
+    }
+    return ZX_OK;
+}
+
 // ---- directories ----
 
 void io_opened_close(struct io_opened* opened) {

@@ -273,6 +273,10 @@ static bool make_request(struct input* in, uint8_t what, struct fidl_encoder* e)
         return jacinth_io_file_resize_request_encode(e, 1, &r) == FIDL_OK;
     }
     case 13: {
+        if ((what & 16) != 0) {
+            struct jacinth_io_file_read_at_request r = {.offset = take(in), .count = take(in)};
+            return jacinth_io_file_read_at_request_encode(e, 1, &r) == FIDL_OK;
+        }
         struct jacinth_io_file_get_vmo_request r = {.flags = take(in)};
         return jacinth_io_file_get_vmo_request_encode(e, 1, &r) == FIDL_OK;
     }

@@ -1,6 +1,7 @@
 // Programs from a server whose files have no pages: they are read, and run like any other.
 #include "children.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <jacinth/namespace.h>
@@ -118,8 +119,6 @@ CASE(lengths_that_are_lies) {
     static const uint8_t nothing[1];
     struct stat s;
     EXPECT_EQ(stat("/served/child", &s), 0);
-    EXPECT_EQ(open("/served/child", O_RDONLY), -1); // without pages there is no stream either
-    EXPECT_EQ(errno, ENOTSUP);
     served_add("empty", nothing, 0);
     expect_refused("/served/empty", ENOEXEC);
     static const uint64_t shorter[] = {3, 63, 200, 4096};
@@ -135,6 +134,80 @@ CASE(lengths_that_are_lies) {
     served_claim("child", UINT64_C(1) << 50); // the end of a segment's last page is not there
     expect_refused("/served/child", EIO);
     served_claim("child", (uint64_t)s.st_size);
+}
+
+// ---- as files ----
+
+static const char poem[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+CASE(descriptors) {
+    served_add("poem", poem, sizeof(poem) - 1);
+    char got[64] = {};
+    int fd = open("/served/poem", O_RDONLY | O_CLOEXEC);
+    EXPECT(fd >= 0);
+    EXPECT_EQ(read(fd, got, 10), 10);
+    EXPECT(memcmp(got, poem, 10) == 0);
+    EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 10);
+    EXPECT_EQ(pread(fd, got, 4, 20), 4);
+    EXPECT(memcmp(got, poem + 20, 4) == 0);
+    EXPECT_EQ(lseek(fd, -6, SEEK_END), 30);
+    EXPECT_EQ(read(fd, got, sizeof(got)), 6);
+    EXPECT_EQ(read(fd, got, sizeof(got)), 0);
+    EXPECT_EQ(pread(fd, got, 1, 1000), 0);
+    EXPECT_EQ(lseek(fd, -1, SEEK_SET), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(lseek(fd, INT64_MAX, SEEK_END), -1);
+    EXPECT_EQ(errno, EOVERFLOW);
+    struct stat s;
+    EXPECT_EQ(fstat(fd, &s), 0);
+    EXPECT_EQ(s.st_size, 36);
+    EXPECT_EQ(write(fd, "x", 1), -1);
+    EXPECT_EQ(errno, EBADF);
+    EXPECT(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED);
+    EXPECT_EQ(errno, ENODEV);
+    EXPECT_EQ(open("/served/poem", O_RDWR), -1);
+    EXPECT_EQ(errno, EACCES);
+    served_fail(0, ZX_ERR_IO_DATA_LOSS);
+    EXPECT_EQ(pread(fd, got, 1, 0), -1);
+    EXPECT_EQ(errno, EIO);
+    served_fail(UINT32_MAX, ZX_OK);
+    EXPECT_EQ(close(fd), 0);
+    served_settle();
+}
+
+// A child reads on where its parent has stopped, and the parent where the child has.
+CASE(descriptors_of_children) {
+    char line[] =
+        "read -n 5 a; read -n 3 b; echo $a $b; wc -c < /served/child | tr -d ' '; . /served/lines";
+    static const char lines[] = "echo from a file\n";
+    served_add("lines", lines, sizeof(lines) - 1);
+    struct stat s;
+    EXPECT_EQ(stat("/served/child", &s), 0);
+    int fd = open("/served/poem", O_RDONLY);
+    EXPECT(fd >= 0);
+    char got[4];
+    EXPECT_EQ(read(fd, got, 2), 2);
+    int ends[2];
+    pid_t pid;
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    posix_spawn_file_actions_t actions;
+    EXPECT_EQ(posix_spawn_file_actions_init(&actions), 0);
+    EXPECT_EQ(posix_spawn_file_actions_adddup2(&actions, ends[1], 1), 0);
+    EXPECT_EQ(posix_spawn_file_actions_adddup2(&actions, fd, 0), 0);
+    EXPECT_EQ(posix_spawn(&pid, "/boot/bin/sh", &actions, nullptr,
+                          (char*[]){(char*)"sh", (char*)"-c", line, nullptr}, environ),
+              0);
+    EXPECT_EQ(posix_spawn_file_actions_destroy(&actions), 0);
+    EXPECT_EQ(close(ends[1]), 0);
+    const char* said = slurp(ends[0]);
+    EXPECT_EQ(exit_code(pid), 0);
+    char want[64];
+    snprintf(want, sizeof(want), "23456 789\n%lld\nfrom a file\n", (long long)s.st_size);
+    EXPECT_TEXT(said, want);
+    EXPECT_EQ(read(fd, got, 2), 2);
+    EXPECT(memcmp(got, "ab", 2) == 0);
+    EXPECT_EQ(close(fd), 0);
+    served_settle();
 }
 
 // ---- the library ----

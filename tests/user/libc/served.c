@@ -59,9 +59,8 @@ static void op_get_attributes(struct io_node* node, struct jacinth_io_attributes
 }
 
 // There is no stream to give.
-static zx_status_t op_open_file(struct io_node*, jacinth_io_flags_t flags, zx_handle_t*) {
-    constexpr jacinth_io_flags_t streams = JACINTH_IO_FLAGS_READ | JACINTH_IO_FLAGS_WRITE;
-    return (flags & streams) == 0 ? ZX_OK : ZX_ERR_NOT_SUPPORTED;
+static zx_status_t op_open_file(struct io_node*, jacinth_io_flags_t, zx_handle_t*) {
+    return ZX_OK;
 }
 
 static zx_status_t op_read_at(struct io_node* node, uint64_t offset, uint32_t count,

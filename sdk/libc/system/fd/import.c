@@ -74,6 +74,10 @@ static long with_channel(zx_handle_t channel, struct imported* rest, uint32_t co
     if (stream.handle != ZX_HANDLE_INVALID) {
         return fd_file_new(channel, stream.handle, stream_flags(&stream), DEVICE_UNKNOWN, out);
     }
+    struct imported counter = take(rest, count, ZX_OBJ_TYPE_COUNTER);
+    if (counter.handle != ZX_HANDLE_INVALID) {
+        return fd_served_file_new(channel, counter.handle, ABI_O_RDONLY, DEVICE_UNKNOWN, out);
+    }
     struct imported events = take(rest, count, ZX_OBJ_TYPE_EVENTPAIR);
     if (events.handle != ZX_HANDLE_INVALID) {
         return fd_terminal_new(channel, events.handle, ABI_O_RDWR, DEVICE_UNKNOWN, out);

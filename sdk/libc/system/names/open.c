@@ -104,6 +104,10 @@ static long take_opened(struct names_request* base, const struct names_target* t
     switch (o->kind) {
     case JACINTH_IO_KIND_FILE:
         (void)zx_handle_close(o->events);
+        if (o->stream == ZX_HANDLE_INVALID && may_read(r->flags) && !has(r->flags, ABI_O_PATH)) {
+            return fd_served_file_new(o->connection, ZX_HANDLE_INVALID, kept_flags(r->flags),
+                                      t->device, r->out);
+        }
         return fd_file_new(o->connection, o->stream, kept_flags(r->flags), t->device, r->out);
     case JACINTH_IO_KIND_DIRECTORY:
         (void)zx_handle_close(o->stream);

@@ -45,6 +45,10 @@ zx_status_t io_sync(zx_handle_t node);
 zx_status_t io_resize(zx_handle_t file, uint64_t length);
 zx_status_t io_get_vmo(zx_handle_t file, jacinth_io_flags_t flags, zx_handle_t* vmo,
                        uint64_t* size);
+// Of a file without pages. What one answer brings, at most JACINTH_IO_MAX_TRANSFER bytes; nothing:
+// the file ends there.
+zx_status_t io_read_at(zx_handle_t file, uint64_t offset, void* bytes, size_t capacity,
+                       size_t* actual);
 
 // ---- directories ----
 

@@ -72,7 +72,8 @@ struct io_ops {
     zx_status_t (*set_attributes)(struct io_node* node, const struct io_node_changes* changes);
     zx_status_t (*sync)(struct io_node* node);
 
-    // FILE. `stream` is wanted if the flags have READ or WRITE. TRUNCATE is among the flags.
+    // FILE. `stream` is wanted if the flags have READ or WRITE, but for a file that is read by
+    // read_at. TRUNCATE is among the flags.
     zx_status_t (*open_file)(struct io_node* file, jacinth_io_flags_t flags, zx_handle_t* stream);
     // Once for each open_file, and for each clone of one, that went well.
     void (*clone_file)(struct io_node* file, jacinth_io_flags_t flags);
