@@ -1,6 +1,7 @@
 // Memory for devices: contiguous and physical VMOs, IOMMUs, BTIs, pins, quarantine.
 #include <utest/utest.h>
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <jacinth/startup.h>
@@ -418,6 +419,114 @@ CASE(threads) {
     EXPECT(!is_pinned(s.vmo));
     EXPECT_CLOSE(s.vmo);
     EXPECT_CLOSE(s.bti);
+}
+
+// Everything that moves, drops or shares pages at once with pins. Whatever each call answers, pages
+// that are pinned stay where they are, and in the end nothing is pinned.
+struct melee {
+    zx_handle_t bti, vmo, other;
+    _Atomic(bool) done;
+};
+constexpr uint64_t MELEE_PAGES = 96;
+
+static uint64_t next_random(uint64_t* state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+static void pin_twice(void* arg) {
+    struct melee* m = arg;
+    uint64_t random = (uintptr_t)&random;
+    for (uint32_t i = 0; i < 300; i++) {
+        static const uint32_t how[] = {ZX_BTI_PERM_READ, READ_WRITE,
+                                       ZX_BTI_PERM_WRITE | ZX_BTI_UNCLEARED};
+        zx_paddr_t a[MELEE_PAGES], b[MELEE_PAGES];
+        zx_handle_t one, two;
+        const uint64_t first = next_random(&random) % MELEE_PAGES;
+        const uint64_t count = next_random(&random) % (MELEE_PAGES - first) + 1;
+        const uint32_t options = how[next_random(&random) % 3];
+        zx_status_t status =
+            zx_bti_pin(m->bti, options, m->vmo, first * PAGE, count * PAGE, a, count, &one);
+        if (status != ZX_OK) {
+            EXPECT_STATUS(status, ZX_ERR_OUT_OF_RANGE);
+            continue;
+        }
+        EXPECT_OK(
+            zx_bti_pin(m->bti, READ_WRITE, m->vmo, first * PAGE, count * PAGE, b, count, &two));
+        EXPECT(memcmp(a, b, count * sizeof(a[0])) == 0);
+        EXPECT_OK(zx_pmt_unpin(one));
+        (void)zx_thread_legacy_yield(0);
+        EXPECT_OK(zx_bti_pin(m->bti, ZX_BTI_PERM_READ, m->vmo, first * PAGE, PAGE, b, 1, &one));
+        EXPECT_EQ(a[0], b[0]);
+        if (i % 4 == 0) {
+            EXPECT_CLOSE(one); // to the quarantine
+            EXPECT_CLOSE(two);
+            EXPECT_OK(zx_bti_release_quarantine(m->bti)); // the other's, too
+        } else {
+            EXPECT_OK(zx_pmt_unpin(two));
+            EXPECT_OK(zx_pmt_unpin(one));
+        }
+    }
+}
+
+static void trouble_pins(void* arg) {
+    struct melee* m = arg;
+    uint64_t random = (uintptr_t)&random;
+    while (!atomic_load(&m->done)) {
+        const uint64_t first = next_random(&random) % MELEE_PAGES;
+        const uint64_t size = (next_random(&random) % (MELEE_PAGES - first) + 1) * PAGE;
+        zx_handle_t child;
+        zx_status_t status = ZX_OK;
+        switch (next_random(&random) % 6) {
+        case 0:
+            status = zx_vmo_set_size(m->vmo, first * PAGE);
+            break;
+        case 1:
+            status = zx_vmo_set_size(m->vmo, MELEE_PAGES * PAGE);
+            break;
+        case 2:
+            status = zx_vmo_op_range(m->vmo, ZX_VMO_OP_DECOMMIT, first * PAGE, size, nullptr, 0);
+            break;
+        case 3:
+            status = zx_vmo_op_range(m->vmo, ZX_VMO_OP_ZERO, first * PAGE, size, nullptr, 0);
+            break;
+        case 4:
+            status = zx_vmo_create_child(m->vmo, ZX_VMO_CHILD_SNAPSHOT, first * PAGE, size, &child);
+            if (status == ZX_OK) {
+                (void)zx_vmo_write(child, "child", 0, 5);
+                EXPECT_CLOSE(child);
+            }
+            break;
+        default:
+            (void)zx_vmo_write(m->other, "moved", 0, 5);
+            status = zx_vmo_transfer_data(m->vmo, 0, first * PAGE, PAGE, m->other, 0);
+            break;
+        }
+        // DECOMMIT is not for a VMO that has snapshots.
+        EXPECT(status == ZX_OK || status == ZX_ERR_BAD_STATE || status == ZX_ERR_OUT_OF_RANGE ||
+               status == ZX_ERR_NOT_SUPPORTED);
+        (void)zx_thread_legacy_yield(0);
+    }
+}
+
+CASE_WITHIN(pins_in_a_melee, 60) {
+    struct melee m = {
+        .bti = device(7), .vmo = resizable(MELEE_PAGES * PAGE), .other = utest_vmo(PAGE)};
+    struct utest_thread threads[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        utest_thread_start(&threads[i], i < 2 ? pin_twice : trouble_pins, &m);
+    }
+    utest_thread_join(&threads[0]);
+    utest_thread_join(&threads[1]);
+    atomic_store(&m.done, true);
+    utest_thread_join(&threads[2]);
+    utest_thread_join(&threads[3]);
+    EXPECT_OK(zx_bti_release_quarantine(m.bti));
+    EXPECT_EQ(info_of(m.bti).pmo_count, 0);
+    EXPECT_OK(zx_vmo_set_size(m.vmo, 0));
+    EXPECT_CLOSE(m.other);
+    EXPECT_CLOSE(m.vmo);
+    EXPECT_CLOSE(m.bti);
 }
 
 // ---- physical memory ----
