@@ -99,7 +99,9 @@ class DataTest(SystemTest):
         )
         self.assertEqual(self._host("debugfs", "-R", "cat /to/from/sub/f", str(self.image)), "moved\n")
         self.assertNotIn("from", self._host("debugfs", "-R", "ls /", str(self.image)))
-        self.assertNotIn("has_journal", self._host("dumpe2fs", "-h", str(self.image)))
+        about = self._host("dumpe2fs", "-h", str(self.image))
+        self.assertNotIn("has_journal", about)
+        self.assertRegex(about, "Filesystem state: +clean\n")  # the power went, and nobody unmounted
         self.assertEqual(self._host("debugfs", "-R", "cat /end", str(self.image)), "end\n")
         self._host("debugfs", "-R", f"dump /a/b {self.folder}/copy", str(self.image))
         self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)

@@ -469,17 +469,30 @@ CHILD(abort) {
     return 1;
 }
 
-// Its frames would be in memory of a pager that does not answer: this process's own.
-CHILD(crash_by_a_mute_pager) {
+// Memory of a pager that does not answer: this process's own. 0: there is none.
+static zx_vaddr_t map_mute(void) {
     zx_handle_t pager, vmo;
     zx_vaddr_t at;
-    if (zx_pager_create(0, &pager) != ZX_OK ||
-        zx_pager_create_vmo(pager, 0, utest_port(), 0, 4096, &vmo) != ZX_OK ||
-        zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ | ZX_VM_ALLOW_FAULTS, 0, vmo, 0, 4096,
-                    &at) != ZX_OK) {
-        return 1;
+    zx_vm_option_t options = ZX_VM_PERM_READ | ZX_VM_ALLOW_FAULTS;
+    bool is_mapped = zx_pager_create(0, &pager) == ZX_OK &&
+                     zx_pager_create_vmo(pager, 0, utest_port(), 0, 4096, &vmo) == ZX_OK &&
+                     zx_vmar_map(zx_vmar_root_self(), options, 0, vmo, 0, 4096, &at) == ZX_OK;
+    return is_mapped ? at : 0;
+}
+
+CHILD(crash_by_a_mute_pager) {
+    zx_vaddr_t at = map_mute();
+    if (at != 0) {
+        __asm__ volatile("mov %0, %%rbp\n ud2" : : "r"(at)); // where its frames would be
     }
-    __asm__ volatile("mov %0, %%rbp\n ud2" : : "r"(at));
+    return 1;
+}
+
+CHILD(run_by_a_mute_pager) {
+    zx_vaddr_t at = map_mute();
+    if (at != 0 && zx_channel_write(channel, 0, nullptr, 0, nullptr, 0) == ZX_OK) {
+        __asm__ volatile("mov %0, %%rbp\n 1: pause\n jmp 1b" : : "r"(at));
+    }
     return 1;
 }
 
@@ -572,4 +585,35 @@ CASE(a_mute_pager_does_not_hold_the_reporter) {
     EXPECT_CLOSE(services);
     EXPECT_CLOSE(svc);
     EXPECT_CLOSE(tmp);
+}
+
+// Whoever asks for a stack that nobody can read does not keep the others from looking at tasks.
+CASE(a_mute_pager_does_not_hold_who_shows_tasks) {
+    zx_handle_t svc = at("/svc");
+    zx_handle_t tasks = connect(svc, "jacinth.system.Tasks");
+    static alignas(8) uint8_t bytes[65536];
+    const struct fidl_storage large = {bytes, sizeof(bytes)};
+    struct utest_child c;
+    zx_koid_t threads[4];
+    size_t count, avail;
+    zx_info_handle_basic_t info;
+    utest_child_start(&c, "run_by_a_mute_pager", ZX_HANDLE_INVALID);
+    EXPECT_OK(zx_object_wait_one(c.channel, ZX_CHANNEL_READABLE, utest_after_ms(20000), nullptr));
+    EXPECT_OK(
+        zx_object_get_info(c.process, ZX_INFO_HANDLE_BASIC, &info, sizeof(info), nullptr, nullptr));
+    EXPECT_OK(zx_object_get_info(c.process, ZX_INFO_PROCESS_THREADS, threads, sizeof(threads),
+                                 &count, &avail));
+    EXPECT_EQ(count, 1);
+    struct jacinth_system_tasks_get_stack_request request = {info.koid, threads[0]};
+    struct jacinth_system_tasks_get_stack_response* stack;
+    EXPECT_OK(
+        jacinth_system_tasks_get_stack_call(tasks, ZX_TIME_INFINITE, &request, large, &stack));
+    EXPECT(stack->frames.count >= 1);
+    struct jacinth_system_tasks_get_root_response* answer;
+    EXPECT_OK(jacinth_system_tasks_get_root_call(tasks, ZX_TIME_INFINITE, storage, &answer));
+    EXPECT_CLOSE(answer->job);
+    EXPECT_OK(zx_task_kill(c.process));
+    EXPECT_EQ(utest_child_join(&c), ZX_TASK_RETCODE_SYSCALL_KILL);
+    EXPECT_CLOSE(tasks);
+    EXPECT_CLOSE(svc);
 }

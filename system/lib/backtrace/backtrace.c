@@ -6,6 +6,8 @@
 #include <symbols/symbols.h>
 #include <zircon/syscalls.h>
 
+#include "reader.h"
+
 zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process) {
     size_t avail;
     *space = (struct backtrace_space){.process = process};
@@ -17,14 +19,17 @@ zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process) 
         zx_object_get_info(process, ZX_INFO_PROCESS_MAPS, space->maps,
                            BACKTRACE_REGIONS_MAX * sizeof(space->maps[0]), &space->count, &avail);
     if (status != ZX_OK) {
-        backtrace_end(space);
+        free(space->maps);
+        return status;
     }
-    return status;
+    reader_begin(process);
+    return ZX_OK;
 }
 
-void backtrace_end(struct backtrace_space* space) {
+bool backtrace_end(struct backtrace_space* space) {
     free(space->maps);
     *space = (struct backtrace_space){};
+    return reader_end();
 }
 
 // ---- modules ----
@@ -37,19 +42,10 @@ static const char* name_of(const zx_info_maps_t* m) {
     return m->name[0] != '\0' ? m->name : "?";
 }
 
-// Reads as much as there is.
-static size_t read_memory(const struct backtrace_space* space, uint64_t at, void* to, size_t len) {
-    size_t got = 0;
-    zx_status_t status = space->read != nullptr
-                             ? space->read(space->read_ctx, at, to, len, &got)
-                             : zx_process_read_memory(space->process, at, to, len, &got);
-    return status == ZX_OK ? got : 0;
-}
-
-static bool begins_image(const struct backtrace_space* space, uint64_t at) {
+static bool begins_image(uint64_t at) {
     static const uint8_t magic[4] = {0x7f, 'E', 'L', 'F'};
     uint8_t bytes[4];
-    return read_memory(space, at, bytes, sizeof(bytes)) == sizeof(bytes) &&
+    return reader_read(at, bytes, sizeof(bytes)) == sizeof(bytes) &&
            memcmp(bytes, magic, sizeof(magic)) == 0;
 }
 
@@ -61,7 +57,7 @@ static uint64_t image_before(const struct backtrace_space* space, size_t index) 
     const zx_info_maps_t* last = &space->maps[index];
     const zx_info_maps_t* m = last;
     for (size_t i = 0; i < pieces_max; i++, m--) {
-        if (begins_image(space, m->base)) {
+        if (begins_image(m->base)) {
             return m->base;
         }
         if (m == space->maps || !is_mapping(m - 1) || m[-1].depth != m->depth ||
@@ -96,15 +92,15 @@ static const char* find_module(const struct backtrace_space* space, uint64_t pc,
     return "?";
 }
 
-static uint64_t read_build_id(const struct backtrace_space* space, uint64_t base) {
+static uint64_t read_build_id(uint64_t base) {
     uint8_t bytes[SYMBOLS_HEADERS_MAX];
     struct symbols_range notes;
-    size_t got = read_memory(space, base, bytes, sizeof(bytes));
+    size_t got = reader_read(base, bytes, sizeof(bytes));
     if (!symbols_find_notes(bytes, got, &notes)) {
         return 0;
     }
     size_t len = notes.len < SYMBOLS_NOTES_MAX ? (size_t)notes.len : SYMBOLS_NOTES_MAX;
-    got = read_memory(space, base + notes.offset, bytes, len);
+    got = reader_read(base + notes.offset, bytes, len);
     return symbols_build_id(bytes, got);
 }
 
@@ -121,7 +117,7 @@ static void report(struct backtrace_space* space, uint32_t index, uint64_t pc,
     }
     if (base != 0 && base != space->base) {
         space->base = base;
-        space->build_id = read_build_id(space, base);
+        space->build_id = read_build_id(base);
     }
     struct backtrace_frame f = {.index = index,
                                 .offset = pc - base,
@@ -137,8 +133,8 @@ void backtrace_walk(struct backtrace_space* space,
     uint64_t at = regs->rbp;
     for (uint32_t i = 1; i < BACKTRACE_FRAMES_MAX; i++) {
         uint64_t words[2]; // the caller's frame, and where it goes on
-        if (at % sizeof(uint64_t) != 0 ||
-            read_memory(space, at, words, sizeof(words)) != sizeof(words) || words[1] == 0) {
+        if (at % sizeof(uint64_t) != 0 || reader_read(at, words, sizeof(words)) != sizeof(words) ||
+            words[1] == 0) {
             return;
         }
         report(space, i, words[1], frame, ctx);

@@ -3,7 +3,7 @@
 // It is given the exception channel of the job in which commands run. It looks at the thread,
 // writes the report, and passes the exception on: nobody else wants it, so the kernel prints its
 // own report and ends the process. If this service hangs, crashed programs wait for it; if it ends,
-// they go on to their end. So it waits for nobody that a program could have chosen (reader.h).
+// they go on to their end. So it waits for nobody that a program could have chosen (backtrace.h).
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,8 +20,6 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/exception.h>
-
-#include "reader.h"
 
 constexpr uint64_t REPORTS_KEPT = 8;
 constexpr char folder[] = "crashes";
@@ -124,15 +122,12 @@ static void put_backtrace(struct report* r, zx_handle_t process,
     struct backtrace_space space;
     struct frames f = {.report = r};
     if (backtrace_begin(&space, process) == ZX_OK) {
-        reader_begin(process);
-        space.read = reader_read;
         symbols_boot_open(&f.names, bootsvc_startup());
         backtrace_walk(&space, registers, put_frame, &f);
         symbols_boot_close(&f.names);
-        if (!reader_end()) {
+        if (!backtrace_end(&space)) {
             put(r, "memory not readable: its pager does not answer\n");
         }
-        backtrace_end(&space);
     }
 }
 

@@ -94,7 +94,7 @@ static zx_status_t read_frames(zx_handle_t process, zx_handle_t thread, struct s
     }
     if (status == ZX_OK) {
         backtrace_walk(&space, &regs, add_frame, s);
-        backtrace_end(&space);
+        (void)backtrace_end(&space);
     }
     return status;
 }

@@ -1,7 +1,8 @@
 // Where a thread of another process stands: its frames, as offsets into what was loaded there.
 //
 // Frames are found by their pointers, which this tree's programs keep; others end the list early.
-// Bounded, whatever the process looks like: so many frames, so many regions.
+// Bounded, whatever the process looks like: so many frames, so many regions, and so long a wait for
+// pagers of its memory (3 s for all of one space). One space at a time, of one thread.
 #pragma once
 
 #include <stddef.h>
@@ -14,20 +15,16 @@
 constexpr uint32_t BACKTRACE_FRAMES_MAX = 64;
 constexpr size_t BACKTRACE_REGIONS_MAX = 4096; // what lies behind them has no name
 
-// As zx_process_read_memory, which is used where there is none.
-typedef zx_status_t (*backtrace_read_fn)(void* ctx, uint64_t at, void* to, size_t len, size_t* got);
-
 struct backtrace_space {
-    zx_handle_t process;    // stays the caller's
-    backtrace_read_fn read; // the caller's, after backtrace_begin; null: none
-    void* read_ctx;
+    zx_handle_t process; // stays the caller's
     zx_info_maps_t* maps;
     size_t count;
     uint64_t base, build_id; // of the module that was looked at last
 };
 
 zx_status_t backtrace_begin(struct backtrace_space* space, zx_handle_t process);
-void backtrace_end(struct backtrace_space* space);
+// False: some memory could not be read, as its pager did not answer; frames end there.
+bool backtrace_end(struct backtrace_space* space);
 
 struct backtrace_frame {
     uint32_t index;

@@ -1,10 +1,10 @@
 // A thread that waits for a pager cannot be called back, so it is not ours that waits but a
 // helper's: a thread that does nothing but this one system call, into a buffer of its own. One that
 // does not come back in time is left alone, with its handle of the process, until it does (at the
-// latest when that pager ends); the next report takes another. With all of them stuck nothing is
-// read, and reports are what they can be without.
+// latest when that pager ends); the next space takes another. With all of them stuck nothing is
+// read.
 //
-// A helper and the reporter hand its fields to each other by `state`.
+// A helper and the user's thread hand its fields to each other by `state`.
 #include "reader.h"
 
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ typedef enum helper_state : int { // whose the fields are
 struct helper {
     _Atomic int state; // of helper_state_t; a futex
     bool has_thread;
-    zx_handle_t process; // while a report, or the helper, needs it
+    zx_handle_t process; // while a space, or the helper, needs it
     uint64_t at;
     size_t len, got;
     zx_status_t status;
@@ -35,10 +35,10 @@ struct helper {
 
 static struct {
     struct helper helpers[HELPERS_MAX];
-    struct helper* current; // null: none for this report
-    zx_time_t end;          // of this report's patience; 0: nothing was read yet
+    struct helper* current; // null: none for this space
+    zx_time_t end;          // of this space's patience; 0: nothing was read yet
     bool has_failed;
-} reader; // the reporter's thread, but for what is a helper's
+} reader; // the user's thread, but for what is a helper's
 
 static void set_state(struct helper* h, helper_state_t state) {
     atomic_store(&h->state, state);
@@ -107,10 +107,10 @@ static bool wait_for(struct helper* h) {
     return true;
 }
 
-static zx_status_t read_piece(uint64_t at, uint8_t* to, size_t len, size_t* got) {
+static size_t read_piece(uint64_t at, uint8_t* to, size_t len) {
     struct helper* h = reader.current;
     if (reader.has_failed) {
-        return ZX_ERR_TIMED_OUT;
+        return 0;
     }
     if (reader.end == 0) {
         reader.end = zx_deadline_after(READER_WAIT);
@@ -122,29 +122,26 @@ static zx_status_t read_piece(uint64_t at, uint8_t* to, size_t len, size_t* got)
     if (!wait_for(h)) {
         reader.has_failed = true;
         reader.current = nullptr; // it keeps the process's handle
-        return ZX_ERR_TIMED_OUT;
+        return 0;
     }
-    if (h->status == ZX_OK) {
-        memcpy(to, h->bytes, h->got);
-        *got = h->got;
+    if (h->status != ZX_OK) {
+        return 0;
     }
-    return h->status;
+    memcpy(to, h->bytes, h->got);
+    return h->got;
 }
 
-zx_status_t reader_read(void*, uint64_t at, void* to, size_t len, size_t* got) {
+size_t reader_read(uint64_t at, void* to, size_t len) {
     size_t done = 0;
-    zx_status_t status = ZX_OK;
-    while (done < len && status == ZX_OK) {
+    while (done < len) {
         size_t want = len - done < PIECE ? len - done : PIECE;
-        size_t count = 0;
-        status = read_piece(at + done, (uint8_t*)to + done, want, &count);
-        done += count;
-        if (count < want) {
+        size_t got = read_piece(at + done, (uint8_t*)to + done, want);
+        done += got;
+        if (got < want) {
             break;
         }
     }
-    *got = done;
-    return done != 0 ? ZX_OK : status;
+    return done;
 }
 
 bool reader_end(void) {
