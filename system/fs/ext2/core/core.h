@@ -110,6 +110,7 @@ struct node {
     uint32_t ghosts;   // names that the disk still has
     uint32_t replaced; // names that the disk does not have yet, though somebody has lost them
     uint32_t level;    // for sync
+    uint32_t nested;   // directories above it that this batch makes, or below it that it removes
     bool is_dirty;
     bool is_fresh;    // not alive on disk yet
     bool is_dead;     // dead on disk
@@ -167,8 +168,8 @@ zx_status_t runs_add(struct runs* runs, size_t mark, uint32_t first, uint32_t co
 
 // An image that has no journal is given one when a directory moves.
 struct journal {
-    bool is_open; // found sound, and empty
-    bool is_given_up;
+    bool is_open;        // found sound, and empty
+    bool is_given_up;    // none can be made, or what is there cannot be used
     bool is_pending;     // the disk failed while a transaction was under way
     uint8_t* super;      // its block 0
     uint32_t first, len; // blocks
@@ -233,6 +234,8 @@ zx_status_t mark_unclean(struct ext2* fs);
 
 // Before a change that needs it: makes one if there is none. NOT_SUPPORTED: there can be none.
 zx_status_t journal_open(struct ext2* fs);
+// Whether there is one already that can be used.
+bool journal_is_there(struct ext2* fs);
 // Whether the batch, and one more operation, fit into it.
 bool journal_has_room(const struct ext2* fs);
 // When it has answered these blocks will have changed, all of them; the caller writes them in

@@ -234,20 +234,21 @@ static zx_status_t make(struct ext2* fs) {
 
 zx_status_t journal_open(struct ext2* fs) {
     struct journal* j = &fs->journal;
-    zx_status_t status = ZX_ERR_NOT_SUPPORTED;
-    if (j->is_open) {
-        return ZX_OK;
+    bool is_named = (fs->super.feature_compat & COMPAT_HAS_JOURNAL) != 0;
+    if (j->is_open || j->is_given_up) {
+        return j->is_open ? ZX_OK : ZX_ERR_NOT_SUPPORTED;
     }
-    if ((fs->super.feature_compat & COMPAT_HAS_JOURNAL) == 0) {
-        status = j->is_given_up ? status : make(fs);
-    } else if (fs->super.journal_inum == INO_JOURNAL) {
-        status = ZX_OK;
-    }
+    zx_status_t status = is_named ? ZX_OK : make(fs);
     if (status == ZX_OK) {
-        status = load_empty(fs);
+        status = fs->super.journal_inum == INO_JOURNAL ? load_empty(fs) : ZX_ERR_NOT_SUPPORTED;
     }
     j->is_open = status == ZX_OK;
+    j->is_given_up |= is_named && status == ZX_ERR_NOT_SUPPORTED;
     return status;
+}
+
+bool journal_is_there(struct ext2* fs) {
+    return (fs->super.feature_compat & COMPAT_HAS_JOURNAL) != 0 && journal_open(fs) == ZX_OK;
 }
 
 // ---- a transaction ----

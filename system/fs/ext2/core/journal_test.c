@@ -437,6 +437,46 @@ static void test_batches_fit(void**) {
     many_moves(600, 250, true);
 }
 
+// A chain of directories in one batch: a flush for each would be many. The most that one operation
+// has to wait for is bounded without a journal, too.
+static void deep_chain(const char* arguments, uint64_t in_all, uint64_t at_once) {
+    constexpr unsigned DEPTH = 1000;
+    struct disk d;
+    init_image(&d, arguments, 8192);
+    struct ext2* fs = mount_disk(&d);
+    struct ext2_node* chain[DEPTH + 1];
+    chain[0] = root_of(fs);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        uint64_t begin = d.flushes;
+        for (unsigned i = 0; i < DEPTH; i++) {
+            uint64_t before = d.flushes;
+            if (pass == 0) {
+                chain[i + 1] = make(fs, chain[i], "d");
+            } else {
+                ext2_unref(fs, chain[DEPTH - i]);
+                MUST_OK(ext2_unlink(fs, chain[DEPTH - i - 1], name_of("d")));
+            }
+            if (d.flushes - before > at_once) {
+                FAIL("%s: %u flushes at once, pass %u, %u", arguments,
+                     (unsigned)(d.flushes - before), pass, i);
+            }
+        }
+        MUST_OK(ext2_sync(fs));
+        if (d.flushes - begin > in_all) {
+            FAIL("%s: %u flushes", arguments, (unsigned)(d.flushes - begin));
+        }
+    }
+    ext2_unref(fs, chain[0]);
+    MUST_OK(ext2_unmount(fs));
+    image_must_be_sound(&d);
+    disk_destroy(&d);
+}
+
+static void test_deep_chains(void**) {
+    deep_chain("-b 1024", 1500, 22);
+    deep_chain("-b 1024 -j -J size=1", 25, 5);
+}
+
 // ---- disks that fail ----
 
 static void check_after_failure(struct disk* d, struct model* m, struct ext2* fs, bool goes_on) {
@@ -505,6 +545,7 @@ int main(void) {
         cmocka_unit_test(test_a_journal_is_made_where_there_is_room),
         cmocka_unit_test(test_many_moves_cost_one_transaction),
         cmocka_unit_test(test_batches_fit),
+        cmocka_unit_test(test_deep_chains),
         cmocka_unit_test(test_failures_while_directories_move),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

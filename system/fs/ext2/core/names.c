@@ -10,6 +10,10 @@
 
 constexpr uint16_t LINKS_MAX = 32000;
 
+// Without a journal each level of a tree that is made or removed takes a flush: a batch has no
+// more.
+constexpr uint32_t NESTED_MAX = 16;
+
 static bool is_sound(struct ext2_name name) {
     bool is_dots = name.len <= 2 && memcmp(name.text, "..", name.len) == 0;
     return name.len != 0 && name.len <= EXT2_NAME_MAX && !is_dots &&
@@ -19,6 +23,19 @@ static bool is_sound(struct ext2_name name) {
 // Not on disk yet, for sure.
 static bool is_new_name(const struct ext2* fs, const struct dname* e) {
     return e->batch == fs->batch;
+}
+
+// Where there is a journal it takes all levels at once.
+static void set_nested(struct ext2* fs, struct node* d, uint32_t nested) {
+    d->nested = d->nested > nested ? d->nested : nested;
+    if (nested > 1 && !fs->needs_journal) {
+        fs->needs_journal = journal_is_there(fs) && journal_has_room(fs);
+    }
+}
+
+// Before there is one level more.
+static zx_status_t check_nested(struct ext2* fs, const struct node* n) {
+    return n->nested >= NESTED_MAX && !fs->needs_journal ? sync_batch(fs) : ZX_OK;
 }
 
 static void put_off(struct ext2* fs, struct node* d, struct dname* e, enum name_state state) {
@@ -203,6 +220,9 @@ zx_status_t ext2_create(struct ext2* fs, struct ext2_node* directory, struct ext
     if (status == ZX_OK && kind == EXT2_DIRECTORY && d->raw.links_count >= LINKS_MAX) {
         status = ZX_ERR_NO_SPACE;
     }
+    if (status == ZX_OK && kind == EXT2_DIRECTORY) {
+        status = check_nested(fs, d);
+    }
     struct node* n;
     if (status == ZX_OK) {
         status = make_node(fs, d, kind, mode, target, &n);
@@ -221,6 +241,7 @@ zx_status_t ext2_create(struct ext2* fs, struct ext2_node* directory, struct ext
         n->raw.links_count = 2;
         d->raw.links_count++;
         node_set_parent(fs, n, d);
+        set_nested(fs, n, d->is_fresh ? d->nested + 1 : 0);
     }
     *out = &n->base;
     return ZX_OK;
@@ -271,6 +292,7 @@ static zx_status_t check_empty(struct ext2* fs, struct node* d) {
 // `n` has lost a name in `d`.
 static void lost_a_name(struct ext2* fs, struct node* d, struct node* n) {
     if (is_directory(n)) {
+        set_nested(fs, d, n->nested + 1);
         n->raw.links_count = 0;
         d->raw.links_count = (uint16_t)(d->raw.links_count - (d->raw.links_count > 2));
         node_set_parent(fs, n, nullptr);
@@ -282,6 +304,9 @@ static void lost_a_name(struct ext2* fs, struct node* d, struct node* n) {
 
 static zx_status_t unlink_found(struct ext2* fs, struct node* d, struct dname* e, struct node* n) {
     zx_status_t status = is_directory(n) ? check_empty(fs, n) : ZX_OK;
+    if (status == ZX_OK) {
+        status = check_nested(fs, n);
+    }
     if (status == ZX_OK) {
         status = remove_name(fs, d, e, n);
     }

@@ -415,16 +415,16 @@ static void remove_tree(struct ext2* fs, struct ext2_node* d, unsigned depth) {
     }
 }
 
-// Made in one batch, and removed in one: births go down the tree, deaths up.
-static void test_cuts_of_trees(void**) {
-    constexpr size_t LEN = 1024 * 1024;
+// Made in one batch, and removed in one: births go down the tree, deaths up; or all at once, where
+// there is a journal.
+static void cut_trees(const char* arguments, size_t len) {
     memset(&t.model, 0, sizeof(t.model));
-    disk_init(&t.disk, image_make("-b 1024 -N 256", LEN / 1024), LEN);
+    disk_init(&t.disk, image_make(arguments, len / 1024), len);
     t.block_size = 1024;
     struct ext2* fs = mount_image(&t.disk, false);
     struct ext2_node* root;
-    uint8_t* before = malloc(LEN);
-    memcpy(before, t.disk.bytes, LEN);
+    uint8_t* before = malloc(len);
+    memcpy(before, t.disk.bytes, len);
     t.disk.records = true;
     MUST_OK(ext2_root(fs, &root));
     for (unsigned i = 0; i < 2; i++) {
@@ -438,6 +438,11 @@ static void test_cuts_of_trees(void**) {
     free(before);
     disk_destroy(&t.disk);
     t.images = t.marked = t.repaired = 0;
+}
+
+static void test_cuts_of_trees(void**) {
+    cut_trees("-b 1024 -N 256", 1024 * 1024);
+    cut_trees("-b 1024 -N 256 -j -J size=1", 3072 * 1024);
 }
 
 // ---- each way of moving a directory ----

@@ -417,6 +417,7 @@ static void end_batch(struct ext2* fs) {
     list_for_each_safe(at, &fs->dirty_nodes) {
         struct node* n = container_of(at, struct node, dirty);
         n->ghosts = 0;
+        n->nested = 0;
         node_clean(fs, n);
     }
     fs->needs_journal = false;
