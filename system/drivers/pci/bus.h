@@ -21,6 +21,10 @@ struct filter {
 struct function {
     struct pci_function f;
     bool in_use;
+    // Vectors for its interrupts, as many as a driver has asked for. They stay the function's: who
+    // keeps interrupts beyond a reset or the device has them, but no others besides.
+    zx_handle_t messages;
+    uint32_t message_count;
 };
 
 struct bus {

@@ -166,12 +166,23 @@ static void set_msix_control(const struct device* d, uint16_t clear, uint16_t se
     write(d, at, 2, (read(d, at, 2) & ~(uint32_t)clear) | set);
 }
 
-static zx_status_t allocate_messages(const struct device* d, uint32_t count, zx_handle_t* out) {
+static zx_status_t have_messages(const struct device* d, uint32_t count) {
+    struct function* f = d->function;
     uint32_t block = 1;
     while (block < count) {
         block *= 2;
     }
-    return zx_msi_allocate(d->bus->msi, block, out);
+    if (block <= f->message_count) {
+        return ZX_OK;
+    }
+    zx_handle_t more;
+    zx_status_t status = zx_msi_allocate(d->bus->msi, block, &more);
+    if (status == ZX_OK) {
+        (void)zx_handle_close(f->messages);
+        f->messages = more;
+        f->message_count = block;
+    }
+    return status;
 }
 
 // Whole pages that hold the entries.
@@ -183,8 +194,8 @@ static zx_status_t make_table(const struct device* d, uint32_t count, zx_handle_
 }
 
 static zx_status_t make_interrupts(struct device* d, uint32_t count, zx_handle_t out[]) {
-    zx_handle_t messages, table;
-    zx_status_t status = allocate_messages(d, count, &messages);
+    zx_handle_t table;
+    zx_status_t status = have_messages(d, count);
     if (status != ZX_OK) {
         return status;
     }
@@ -192,13 +203,12 @@ static zx_status_t make_interrupts(struct device* d, uint32_t count, zx_handle_t
     if (status == ZX_OK) {
         set_msix_control(d, 0, MSIX_ENABLE | MSIX_MASK_ALL);
         for (uint32_t i = 0; status == ZX_OK && i < count; i++) {
-            status = zx_msi_create(messages, ZX_MSI_MODE_MSI_X, i, table,
+            status = zx_msi_create(d->function->messages, ZX_MSI_MODE_MSI_X, i, table,
                                    d->msix.table_offset % PAGE, &out[i]);
         }
         set_msix_control(d, status == ZX_OK ? MSIX_MASK_ALL : MSIX_ENABLE, 0);
         (void)zx_handle_close(table);
     }
-    (void)zx_handle_close(messages);
     return status;
 }
 

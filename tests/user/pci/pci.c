@@ -270,6 +270,30 @@ CASE(interrupts) {
     EXPECT_CLOSE(bus);
 }
 
+// A driver that keeps what it got would else have all vectors of the machine before long.
+CASE(interrupts_that_are_kept) {
+    zx_handle_t bus = connect("jacinth.pci.Test"), list[2], other[2];
+    zx_handle_t device = open_device(bus);
+    EXPECT_OK(try_interrupts(device, 2, list));
+    close_device(bus, device);
+    device = open_device(bus);
+    EXPECT_STATUS(try_interrupts(device, 2, other), ZX_ERR_ALREADY_BOUND);
+    EXPECT_OK(jacinth_pci_device_reset_call(device, ZX_TIME_INFINITE, storage));
+    EXPECT_STATUS(try_interrupts(device, 1, other), ZX_ERR_ALREADY_BOUND);
+    EXPECT_CLOSE(list[0]);
+    EXPECT_STATUS(try_interrupts(device, 2, other), ZX_ERR_ALREADY_BOUND);
+    EXPECT_OK(try_interrupts(device, 1, other));
+    EXPECT_CLOSE(list[1]);
+    close_device(bus, device);
+    EXPECT_CLOSE(other[0]);
+    device = open_device(bus);
+    EXPECT_OK(try_interrupts(device, 2, other));
+    EXPECT_CLOSE(other[0]);
+    EXPECT_CLOSE(other[1]);
+    close_device(bus, device);
+    EXPECT_CLOSE(bus);
+}
+
 CASE(a_reset_leaves_the_device_as_after_open) {
     zx_handle_t bus = connect("jacinth.pci.Test"), list[1];
     zx_handle_t device = open_device(bus);
