@@ -179,6 +179,7 @@ status_t job_create(struct job* parent, struct job** out) {
         return STATUS_BAD_STATE;
     }
     j->policy = parent->policy;
+    j->policy.memory_reserve = j->policy.memory_reserve && parent != root;
     j->parent = job_of(object_ref(&parent->base));
     list_push_front(&parent->jobs, &j->sibling);
     if (parent->job_count++ == 0) {
@@ -203,6 +204,9 @@ static void make_root(void) {
     ASSERT(root != nullptr);
     root->height = JOB_MAX_HEIGHT;
     policy_init(&root->policy);
+    // For the processes of the root job itself, which start all others: no program may end them by
+    // taking all memory.
+    root->policy.memory_reserve = true;
     memcpy(root->name, "root", sizeof("root"));
 }
 INIT_HOOK(INIT_OBJECTS, make_root);

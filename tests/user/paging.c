@@ -21,6 +21,7 @@ constexpr uint64_t SUPPLY = 64; // pages supplied at once
 struct order {
     uint64_t size;
     uint32_t options;
+    bool waits; // for a signal on its channel, before it serves
 };
 
 static uint64_t word_of(uint64_t page, uint64_t generation) {
@@ -132,6 +133,9 @@ CHILD(pager) {
     if (zx_channel_write(channel, 0, "v", 1, &copy, 1) != ZX_OK) {
         return 2;
     }
+    if (order.waits) {
+        (void)zx_object_wait_one(channel, ZX_USER_SIGNAL_0, ZX_TIME_INFINITE, nullptr);
+    }
     serve(&s);
     return 0;
 }
@@ -179,7 +183,8 @@ static zx_handle_t leave_free(uint64_t bytes) {
 
 // ---- a file, and the process that serves it from the system's reserve ----
 
-static struct file open_file(uint64_t size, uint32_t options) {
+static struct file open_file_of(struct order order) {
+    uint64_t size = order.size;
     struct file f = {.pages = size / PAGE};
     zx_handle_t job;
     zx_handle_t profiles = part(ZX_RSRC_SYSTEM_PROFILE_BASE);
@@ -189,7 +194,6 @@ static struct file open_file(uint64_t size, uint32_t options) {
     EXPECT_STATUS(zx_job_allow_reserve(job, profiles), ZX_ERR_BAD_STATE);
     EXPECT_CLOSE(profiles);
     EXPECT_CLOSE(job);
-    struct order order = {.size = size, .options = options};
     char said;
     uint32_t n;
     EXPECT_OK(zx_channel_write(f.pager.channel, 0, &order, sizeof(order), nullptr, 0));
@@ -197,6 +201,10 @@ static struct file open_file(uint64_t size, uint32_t options) {
         zx_object_wait_one(f.pager.channel, ZX_CHANNEL_READABLE, utest_after_ms(20000), nullptr));
     EXPECT_OK(zx_channel_read(f.pager.channel, 0, &said, &f.vmo, 1, 1, &n, &n));
     return f;
+}
+
+static struct file open_file(uint64_t size, uint32_t options) {
+    return open_file_of((struct order){.size = size, .options = options});
 }
 
 static void close_file(struct file* f) {
@@ -408,6 +416,75 @@ CASE_WITHIN(pressure_comes_and_goes, 240) {
     close_file(&f);
     EXPECT_CLOSE(normal);
     EXPECT_CLOSE(warning);
+}
+
+// ---- memory of the kernel ----
+
+// Takes what it can get in page tables: places that lie far apart are looked at, each of which
+// shows the page of zeroes.
+static void use_tables(zx_handle_t scratch) {
+    constexpr uint64_t table = 2 * MIB;
+    constexpr uint64_t most = (uint64_t)1 << 42;
+    zx_handle_t sparse = utest_vmo(most);
+    zx_vaddr_t at;
+    EXPECT_OK(zx_vmar_map(zx_vmar_root_self(), ZX_VM_PERM_READ, 0, sparse, 0, most, &at));
+    EXPECT_CLOSE(sparse);
+    zx_status_t status = ZX_OK;
+    for (uint64_t i = 0; status == ZX_OK && i < most / table; i++) {
+        status = zx_vmo_write(scratch, (void*)(at + i * table), 0, 8);
+    }
+    EXPECT_STATUS(status, ZX_ERR_NO_MEMORY);
+}
+
+// And in messages.
+static void use_messages(const struct utest_pair pairs[], size_t count) {
+    static uint8_t bytes[4096];
+    for (uint32_t size = sizeof(bytes); size >= 64; size /= 4) {
+        for (size_t i = 0; i < count; i++) {
+            while (zx_channel_write(pairs[i].a, 0, bytes, size, nullptr, 0) == ZX_OK) {
+            }
+        }
+    }
+}
+
+CHILD(hog_of_kernel_memory) {
+    zx_handle_t scratch = utest_vmo(PAGE);
+    struct utest_pair pairs[32];
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        pairs[i] = utest_channel();
+    }
+    use_tables(scratch);
+    use_messages(pairs, sizeof(pairs) / sizeof(pairs[0]));
+    (void)zx_object_signal_peer(channel, 0, ZX_USER_SIGNAL_1);
+    (void)zx_object_wait_one(channel, ZX_CHANNEL_PEER_CLOSED, ZX_TIME_INFINITE, nullptr);
+    return 0;
+}
+
+struct waiting {
+    struct utest_thread thread;
+    const struct file* file;
+};
+
+static void read_first_page(void* arg) {
+    expect_page(((struct waiting*)arg)->file, 0);
+}
+
+// A pager with the reserve answers when a program has taken all memory by way of the kernel.
+CASE_WITHIN(kernel_memory_for_the_pager, 120) {
+    struct file f = open_file_of((struct order){.size = MIB, .waits = true});
+    struct waiting w = {.file = &f};
+    utest_thread_start(&w.thread, read_first_page, &w);
+    utest_thread_reach(w.thread.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+    struct utest_child hog;
+    utest_child_start(&hog, "hog_of_kernel_memory", ZX_HANDLE_INVALID);
+    EXPECT_OK(zx_object_wait_one(hog.channel, ZX_USER_SIGNAL_1, ZX_TIME_INFINITE, nullptr));
+    EXPECT(free_bytes() >= reclaim_mark() / 5); // half of the user floor, or nearly
+    EXPECT_OK(zx_object_signal_peer(f.pager.channel, 0, ZX_USER_SIGNAL_0));
+    EXPECT_OK(zx_object_wait_one(w.thread.handle, ZX_THREAD_TERMINATED, ZX_TIME_INFINITE, nullptr));
+    EXPECT_OK(zx_task_kill(hog.process));
+    EXPECT_EQ(utest_child_join(&hog), ZX_TASK_RETCODE_SYSCALL_KILL);
+    utest_thread_join(&w.thread);
+    close_file(&f);
 }
 
 // ---- several threads ----

@@ -119,6 +119,69 @@ static void run_workers(struct ktest* t, int (*fn)(void*)) {
     }
 }
 
+static uint64_t figure_of(const struct pmm_stats* s, enum page_state kind) {
+    switch (kind) {
+    case PAGE_ALLOC:
+        return s->other_pages;
+    case PAGE_VMO:
+        return s->vmo_pages;
+    case PAGE_TABLE:
+        return s->table_pages;
+    case PAGE_SLAB:
+        return s->slab_pages;
+    default:
+        return s->stack_pages;
+    }
+}
+
+static void expect_all_there(struct ktest* t, const struct pmm_stats* s) {
+    KEXPECT_EQ(t, s->free_pages + s->wired_pages + s->allocated_pages, s->total_pages);
+    uint64_t kinds = 0;
+    for (uint32_t kind = PAGE_ALLOC; kind <= PAGE_STACK; kind++) {
+        kinds += figure_of(s, (enum page_state)kind);
+    }
+    KEXPECT_EQ(t, kinds, s->allocated_pages);
+}
+
+// What `k mem` prints is all of the machine's memory, and each line has what it says.
+static void every_page_is_somewhere(struct ktest* t) {
+    kdrain_all();
+    struct pmm_stats before;
+    struct heap_stats heap;
+    pmm_get_stats(&before);
+    heap_get_stats(&heap);
+    expect_all_there(t, &before);
+    KEXPECT_EQ(t, heap.pages, before.slab_pages);
+    for (uint32_t kind = PAGE_ALLOC; kind <= PAGE_STACK; kind++) {
+        struct pmm_stats now;
+        enum pmm_flags flags = (enum pmm_flags)(kind << PMM_KIND_SHIFT);
+        struct page* one = pmm_alloc_page(flags);
+        struct page* run = pmm_alloc_contiguous(5, 12, flags);
+        KASSERT(t, one != nullptr && run != nullptr);
+        pmm_get_stats(&now);
+        expect_all_there(t, &now);
+        for (uint32_t other = PAGE_ALLOC; other <= PAGE_STACK; other++) {
+            KEXPECT_EQ(t, figure_of(&now, (enum page_state)other),
+                       figure_of(&before, (enum page_state)other) + (other == kind ? 6u : 0u));
+        }
+        pmm_retype(one, kind == PAGE_VMO ? PAGE_STACK : PAGE_VMO);
+        pmm_get_stats(&now);
+        expect_all_there(t, &now);
+        KEXPECT_EQ(t, figure_of(&now, (enum page_state)kind),
+                   figure_of(&before, (enum page_state)kind) + 5);
+        pmm_free_page(one);
+        pmm_free_contiguous(run, 5);
+    }
+    void* block = heap_alloc(3 * PAGE_SIZE);
+    KASSERT(t, block != nullptr);
+    struct pmm_stats now;
+    pmm_get_stats(&now);
+    expect_all_there(t, &now);
+    KEXPECT_EQ(t, now.slab_pages, before.slab_pages + 3);
+    heap_free(block);
+}
+KTEST(pmm, every_page_is_somewhere);
+
 static void pages_on_all_cpus(struct ktest* t) {
     run_workers(t, page_worker);
 }

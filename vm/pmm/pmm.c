@@ -147,8 +147,11 @@ static void reclaim_call(bool wanted) {
 }
 
 static bool floor_allows_locked(uint64_t count, enum pmm_flags flags) {
+    // What the kernel needs for a program (messages, tables, objects) ends above that of system
+    // jobs, or it would stop pagers, too.
     uint64_t floor = (flags & PMM_SYSTEM) != 0 ? pmm.system_floor
                      : (flags & PMM_USER) != 0 ? pmm.user_floor
+                     : port_is_program()       ? 2 * pmm.system_floor
                                                : 0;
     return free_locked() >= count + floor;
 }

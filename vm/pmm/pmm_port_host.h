@@ -10,6 +10,7 @@ typedef uint64_t irq_state_t;
 
 extern uint32_t host_cpu;
 extern bool host_locked;
+extern bool host_is_program;
 extern uint64_t host_fail_in; // the n-th call of port_injected() from now says true
 void host_lock_check(bool want);
 
@@ -29,6 +30,9 @@ static inline void port_unlock(irq_state_t state) {
     (void)state;
     host_lock_check(true);
     host_locked = false;
+}
+static inline bool port_is_program(void) {
+    return host_is_program;
 }
 void port_map_array_page(void* at, paddr_t pa, paddr_t (*table)(void));
 static inline void port_on_every_cpu(void (*fn)(void*), void* arg) {

@@ -5,6 +5,7 @@
 #include <arch/mmu.h>
 #include <arch/percpu.h>
 #include <locking/spinlock.h>
+#include <sched/thread.h>
 #include <vm/inject.h>
 
 extern spinlock_t pmm_lock; // class PMM; used through this header only
@@ -26,6 +27,13 @@ static inline irq_state_t port_lock(void) TA_OFF {
 // See port_lock.
 static inline void port_unlock(irq_state_t state) TA_OFF {
     spin_release_irq(&pmm_lock, state);
+}
+
+// Whether the current thread is a program's that may not use what is kept for the system. (There is
+// no thread yet when the kernel starts.)
+static inline bool port_is_program(void) {
+    const struct thread* t = thread_current();
+    return t != nullptr && t->process != nullptr && !t->memory_reserve;
 }
 
 static inline void port_map_array_page(void* at, paddr_t pa, paddr_t (*table)(void)) {

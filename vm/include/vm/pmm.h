@@ -20,7 +20,7 @@
 struct handoff;
 
 enum pmm_flags : uint32_t {
-    PMM_KERNEL = 0,       // kernel metadata: may use the last reserve
+    PMM_KERNEL = 0,       // kernel metadata: may use the last reserve, for a program half of it
     PMM_ZERO = 1u << 0,   // contents zero; otherwise undefined
     PMM_USER = 1u << 1,   // for user-visible memory: respects the user floor
     PMM_SYSTEM = 1u << 2, // for system jobs: may go below the user floor (overrides PMM_USER)
