@@ -122,7 +122,8 @@ void root_begin(const struct authority* a, struct async_loop* loop, void (*done)
     root.ask.handler = ask;
     root.limit.handler = limit_reached;
     root.began = zx_clock_get_monotonic();
-    if (services_server(&a->services, SERVICES_MOUNTS, prefix) == SERVICES_NONE) {
+    bool is_rescue = authority_has_word(a, "init.rescue=1"); // waits for nothing that may be broken
+    if (is_rescue || services_server(&a->services, SERVICES_MOUNTS, prefix) == SERVICES_NONE) {
         done();
         return;
     }

@@ -670,8 +670,8 @@ static void sync_ends(struct async_task*) {
         syncs.of[i].is_end = false;
     }
     // One may ask for the next: that is another one.
+    static typeof(syncs.callers) callers;
     uint32_t count = syncs.caller_count;
-    typeof(syncs.callers) callers;
     memcpy(callers, syncs.callers, sizeof(callers));
     syncs.caller_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -784,7 +784,8 @@ static zx_status_t stop(struct service* s) {
     s->is_stopping = true;
     s->stop_task.handler = stop_in_vain;
     async_task_post(sup.loop, &s->stop_task, zx_clock_get_monotonic() + STOP_WAIT);
-    if (!s->directory_closed) {
+    // (Asking whether it is usable notices an end that has not been delivered yet.)
+    if (!s->directory_closed && directory_is_usable(s) && !s->directory_closed) {
         give_up_directory(s);
     }
     return ZX_OK;

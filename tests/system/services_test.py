@@ -98,6 +98,19 @@ class SupervisorTest(SystemTest):
         self.assertIn("svc: no service nobody", _text(result, 3))
 
 
+    def test_restarts_leave_nothing_in_init(self) -> None:
+        count = "handles $(ps | grep bin/init | sed 's/^ *//; s/ .*//') | wc -l"
+        all_of_them = "for one in launcher memfs crash tasks resolver; do svc restart $one; done"
+        result = self.run_commands(
+            f'sh -c "{all_of_them}; ls /tmp"',
+            f'sh -c "{count}"',
+            f'sh -c "for n in 0 1 2 3 4 5 6 7 8 9; do {all_of_them}; ls /tmp; svc > /tmp/list; done"',
+            f'sh -c "{count}"',
+        )
+        before, after = int(_text(result, 1)), int(_text(result, 3))
+        self.assertGreater(before, 20)
+        self.assertLess(after, before + 10)  # of 50 restarts; connections come and go
+
     def test_what_does_not_stop_is_killed(self) -> None:
         stuck = "service stuck\n program /boot/bin/sleep 1000\n mounts /stuck\n start at-boot\n"
         with _services(_with(stuck)) as adds:
