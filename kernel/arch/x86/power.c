@@ -13,7 +13,7 @@ constexpr uint8_t SLEEP_CONTROL_ENABLE = 1u << 5; // with the sleep type in bits
 constexpr uint16_t KEYBOARD_STATUS = 0x64;
 constexpr uint8_t KEYBOARD_INPUT_FULL = 1u << 1;
 constexpr uint8_t KEYBOARD_PULSE_RESET = 0xfe;
-constexpr uint64_t SETTLE_US = 50'000;
+constexpr uint64_t SETTLE_US = 1'000'000; // an emulator whose host is busy takes a while
 
 // On machines that start in legacy mode the firmware owns the power registers until it is told
 // otherwise.
