@@ -2,7 +2,7 @@
 #include <locking/spinlock.h>
 
 // Test before test-and-set: waiters read a shared cache line until it looks free.
-PRESERVES_REGISTERS void spin_wait_(spinlock_t* l) {
+NOINLINE PRESERVES_REGISTERS void spin_wait_(spinlock_t* l) {
     do {
         do {
             cpu_relax();

@@ -97,6 +97,24 @@ void arch_upcall_timer(void) {
 // ---- switching ----
 
 // See finish_switch().
+void sched_finish_special(struct cpu_sched* c, struct thread* prev) TA_OFF {
+    // Read before the unlock: afterwards prev may run elsewhere, even end there.
+    bool dead = thread_state(prev) == THREAD_DEAD;
+    spin_release_raw(&c->lock);
+    if (dead) {
+        deferred_queue(&prev->sched.reap);
+        return;
+    }
+    struct cpu_sched* home = thread_lock(prev);
+    if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
+        home->next != prev) {
+        sched_make_ready(home, prev);
+    } else {
+        thread_unlock(home);
+    }
+}
+
+// See finish_switch().
 void sched_finish_switch(void) TA_OFF {
     finish_switch();
 }

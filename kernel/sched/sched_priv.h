@@ -139,6 +139,8 @@ void sched_make_ready(struct cpu_sched* c, struct thread* t);
 void sched_unpark(struct thread* t);
 void sched_unpark_no_preempt(struct thread* t);             // the same, with preemption off already
 void sched_note_idle(const struct cpu_sched* c, bool idle); // of the thread that c switches to
+// The switch away from a thread that was to migrate, or has ended: releases c->lock.
+void sched_finish_special(struct cpu_sched* c, struct thread* prev);
 // What a thread that was just switched to does first.
 void sched_finish_switch(void);
 // Arms this CPU's timer unless it is due earlier. Interrupts off.

@@ -10,30 +10,21 @@
 ALWAYS_INLINE void finish_switch(void) TA_OFF {
     struct cpu_sched* c = this_cpu();
     struct thread* prev = c->switched_from;
-    // Read before the unlock: afterwards prev may run elsewhere, even end there.
-    bool dead = thread_state(prev) == THREAD_DEAD;
-    bool migrate = prev->sched.migrate;
-    spin_release_raw(&c->lock);
-    if (unlikely(dead)) {
-        deferred_queue(&prev->sched.reap);
-    } else if (unlikely(migrate)) {
-        struct cpu_sched* home = thread_lock(prev);
-        if (prev->sched.migrate && thread_state(prev) == THREAD_READY && !prev->sched.queued &&
-            home->next != prev) {
-            sched_make_ready(home, prev);
-        } else {
-            thread_unlock(home);
-        }
+    if (unlikely(prev->sched.migrate)) {
+        sched_finish_special(c, prev);
+    } else {
+        spin_release_raw(&c->lock);
     }
     // Not before: one that blocked while it was to migrate may have been woken and have ended
     // since, and only the epoch keeps its memory.
     epoch_note(c);
 }
 
-// Straight to `next` (READY, in no place, belongs to c); the slice goes on. Interrupts off, depth
-// 1, c->lock held; so on return, when prev runs again, but for the lock.
-ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
-                             uint64_t now) TA_OFF {
+// Straight to `next` (READY, in no place, belongs to c), neither of the two being idle; the slice
+// goes on. Interrupts off, depth 1, c->lock held; so on return, when prev runs again, but for the
+// lock.
+ALWAYS_INLINE void switch_between(struct cpu_sched* c, struct thread* prev, struct thread* next,
+                                  uint64_t now) TA_OFF {
     c->current = next;
     next->sched.started = now;
     thread_set_state(next, THREAD_RUNNING);
@@ -43,10 +34,7 @@ ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct th
     atomic_store_explicit(&c->switches,
                           atomic_load_explicit(&c->switches, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    if (unlikely(next->sched.is_idle || prev->sched.is_idle)) {
-        sched_note_idle(c, next->sched.is_idle);
-    }
-    if (c->ready_count != 0) {
+    if (unlikely(c->ready_count != 0)) {
         sched_arm_slice(c);
     }
     c->switched_from = prev;
@@ -55,6 +43,15 @@ ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct th
     }
     arch_context_switch(prev, next);
     finish_switch();
+}
+
+// The same for any two.
+ALWAYS_INLINE void switch_to(struct cpu_sched* c, struct thread* prev, struct thread* next,
+                             uint64_t now) TA_OFF {
+    if (unlikely(next->sched.is_idle || prev->sched.is_idle)) {
+        sched_note_idle(c, next->sched.is_idle);
+    }
+    switch_between(c, prev, next, now);
 }
 
 // Whether a READY thread may go ahead of the queue: nobody better waits, and the slice it inherits

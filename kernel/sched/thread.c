@@ -177,6 +177,7 @@ void thread_start(struct thread* t) TA_OFF {
     struct cpu_sched* c = this_cpu();
     spin_acquire_raw(&c->lock);
     thread_set_state(t, THREAD_DEAD);
+    t->sched.migrate = true;
     sched_switch_from(c, t, cpu_ticks(), true);
     panic("a dead thread ran again");
 }

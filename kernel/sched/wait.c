@@ -229,61 +229,99 @@ static NOINLINE void block_loop(struct thread* t, struct waiter* w) TA_OFF {
     }
 }
 
-// The first turn of block_loop() is inlined: usually it is the only one. Outside the analysis: see
-// block_loop().
-INLINE_ACROSS_FILES status_t waiter_block_hot(struct waiter* w, int64_t deadline_ns,
-                                              enum wait_mode mode, uint8_t reason) TA_OFF {
+// ---- waits without a deadline, which most are, inlined into the callers that count ----
+
+ALWAYS_INLINE void wait_begin_endless(struct thread* t, struct waiter* w, enum wait_mode mode,
+                                      uint8_t reason) {
+    DEBUG_ASSERT(w->thread == t && !t->sched.is_idle && irq_enabled());
+    t->sched.waiter = w;
+    t->sched.wait_mode = mode;
+    t->sched.wait_deadline_ns = TIME_INFINITE;
+    t->blocked_reason = reason;
+}
+
+// must_block() of such a wait.
+ALWAYS_INLINE bool must_block_endless(struct thread* t, struct waiter* w) {
+    return likely(!claimed(w) && atomic_load_explicit(&t->pending, memory_order_relaxed) == 0) ||
+           must_block(t, w);
+}
+
+// The result of a wait that has had its first turn: usually there is no other. Interrupts off,
+// depth 1; on and one less afterwards.
+ALWAYS_INLINE status_t wait_end_endless(struct thread* t, struct waiter* w) {
+    int32_t result = atomic_load_explicit(&w->result, memory_order_acquire);
+    if (unlikely(result == WAITER_PENDING)) {
+        block_loop(t, w);
+        result = atomic_load_explicit(&w->result, memory_order_acquire);
+    }
+    irq_enable();
+    preempt_enable();
+    t->blocked_reason = 0;
+    return (status_t)result;
+}
+
+status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!preempt_disabled() && irq_enabled() && !t->sched.is_idle);
     wait_begin(t, w, deadline_ns, mode, reason);
     irq_disable();
     preempt_disable();
-    struct cpu_sched* c = this_cpu();
-    spin_acquire_raw(&c->lock);
-    if (likely(must_block(t, w))) {
-        thread_set_state(t, THREAD_BLOCKED);
-        switch_from(c, t, cpu_ticks(), true);
-        if (unlikely(!claimed(w))) {
-            block_loop(t, w);
-        }
-    } else {
-        spin_release_raw(&c->lock);
-    }
+    block_loop(t, w);
     irq_enable();
     preempt_enable();
     return wait_end(t, w, deadline_ns);
 }
 
-status_t waiter_block(struct waiter* w, int64_t deadline_ns, enum wait_mode mode, uint8_t reason) {
-    return waiter_block_hot(w, deadline_ns, mode, reason);
+// Outside the analysis: see block_loop().
+INLINE_ACROSS_FILES status_t waiter_block_hot(struct waiter* w, int64_t deadline_ns,
+                                              enum wait_mode mode, uint8_t reason) TA_OFF {
+    if (unlikely(deadline_ns != TIME_INFINITE)) {
+        return waiter_block(w, deadline_ns, mode, reason);
+    }
+    struct thread* t = thread_current();
+    DEBUG_ASSERT(!preempt_disabled());
+    wait_begin_endless(t, w, mode, reason);
+    irq_disable();
+    preempt_disable();
+    struct cpu_sched* c = this_cpu();
+    spin_acquire_raw(&c->lock);
+    if (likely(must_block_endless(t, w))) {
+        thread_set_state(t, THREAD_BLOCKED);
+        switch_from(c, t, cpu_ticks(), true);
+    } else {
+        spin_release_raw(&c->lock);
+    }
+    return wait_end_endless(t, w);
 }
 
 // Wakes `target` and blocks, in one switch if that fits. Interrupts off, depth 1. Outside the
 // analysis: see adopt().
-ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* target) TA_OFF {
+ALWAYS_INLINE void handoff(struct thread* t, struct waiter* w, struct thread* target,
+                           bool endless) TA_OFF {
     struct cpu_sched* c = this_cpu();
     if (!adopt(target, c)) {
         sched_unpark(target);
         return;
     }
     uint64_t now = cpu_ticks();
-    if (!must_block(t, w) || !next_fits(c, target, now)) {
+    if (!(endless ? must_block_endless(t, w) : must_block(t, w)) ||
+        (unlikely(c->ready_count != 0) && !next_fits(c, target, now))) {
         sched_make_ready(c, target);
         return;
     }
     c->resched = false;
     run_queue_charge(c, t, now);
     thread_set_state(t, THREAD_BLOCKED);
-    switch_to(c, t, target, now);
+    switch_between(c, t, target, now);
 }
 
-INLINE_ACROSS_FILES status_t waiter_block_to_hot(struct waiter* w, int64_t deadline_ns,
-                                                 uint8_t reason, struct thread* target) {
+status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
+                         struct thread* target) {
     struct thread* t = thread_current();
     DEBUG_ASSERT(!t->sched.is_idle && irq_enabled());
     wait_begin(t, w, deadline_ns, WAIT_INTERRUPTIBLE, reason);
     irq_disable();
-    handoff(t, w, target);
+    handoff(t, w, target, false);
     if (unlikely(!claimed(w))) {
         block_loop(t, w);
     }
@@ -292,9 +330,16 @@ INLINE_ACROSS_FILES status_t waiter_block_to_hot(struct waiter* w, int64_t deadl
     return wait_end(t, w, deadline_ns);
 }
 
-status_t waiter_block_to(struct waiter* w, int64_t deadline_ns, uint8_t reason,
-                         struct thread* target) {
-    return waiter_block_to_hot(w, deadline_ns, reason, target);
+INLINE_ACROSS_FILES status_t waiter_block_to_hot(struct waiter* w, int64_t deadline_ns,
+                                                 uint8_t reason, struct thread* target) {
+    if (unlikely(deadline_ns != TIME_INFINITE)) {
+        return waiter_block_to(w, deadline_ns, reason, target);
+    }
+    struct thread* t = thread_current();
+    wait_begin_endless(t, w, WAIT_INTERRUPTIBLE, reason);
+    irq_disable();
+    handoff(t, w, target, true);
+    return wait_end_endless(t, w);
 }
 
 status_t waiter_block_handoff(struct waiter* w, int64_t deadline_ns, uint8_t reason,

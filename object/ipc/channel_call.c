@@ -113,7 +113,7 @@ void channel_call_abandon(struct channel_waiter* w) {
     bool mine = waiter_claim(&w->waiter, STATUS_INTR_KILLED);
     unlink_waiter(c, w);
     if (!mine && atomic_load_explicit(&w->waiter.result, memory_order_acquire) == STATUS_OK) {
-        message_free(w->message);
+        message_free(channel_waiter_message(w));
     }
     w->channel = nullptr;
     object_unref(&c->base);
@@ -124,18 +124,18 @@ void channel_call_abandon(struct channel_waiter* w) {
 // Under the lock, after the answer went out: takes what is queued, or registers as a reader.
 static status_t next_locked(struct channel* c, struct channel_waiter* w) TA_REQ(c->base.lock) {
     struct channel_state* s = channel_state(c);
+    if (likely((s->queued | (uint32_t)s->closed | (uint32_t)channel_peer_closed_locked(c)) == 0)) {
+        list_push_back(&s->readers, &w->waiter.node);
+        return STATUS_SHOULD_WAIT;
+    }
     if (s->closed) {
         return STATUS_CANCELED;
     }
     if (s->queued != 0) {
-        w->message = channel_pop_locked(c);
+        channel_waiter_set(w, channel_pop_locked(c));
         return STATUS_OK;
     }
-    if (channel_peer_closed_locked(c)) {
-        return STATUS_PEER_CLOSED;
-    }
-    list_push_back(&s->readers, &w->waiter.node);
-    return STATUS_SHOULD_WAIT;
+    return STATUS_PEER_CLOSED;
 }
 
 static status_t read_blocked(struct channel* c, struct channel_waiter* w, status_t status) {
@@ -207,11 +207,15 @@ ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* b
     struct channel* peer = peer_of(c);
     peer_lock_held(peer);
     struct channel_state* to = channel_state(peer);
-    bool answers = !list_empty(&to->callers);
-    if (!answers && unlikely(list_empty(&to->readers))) {
-        return nullptr;
+    struct list_node* first = to->callers.head.next;
+    bool answers = first != &to->callers.head;
+    if (!answers) {
+        first = to->readers.head.next;
+        if (unlikely(first == &to->readers.head)) {
+            return nullptr;
+        }
     }
-    struct channel_waiter* w = waiter_of(list_first(answers ? &to->callers : &to->readers));
+    struct channel_waiter* w = waiter_of(first);
     if (unlikely(size > w->room) || unlikely(!arch_copy_from_user_present(w->small, bytes, size))) {
         return nullptr;
     }
@@ -225,7 +229,6 @@ ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* b
         }
     }
     w->small_bytes = size;
-    w->message = nullptr;
     struct thread* t = w->waiter.thread;
     struct list_node* before = w->waiter.node.prev;
     list_remove(&w->waiter.node); // before the claim: afterwards the waiter is its thread's again
@@ -238,11 +241,18 @@ ALWAYS_INLINE struct thread* give_locked(struct channel* c, const void __user* b
 }
 
 // Whether anybody may be waiting for a message from `c`; a hint without the lock, so that messages
-// for the queue do not take it twice.
-static bool receiver_waits(const struct channel* c) {
+// for the queue do not take it twice. A question goes to a reader most likely, an answer to a
+// caller.
+ALWAYS_INLINE bool waits_in(const struct list* l) {
+    return __atomic_load_n(&l->head.next, __ATOMIC_RELAXED) != &l->head;
+}
+ALWAYS_INLINE bool receiver_waits(const struct channel* c) {
     const struct channel_state* to = &c->peer->guarded_;
-    return __atomic_load_n(&to->readers.head.next, __ATOMIC_RELAXED) != &to->readers.head ||
-           __atomic_load_n(&to->callers.head.next, __ATOMIC_RELAXED) != &to->callers.head;
+    return waits_in(&to->readers) || waits_in(&to->callers);
+}
+ALWAYS_INLINE bool caller_waits(const struct channel* c) {
+    const struct channel_state* to = &c->peer->guarded_;
+    return waits_in(&to->callers) || waits_in(&to->readers);
 }
 
 status_t channel_write_small(struct channel* c, const void __user* bytes, uint32_t size) {
@@ -268,13 +278,13 @@ INLINE_ACROSS_FILES status_t channel_call_small(struct channel* c, const void __
         return STATUS_NEXT;
     }
     preempt_disable(); // the thread we claim stays valid until it is woken
-    spin_acquire(object_lock(&c->base));
+    spin_acquire_raw(object_lock(&c->base));
     w->txid = txid_new_locked(c);
     struct thread* t = channel_state(c)->closed ? nullptr : give_locked(c, bytes, size, &w->txid);
     if (likely(t != nullptr)) {
         list_push_back(&channel_state(c)->callers, &w->waiter.node);
     }
-    spin_release(object_lock(&c->base));
+    spin_release_raw(object_lock(&c->base));
     if (unlikely(t == nullptr)) {
         preempt_enable();
         return STATUS_NEXT;
@@ -287,14 +297,14 @@ INLINE_ACROSS_FILES status_t channel_call_small(struct channel* c, const void __
 INLINE_ACROSS_FILES status_t channel_reply_wait_small(struct channel* c, const void __user* bytes,
                                                       uint32_t size, int64_t deadline_ns,
                                                       struct channel_waiter* w) {
-    if (!receiver_waits(c)) {
+    if (!caller_waits(c)) {
         return STATUS_NEXT;
     }
     preempt_disable(); // as above
-    spin_acquire(object_lock(&c->base));
+    spin_acquire_raw(object_lock(&c->base));
     struct thread* t = give_locked(c, bytes, size, nullptr);
     status_t status = likely(t != nullptr) ? next_locked(c, w) : STATUS_NEXT;
-    spin_release(object_lock(&c->base));
+    spin_release_raw(object_lock(&c->base));
     if (unlikely(status != STATUS_SHOULD_WAIT)) {
         struct wake_list wl;
         wake_list_begin(&wl);

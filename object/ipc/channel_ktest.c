@@ -211,8 +211,8 @@ static int call_main(void* arg) {
         }
     }
     if (status == STATUS_OK) {
-        c->answer_bytes = w.message->bytes;
-        message_free(w.message);
+        c->answer_bytes = channel_waiter_message(&w)->bytes;
+        message_free(channel_waiter_message(&w));
     }
     atomic_store(&c->result, (int32_t)status);
     return 0;
@@ -332,7 +332,7 @@ static int server_main(void* arg) {
             s->errors += status != STATUS_PEER_CLOSED;
             return 0;
         }
-        answer = w.message; // the request goes back as it is
+        answer = channel_waiter_message(&w); // the request goes back as it is
         s->served++;
     }
 }
@@ -356,8 +356,9 @@ static int client_main(void* arg) {
             hurry ? clock_monotonic_ns() + random_below(&rng, 50'000) : TIME_INFINITE;
         status_t status = channel_call(c->channel, m, deadline, &w, &sent);
         if (status == STATUS_OK) {
-            c->errors += w.message->bytes != bytes || message_txid(w.message) < 0x80000000u;
-            message_free(w.message);
+            c->errors += channel_waiter_message(&w)->bytes != bytes ||
+                         message_txid(channel_waiter_message(&w)) < 0x80000000u;
+            message_free(channel_waiter_message(&w));
         } else {
             c->errors += status != STATUS_TIMED_OUT || !hurry || !sent;
             c->timeouts++;

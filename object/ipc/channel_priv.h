@@ -67,7 +67,7 @@ static inline bool channel_end_interrupted(struct waiter* w, status_t status) {
 static inline bool channel_hand_over(struct channel_waiter* w, struct message* m,
                                      struct wake_list* wl) {
     list_remove(&w->waiter.node);
-    w->message = m; // before the claim: afterwards the waiter is its thread's again
+    channel_waiter_set(w, m); // before the claim: afterwards the waiter is its thread's again
     return wake_list_add(wl, &w->waiter, STATUS_OK);
 }
 

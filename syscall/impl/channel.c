@@ -89,6 +89,8 @@ static status_t refused(struct message* m, status_t status, uint32_t options) {
                : policy_exception(ZX_EXCP_POLICY_CODE_CHANNEL_FULL_WRITE, STATUS_SHOULD_WAIT);
 }
 
+static_assert(CHANNEL_SMALL_BYTES <= USER_ANSWER_MAX);
+
 constexpr uint32_t WRITE_OPTIONS = ZX_CHANNEL_WRITE_USE_IOVEC | ZX_CHANNEL_WRITE_MAY_REFUSE;
 
 // A message with handles, or one that is gathered.
@@ -430,28 +432,36 @@ static struct read_buffers call_etc_buffers(const zx_channel_call_etc_args_t* ar
                                  .actual_handles = actual_handles};
 }
 
-// A message that came in a waiter: it fits the room that the waiter was given.
-ALWAYS_INLINE status_t deliver_small(const struct channel_waiter* w, uint32_t max_bytes,
-                                     const struct read_buffers* b) {
-    if (unlikely(w->small_bytes > max_bytes)) { // a resumed call may have another buffer
-        status_t status = store_sizes(b->actual_bytes, b->actual_handles, w->small_bytes, 0);
-        return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
-    }
-    return likely(arch_copy_message_to_user(b->bytes, w->small, w->small_bytes, b->actual_bytes,
-                                            w->small_bytes, b->actual_handles, 0))
+// A small message that came in a waiter.
+ALWAYS_INLINE status_t deliver_small(const struct channel_waiter* w, void __user* bytes,
+                                     uint32_t __user* actual_bytes,
+                                     uint32_t __user* actual_handles) {
+    return likely(arch_copy_answer_to_user(bytes, w->small, w->small_bytes, actual_bytes,
+                                           w->small_bytes, actual_handles, 0))
                ? STATUS_OK
                : STATUS_INVALID_ARGS;
 }
 
-// The answer in `w` to a call that returned `status`.
-ALWAYS_INLINE status_t deliver_answer(status_t status, const struct channel_waiter* w,
-                                      uint32_t max_bytes, uint32_t max_handles,
-                                      const struct read_buffers* b) {
+// Whether there is one, by who has given the waiter its room in this call: then it fits.
+ALWAYS_INLINE bool is_answered_small(status_t status, const struct channel_waiter* w) {
+    return likely(status == STATUS_OK) && likely(w->small_bytes <= CHANNEL_SMALL_BYTES);
+}
+
+// Whatever became of a call that returned `status`.
+static status_t deliver_answer(status_t status, const struct channel_waiter* w, uint32_t max_bytes,
+                               uint32_t max_handles, const struct read_buffers* b) {
     if (unlikely(status != STATUS_OK)) {
         return status;
     }
-    return likely(w->message == nullptr) ? deliver_small(w, max_bytes, b)
-                                         : deliver_reply(w->message, max_bytes, max_handles, b);
+    struct message* m = channel_waiter_message(w);
+    if (m != nullptr) {
+        return deliver_reply(m, max_bytes, max_handles, b);
+    }
+    if (unlikely(w->small_bytes > max_bytes)) { // a resumed call may have another buffer
+        status = store_sizes(b->actual_bytes, b->actual_handles, w->small_bytes, 0);
+        return status == STATUS_OK ? STATUS_BUFFER_TOO_SMALL : status;
+    }
+    return deliver_small(w, b->bytes, b->actual_bytes, b->actual_handles);
 }
 
 // The thread's waiter for its calls, ready for a new one.
@@ -483,18 +493,22 @@ ALWAYS_INLINE status_t call(struct channel* c, struct message* m, uint32_t optio
 status_t sys_channel_call(struct channel* c, uint32_t options, zx_time_t deadline,
                           const zx_channel_call_args_t* args, uint32_t __user* actual_bytes,
                           uint32_t __user* actual_handles) {
-    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     if (likely(is_small(options, args->wr_num_bytes, args->wr_num_handles))) {
         struct channel_waiter* w = new_call(args->rd_num_bytes);
         status_t status = channel_call_small(c, (const void __user*)args->wr_bytes,
                                              args->wr_num_bytes, deadline, w);
-        if (likely(status != STATUS_NEXT)) {
+        if (is_answered_small(status, w)) {
+            return deliver_small(w, (void __user*)args->rd_bytes, actual_bytes, actual_handles);
+        }
+        if (status != STATUS_NEXT) {
+            struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
             return deliver_answer(status, w, args->rd_num_bytes, args->rd_num_handles, &b);
         }
     }
     struct message* m;
     TRY(prepare_write(c, options, (const void __user*)args->wr_bytes, args->wr_num_bytes,
                       (const zx_handle_t __user*)args->wr_handles, args->wr_num_handles, &m));
+    struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
     return call(c, m, options, deadline, args->rd_num_bytes, args->rd_num_handles, &b);
 }
 
@@ -580,13 +594,14 @@ status_t sys_channel_reply_wait(struct channel* c, const void*, zx_handle_t, uin
     if (unlikely(status == STATUS_NEXT)) {
         status = reply_wait_any(c, write_options, skip, deadline, args, &w);
     }
-    if (unlikely(status != STATUS_OK)) {
+    if (is_answered_small(status, &w)) {
+        return deliver_small(&w, (void __user*)args->rd_bytes, actual_bytes, actual_handles);
+    }
+    if (status != STATUS_OK) {
         return status;
     }
     struct read_buffers b = call_buffers(args, actual_bytes, actual_handles);
-    return likely(w.message == nullptr)
-               ? deliver_small(&w, args->rd_num_bytes, &b)
-               : deliver_next(c, w.message, (options & READ_OPTIONS) != 0, args, &b);
+    return deliver_next(c, w.message, (options & READ_OPTIONS) != 0, args, &b);
 }
 
 status_t sys_channel_create(uint32_t options, struct user_out_handle* out0,

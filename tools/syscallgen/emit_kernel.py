@@ -196,6 +196,8 @@ class _Wrapper:
             self.emit(f"UNINITIALIZED {k.ctype} {a.name};")
             pointer = f"(const {k.ctype} __user*){self.register[a.name]}"
             copy = f"arch_copy_from_user(&{a.name}, {pointer}, sizeof({a.name})) != 0"
+            if "hot" in self.call.flags:
+                copy = f"!syscall_struct_get(&{a.name}, {pointer})"
             if k.optional:
                 copy = f"{self.register[a.name]} != 0 && {copy}"
             self.fail_if(copy, "STATUS_INVALID_ARGS")

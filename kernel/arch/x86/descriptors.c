@@ -85,6 +85,7 @@ void x86_cpu_prepare(struct x86_cpu* c, uint32_t cpu, uint64_t canary) {
     c->percpu.canary = canary;
     c->percpu.preempt_count = PREEMPT_NOTHING_PENDING + 1; // as after a context switch
     c->percpu.cpu = cpu;
+    c->percpu.cpu_bit = (uint64_t)1 << cpu;
     for (unsigned i = 0; i < X86_IST_COUNT; i++) {
         c->ist[i].cpu = c;
         c->tss.ist[i] = (uint64_t)&c->ist[i].cpu; // ist[0] is what the architecture calls IST1

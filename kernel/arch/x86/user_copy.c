@@ -155,10 +155,84 @@ INLINE_ACROSS_FILES bool arch_copy_message_to_user(void __user* dst, const void*
     return ok;
 }
 
+static NOINLINE bool copy_answer_any(void __user* dst, const void* src, size_t size,
+                                     uint32_t __user* count1, uint32_t value1,
+                                     uint32_t __user* count2, uint32_t value2) {
+    return arch_copy_message_to_user(dst, src, size, count1, value1, count2, value2);
+}
+
+INLINE_ACROSS_FILES bool arch_copy_answer_to_user(void __user* dst, const void* src, size_t size,
+                                                  uint32_t __user* count1, uint32_t value1,
+                                                  uint32_t __user* count2, uint32_t value2) {
+    constexpr vaddr_t easy = USER_HALF_END - USER_ANSWER_MAX;
+    check_may_fault();
+    DEBUG_ASSERT(size <= USER_ANSWER_MAX);
+    const vaddr_t to = user_address(dst);
+    const vaddr_t to1 = user_address(count1);
+    const vaddr_t to2 = user_address(count2);
+    // One comparison each, which null does not pass either.
+    if (unlikely(to > easy || to1 - 1 > easy - 1 || to2 - 1 > easy - 1)) {
+        return copy_answer_any(dst, src, size, count1, value1, count2, value2);
+    }
+    user_access_open();
+    if (unlikely(copy_bytes((void*)to, src, size) != 0)) {
+        goto refused;
+    }
+    __asm__ goto volatile(SITE "1: movl %0, (%2)\n"
+                               "2: movl %1, (%3)\n\t" EXTABLE("1b", "%l[refused]")
+                                   EXTABLE("2b", "%l[refused]")
+                          :
+                          : "r"(value1), "r"(value2), "r"(to1), "r"(to2)
+                          : "memory"
+                          : refused);
+    user_access_close();
+    return true;
+refused:
+    user_access_close();
+    return false;
+}
+
+INLINE_ACROSS_FILES bool arch_load_user_block(struct user_block* out, const void __user* src) {
+    check_may_fault();
+    const vaddr_t va = user_address(src);
+    if (unlikely(!in_user_half(va, sizeof(*out)))) {
+        return false;
+    }
+    uint64_t w0, w1, w2, w3, w4, w5;
+    user_access_open();
+    __asm__ goto volatile(SITE "1: movq (%[va]), %[w0]\n"
+                               "2: movq 8(%[va]), %[w1]\n"
+                               "3: movq 16(%[va]), %[w2]\n"
+                               "4: movq 24(%[va]), %[w3]\n"
+                               "5: movq 32(%[va]), %[w4]\n"
+                               "6: movq 40(%[va]), %[w5]\n\t" EXTABLE("1b", "%l[refused]")
+                                   EXTABLE("2b", "%l[refused]") EXTABLE("3b", "%l[refused]")
+                                       EXTABLE("4b", "%l[refused]") EXTABLE("5b", "%l[refused]")
+                                           EXTABLE("6b", "%l[refused]")
+                          : [w0] "=&r"(w0), [w1] "=&r"(w1), [w2] "=&r"(w2), [w3] "=&r"(w3),
+                            [w4] "=&r"(w4), [w5] "=r"(w5)
+                          : [va] "r"(va)
+                          : "memory"
+                          : refused);
+    user_access_close();
+    *out = (struct user_block){{w0, w1, w2, w3, w4, w5}};
+    return true;
+refused:
+    user_access_close();
+    return false;
+}
+
 INLINE_ACROSS_FILES bool arch_copy_from_user_present(void* dst, const void __user* src,
                                                      size_t size) {
-    DEBUG_ASSERT(preempt_disabled());
-    return copy(dst, (const void*)user_address(src), size, user_address(src)) == 0;
+    DEBUG_ASSERT(preempt_disabled() && size <= USER_ANSWER_MAX);
+    const vaddr_t from = user_address(src);
+    if (unlikely(from > USER_HALF_END - USER_ANSWER_MAX)) {
+        return false;
+    }
+    user_access_open();
+    const size_t left = copy_bytes(dst, (const void*)from, size);
+    user_access_close();
+    return left == 0;
 }
 
 // Where a range that does not fit the user half leaves it: the address that no fault resolves.

@@ -25,15 +25,27 @@ constexpr uint32_t CHANNEL_SMALL_BYTES = 192;
 // trip to user mode that a suspension takes.
 struct channel_waiter {
     struct waiter waiter;    // node: in the end's `callers` or `readers`; under the pair's lock
-    struct message* message; // set by whoever claims with OK; then the waiter's thread owns it.
-                             // Null: the message is in `small`
+    struct message* message; // while small_bytes says so: set by whoever claims with OK; then the
+                             // waiter's thread owns it
     struct channel* channel; // the end it waits on, with a reference, while a call is under way;
                              // the thread's own
     zx_txid_t txid;          // calls
     uint32_t room;           // bytes that `small` may be given; 0: it takes none
-    uint32_t small_bytes;
+    uint32_t small_bytes;    // in `small`; CHANNEL_LONG: it is in `message`
     alignas(8) uint8_t small[CHANNEL_SMALL_BYTES]; // written under the pair's lock
 };
+
+// In small_bytes: more than any message has.
+constexpr uint32_t CHANNEL_LONG = UINT32_MAX;
+
+ALWAYS_INLINE void channel_waiter_set(struct channel_waiter* w, struct message* m) {
+    w->message = m;
+    w->small_bytes = CHANNEL_LONG;
+}
+// Once it was claimed with OK. Null: the message is in `small`.
+ALWAYS_INLINE struct message* channel_waiter_message(const struct channel_waiter* w) {
+    return w->small_bytes == CHANNEL_LONG ? w->message : nullptr;
+}
 
 // A waiter for a small message or another, none under way.
 ALWAYS_INLINE void channel_waiter_init(struct channel_waiter* w, uint32_t max_bytes) {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arch_aspace;
 struct cpu_sched;
 struct thread;
 
@@ -23,20 +24,22 @@ enum : uint32_t {
 constexpr uint32_t PREEMPT_NOTHING_PENDING = 1u << 31;
 
 struct arch_percpu {
-    struct arch_percpu* self; // 0
-    uint64_t canary;          // 8: stack protector, loaded from the thread at each switch
-    struct thread* current;   // 16
-    uint64_t kernel_sp;       // 24: top of the current thread's kernel stack (SYSCALL entry)
-    uint64_t user_sp;         // 32: scratch of the SYSCALL entry
-    uint32_t preempt_count;   // 40
-    uint32_t pending;         // 44
-    uint32_t cpu;             // 48: index 0..cpu_count-1, not the APIC id
-    uint32_t irq_depth;       // 52: > 0 inside a hard interrupt
-    uint64_t syscall_count;   // 56
-    struct thread* fpu_owner; // 64: whose FPU state the registers hold; null = nobody's
-    uint64_t iret_fallbacks;  // 72: returns to user mode that SYSRET could not make safely
-    struct cpu_sched* sched;  // 80: the scheduler's block of this CPU, set by the scheduler
-    uint64_t reserved[5];     // room for the port
+    struct arch_percpu* self;   // 0
+    uint64_t canary;            // 8: stack protector, loaded from the thread at each switch
+    struct thread* current;     // 16
+    uint64_t kernel_sp;         // 24: top of the current thread's kernel stack (SYSCALL entry)
+    uint64_t user_sp;           // 32: scratch of the SYSCALL entry
+    uint32_t preempt_count;     // 40
+    uint32_t pending;           // 44
+    uint32_t cpu;               // 48: index 0..cpu_count-1, not the APIC id
+    uint32_t irq_depth;         // 52: > 0 inside a hard interrupt
+    uint64_t syscall_count;     // 56
+    struct thread* fpu_owner;   // 64: whose FPU state the registers hold; null = nobody's
+    uint64_t iret_fallbacks;    // 72: returns to user mode that SYSRET could not make safely
+    struct cpu_sched* sched;    // 80: the scheduler's block of this CPU, set by the scheduler
+    struct arch_aspace* aspace; // 88: whose page tables are loaded; null: nobody's
+    uint64_t cpu_bit;           // 96: 1 << cpu
+    uint64_t reserved[3];       // room for the port
 };
 static_assert(offsetof(struct arch_percpu, canary) == 8);
 static_assert(offsetof(struct arch_percpu, current) == 16);

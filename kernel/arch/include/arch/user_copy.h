@@ -25,16 +25,28 @@
 [[nodiscard]] bool arch_copy_message_to_user(void __user* dst, const void* src, size_t size,
                                              uint32_t __user* count1, uint32_t value1,
                                              uint32_t __user* count2, uint32_t value2);
+// The same for at most USER_ANSWER_MAX bytes, and faster where none of the pointers is null.
+constexpr size_t USER_ANSWER_MAX = 4096;
+[[nodiscard]] bool arch_copy_answer_to_user(void __user* dst, const void* src, size_t size,
+                                            uint32_t __user* count1, uint32_t value1,
+                                            uint32_t __user* count2, uint32_t value2);
 
-// The same with faults disabled: on a fault `*fault_va` is the address to resolve (see
+// The arguments of a call that has more than registers can hold, at once and in registers: for what
+// is called often. False: bad pointer.
+struct user_block {
+    uint64_t word[6];
+};
+[[nodiscard]] bool arch_load_user_block(struct user_block* out, const void __user* src);
+
+// The copies with faults disabled: on a fault `*fault_va` is the address to resolve (see
 // vm_fault_in()), the return value what is left.
 [[nodiscard]] size_t arch_copy_from_user_nofault(void* dst, const void __user* src, size_t size,
                                                  vaddr_t* fault_va);
 [[nodiscard]] size_t arch_copy_to_user_nofault(void __user* dst, const void* src, size_t size,
                                                vaddr_t* fault_va);
 
-// With preemption off, and so without resolving faults: false when a part is not present or the
-// pointer is bad.
+// At most USER_ANSWER_MAX bytes with preemption off, and so without resolving faults: false when a
+// part is not present or the pointer is bad, or nearly so.
 [[nodiscard]] bool arch_copy_from_user_present(void* dst, const void __user* src, size_t size);
 
 // Loads one aligned 32-bit word with faults disabled (futex compare under a lock). False on a

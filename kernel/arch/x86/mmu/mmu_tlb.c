@@ -30,8 +30,7 @@ struct tlb_request {
 } __attribute__((aligned(64)));
 
 struct tlb_cpu {
-    _Atomic(cpu_mask_t) inbox;  // CPUs whose request waits for this one
-    struct arch_aspace* aspace; // its root is loaded; by this CPU with interrupts off
+    _Atomic(cpu_mask_t) inbox; // CPUs whose request waits for this one
 } __attribute__((aligned(64)));
 
 constexpr uint64_t CR4_PGE = 1u << 7;
@@ -57,31 +56,31 @@ static struct tlb_request requests[CPU_MAX];
 static struct tlb_cpu cpus[CPU_MAX];
 
 // To the kernel's own root, from whatever was there.
-static NOINLINE void switch_to_none(struct tlb_cpu* c, uint32_t cpu) {
-    struct arch_aspace* prev = c->aspace;
+static NOINLINE void switch_to_none(struct arch_percpu* self) {
+    struct arch_aspace* prev = self->aspace;
     cr3_write(boot_mmu_root().raw);
-    c->aspace = nullptr;
+    self->aspace = nullptr;
     if (prev != nullptr) {
-        atomic_fetch_and_explicit(&prev->active_cpus, ~bit(cpu), memory_order_release);
+        atomic_fetch_and_explicit(&prev->active_cpus, ~self->cpu_bit, memory_order_release);
     }
 }
 
 INLINE_ACROSS_FILES void arch_aspace_switch(struct arch_aspace* next) {
-    uint32_t cpu = arch_cpu_index();
-    struct tlb_cpu* c = &cpus[cpu];
-    struct arch_aspace* prev = c->aspace;
+    struct arch_percpu* self = arch_percpu_self();
+    struct arch_aspace* prev = self->aspace;
     if (prev == next) {
         return;
     }
     if (unlikely(next == nullptr)) {
-        switch_to_none(c, cpu);
+        switch_to_none(self);
         return;
     }
-    atomic_fetch_or_explicit(&next->active_cpus, bit(cpu), memory_order_seq_cst);
+    const cpu_mask_t bit = self->cpu_bit;
+    atomic_fetch_or_explicit(&next->active_cpus, bit, memory_order_seq_cst);
     cr3_write(next->root.raw);
-    c->aspace = next;
+    self->aspace = next;
     if (prev != nullptr) {
-        atomic_fetch_and_explicit(&prev->active_cpus, ~bit(cpu), memory_order_release);
+        atomic_fetch_and_explicit(&prev->active_cpus, ~bit, memory_order_release);
     }
 }
 
@@ -91,7 +90,7 @@ static void flush_page(vaddr_t va) {
 
 // Preemption off: then the loaded root stays what it is. Interrupts may come, and flush for others.
 static inline void flush_here(const struct tlb_gather* g) {
-    if (g->as != nullptr && cpus[arch_cpu_index()].aspace != g->as) {
+    if (g->as != nullptr && arch_percpu_self()->aspace != g->as) {
         return; // its root is not loaded: nothing of it is cached
     }
     if (!g->full) {

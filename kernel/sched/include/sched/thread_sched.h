@@ -26,7 +26,8 @@ struct thread_sched {
     _Atomic(uint8_t) priority; // [q] effective; read anywhere
     uint8_t wait_mode; // [o] enum wait_mode; written before it blocks, read under [q] while BLOCKED
     bool queued;       // [q] in the fair heap or a fixed-priority list
-    bool migrate;      // [q] may not run where it runs: moves when it is switched out
+    bool migrate;      // [q] something is to be done when it is switched out: it may not run where
+                       // it runs, and moves; or it has ended
     uint64_t started;  // [q] when it was last charged, in ticks of its CPU
     _Atomic(uint64_t) runtime;              // [q] ticks charged so far; read anywhere
     uint64_t vruntime;                      // [q] weighted virtual ticks

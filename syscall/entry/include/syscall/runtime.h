@@ -61,6 +61,21 @@ COLD status_t syscall_lookup_failed(status_t status);
 // Never OK.
 COLD status_t syscall_handle_failed(zx_handle_t value, zx_obj_type_t type, zx_rights_t need);
 
+// The structure that holds arguments of a hot call: through registers, if it has that size. False:
+// bad pointer.
+#define syscall_struct_get(dst, src)             \
+    (sizeof(*(dst)) == sizeof(struct user_block) \
+         ? syscall_block_get((dst), (src))       \
+         : arch_copy_from_user((dst), (src), sizeof(*(dst))) == 0)
+ALWAYS_INLINE bool syscall_block_get(void* dst, const void __user* src) {
+    UNINITIALIZED struct user_block block;
+    if (unlikely(!arch_load_user_block(&block, src))) {
+        return false;
+    }
+    __builtin_memcpy(dst, &block, sizeof(block));
+    return true;
+}
+
 // Whether an object is of one of several types (SYSCALL_TYPE bits).
 ALWAYS_INLINE bool syscall_type_fits(const struct object* object, uint64_t types) {
     return (types & (uint64_t)1 << object->ops->type) != 0;
