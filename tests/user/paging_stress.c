@@ -20,7 +20,7 @@ constexpr uint64_t TAIL = 128; // pages that come and go behind them
 constexpr uint64_t SUPPLY = 64;
 constexpr uint64_t WRITERS = 2;
 constexpr uint64_t WINDOW = 24; // pages of a clone
-constexpr uint64_t ROUNDS = 90; // of each thread; a thousand times as many make a soak
+constexpr uint64_t ROUNDS = 60; // of each thread; a thousand times as many make a soak
 constexpr zx_vm_option_t READ_WRITE = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE;
 
 // What the disk would hold, by the pager's thread alone: the word of each page, 0 for zeroes.
@@ -516,4 +516,90 @@ CASE_WITHIN(everything_at_once, 120) {
 
 CASE_WITHIN(everything_at_once_with_leave, 120) {
     run(ZX_VMO_TRAP_DIRTY, 2);
+}
+
+// ---- pages that move between VMOs ----
+
+constexpr uint64_t SHELF = 96; // pages of each of the two
+constexpr uint64_t TAG = 0x7a0e'0000'0000'0000;
+
+static struct {
+    zx_handle_t vmo[2];
+    zx_vaddr_t at[2];
+} shelf;
+
+static void read_shelves(void* arg) {
+    struct actor* a = arg;
+    while (!atomic_load(&enough)) {
+        uint64_t word = *at_page(shelf.at[next_random(a, 2)], next_random(a, SHELF));
+        EXPECT(word == 0 || (word & TAG) == TAG);
+    }
+}
+
+static void check_snapshot(zx_handle_t* child, const uint64_t words[]) {
+    for (uint64_t page = 0; *child != ZX_HANDLE_INVALID && page < SHELF; page++) {
+        EXPECT_EQ(read_word(*child, page), words[page]);
+    }
+    if (*child != ZX_HANDLE_INVALID) {
+        EXPECT_CLOSE(*child);
+        *child = ZX_HANDLE_INVALID;
+    }
+}
+
+static void move_pages(struct actor* a, uint64_t words[2][SHELF]) {
+    uint64_t from = next_random(a, 2);
+    uint64_t to = next_random(a, 4) == 0 ? from : 1 - from;
+    uint64_t n = 1 + next_random(a, SHELF / 2);
+    uint64_t first = next_random(a, SHELF / 2 - n + 1);
+    uint64_t there = SHELF / 2 + next_random(a, SHELF / 2 - n + 1); // never overlaps
+    if (next_random(a, 2) != 0) {
+        uint64_t other = first;
+        first = there;
+        there = other;
+    }
+    EXPECT_OK(zx_vmo_transfer_data(shelf.vmo[to], 0, there * PAGE, n * PAGE, shelf.vmo[from],
+                                   first * PAGE));
+    for (uint64_t i = 0; i < n; i++) {
+        words[to][there + i] = words[from][first + i];
+        words[from][first + i] = 0;
+    }
+}
+
+CASE_WITHIN(pages_move_while_read, 60) {
+    struct actor readers[2];
+    struct actor self = {.seed = 99};
+    static uint64_t words[2][SHELF];
+    static uint64_t frozen[SHELF];
+    zx_handle_t child = ZX_HANDLE_INVALID;
+    for (int i = 0; i < 2; i++) {
+        shelf.vmo[i] = utest_vmo(SHELF * PAGE);
+        shelf.at[i] = map(shelf.vmo[i], SHELF);
+    }
+    atomic_store(&enough, false);
+    for (uint64_t i = 0; i < 2; i++) {
+        readers[i] = (struct actor){.seed = i + 7};
+        utest_thread_start(&readers[i].thread, read_shelves, &readers[i]);
+    }
+    for (uint64_t i = 0; i < 5 * ROUNDS; i++) {
+        uint64_t which = next_random(&self, 2);
+        uint64_t page = next_random(&self, SHELF);
+        EXPECT_EQ(*at_page(shelf.at[which], page), words[which][page]);
+        EXPECT_EQ(read_word(shelf.vmo[which], page), words[which][page]);
+        words[which][page] = TAG + i;
+        *at_page(shelf.at[which], page) = TAG + i;
+        move_pages(&self, words);
+        if (i % 32 == 0) {
+            check_snapshot(&child, frozen);
+            memcpy(frozen, words[0], sizeof(frozen));
+            EXPECT_OK(
+                zx_vmo_create_child(shelf.vmo[0], ZX_VMO_CHILD_SNAPSHOT, 0, SHELF * PAGE, &child));
+        }
+    }
+    check_snapshot(&child, frozen);
+    atomic_store(&enough, true);
+    for (int i = 0; i < 2; i++) {
+        join(&readers[i]);
+        unmap(shelf.at[i], SHELF);
+        EXPECT_CLOSE(shelf.vmo[i]);
+    }
 }

@@ -63,6 +63,7 @@ static MINSIZE uint64_t pin_fresh_locked(struct page_set* set, uint64_t index, u
     struct page_set_state* st = page_set_state(set);
     struct page_node_reserve nodes = {};
     if (!page_node_reserve_fill(&nodes, page_tree_nodes_range(&st->tree, index, most))) {
+        page_node_reserve_drain(&nodes);
         return 0;
     }
     struct page* head = nullptr;

@@ -2,6 +2,7 @@
 #include <vm/vmo.h>
 
 #include <lib/string.h>
+#include <vm/heap.h>
 #include <vm/page.h>
 #include <vm/reclaim.h>
 
@@ -454,6 +455,26 @@ static void pinning_uncleared(struct ktest* t) {
     vmo_unref(v);
 }
 KTEST(vmo, pinning_uncleared);
+
+// Where an allocation is refused, the slower way is tried, and nothing is lost (the check around
+// every test sees to that).
+static void pinning_uncleared_without_memory(struct ktest* t) {
+    bool fired = true;
+    for (uint64_t nth = 1; fired && nth < 100; nth++) {
+        struct vmo* v;
+        KASSERT(t, vmo_create(200 * TEST_PAGE, 0, &v) == STATUS_OK);
+        alloc_injection_arm(nth);
+        status_t status = vmo_pin(v, 60 * TEST_PAGE, 10 * TEST_PAGE, VMO_PIN_UNCLEARED);
+        alloc_injection_disarm(&fired);
+        KEXPECT(t, status == STATUS_OK || (status == STATUS_NO_MEMORY && fired));
+        if (status == STATUS_OK) {
+            vmo_unpin(v, 60 * TEST_PAGE, 10 * TEST_PAGE);
+        }
+        vmo_unref(v);
+    }
+    KEXPECT(t, !fired);
+}
+KTEST(vmo, pinning_uncleared_without_memory);
 
 static void transfer(struct ktest* t) {
     struct vmo* a;
