@@ -406,8 +406,16 @@ static elf_error_t plan_fill(struct planner* planner) {
 
 elf_error_t elf_plan_make(const struct elf_file* file, const struct elf_rules* rules,
                           struct elf_plan* plan) {
-    *plan = (struct elf_plan){.align = elf_page_len};
-    struct planner planner = {.rules = rules, .plan = plan};
+    // Kilobytes of which a file uses little: what is not set here is written before it is read.
+    __builtin_memset(plan, 0, offsetof(struct elf_plan, interp));
+    plan->align = elf_page_len;
+    plan->interp[0] = '\0';
+    __attribute__((uninitialized)) struct planner planner;
+    planner.rules = rules;
+    planner.plan = plan;
+    for (uint32_t i = 0; i < SINGLE_COUNT; i++) {
+        planner.seen[i] = false;
+    }
     elf_error_t error = elf_headers_open(&planner.headers, file, rules);
     if (error == ELF_OK) {
         plan->fixed = planner.headers.ehdr.type == ELF_TYPE_EXEC;

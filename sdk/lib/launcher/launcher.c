@@ -26,7 +26,8 @@ const char* launch_error_text(launch_error_t error) {
 struct launch_work {
     const struct launch_request* request;
     struct launched made;
-    struct elf_plan program, interpreter;
+    struct elf_plan* program;
+    struct elf_plan* interpreter; // made if there is one
     // With VMOs: those that were given, or copies of what was read, which are the launch's own.
     struct launch_file program_file, interpreter_file;
     zx_handle_t program_copy, interpreter_copy;
@@ -68,13 +69,13 @@ static struct launch_result plan_interpreter(struct launch_work* w) {
         return launch_failure(LAUNCH_NO_INTERPRETER, ZX_ERR_NOT_FOUND);
     }
     struct launch_file found = {};
-    zx_status_t status = r->find_interpreter(r->find_ctx, w->program.interp, &found);
+    zx_status_t status = r->find_interpreter(r->find_ctx, w->program->interp, &found);
     if (status != ZX_OK || !is_file(&found)) {
         return launch_failure(LAUNCH_NO_INTERPRETER, status != ZX_OK ? status : ZX_ERR_NOT_FOUND);
     }
-    struct launch_result result = plan_file(w, &found, LAUNCH_BAD_INTERPRETER, &w->interpreter,
+    struct launch_result result = plan_file(w, &found, LAUNCH_BAD_INTERPRETER, w->interpreter,
                                             &w->interpreter_file, &w->interpreter_copy);
-    if (result.error == LAUNCH_OK && w->interpreter.interp_len != 0) {
+    if (result.error == LAUNCH_OK && w->interpreter->interp_len != 0) {
         return launch_failure(LAUNCH_NESTED_INTERPRETER, ZX_ERR_IO_DATA_INTEGRITY);
     }
     w->has_interpreter = true;
@@ -90,8 +91,8 @@ static struct launch_result plan_files(struct launch_work* w) {
         return launch_failure(LAUNCH_TOO_MANY_HANDLES, ZX_ERR_OUT_OF_RANGE);
     }
     struct launch_result result =
-        plan_file(w, &r->file, LAUNCH_BAD_PROGRAM, &w->program, &w->program_file, &w->program_copy);
-    return result.error != LAUNCH_OK || w->program.interp_len == 0 ? result : plan_interpreter(w);
+        plan_file(w, &r->file, LAUNCH_BAD_PROGRAM, w->program, &w->program_file, &w->program_copy);
+    return result.error != LAUNCH_OK || w->program->interp_len == 0 ? result : plan_interpreter(w);
 }
 
 // ---- making the process ----
@@ -118,11 +119,11 @@ static struct launch_result map_images(struct launch_work* w) {
     bool only_interpreter = r->mode == LAUNCH_NATIVE && w->has_interpreter;
     struct launch_result result =
         only_interpreter
-            ? launch_map(w->made.root_vmar, r, &w->interpreter_file, &w->interpreter, "interpreter",
+            ? launch_map(w->made.root_vmar, r, &w->interpreter_file, w->interpreter, "interpreter",
                          &w->image)
-            : launch_map(w->made.root_vmar, r, &w->program_file, &w->program, r->name, &w->image);
+            : launch_map(w->made.root_vmar, r, &w->program_file, w->program, r->name, &w->image);
     if (result.error == LAUNCH_OK && r->mode == LAUNCH_LINUX && w->has_interpreter) {
-        result = launch_map(w->made.root_vmar, r, &w->interpreter_file, &w->interpreter,
+        result = launch_map(w->made.root_vmar, r, &w->interpreter_file, w->interpreter,
                             "interpreter", &w->interpreter_image);
     }
     if (result.error == LAUNCH_OK) {
@@ -132,7 +133,7 @@ static struct launch_result map_images(struct launch_work* w) {
 }
 
 static uint64_t stack_len(const struct launch_work* w) {
-    uint64_t len = w->request->stack_len != 0 ? w->request->stack_len : w->program.stack_len;
+    uint64_t len = w->request->stack_len != 0 ? w->request->stack_len : w->program->stack_len;
     if (len == 0) {
         len = launch_stack_default;
     }
@@ -148,14 +149,14 @@ static struct launch_result make_stack(struct launch_work* w) {
     bool through_interpreter = w->has_interpreter;
     const struct launch_image* entry_image =
         w->request->mode == LAUNCH_LINUX && through_interpreter ? &w->interpreter_image : &w->image;
-    const struct elf_plan* entry_plan = through_interpreter ? &w->interpreter : &w->program;
+    const struct elf_plan* entry_plan = through_interpreter ? w->interpreter : w->program;
     w->made.entry = entry_plan->entry + entry_image->bias;
     w->made.image_base = w->image.base;
     // As after a call: a function in C may be the entry point.
     w->made.stack = w->stack.top - 8;
     if (w->request->mode == LAUNCH_LINUX) {
         struct launch_linux_image linux_image = {
-            .plan = &w->program,
+            .plan = w->program,
             .image = &w->image,
             .interpreter_base = through_interpreter ? w->interpreter_image.base : 0,
             .vdso_base = w->made.vdso_base};
@@ -221,7 +222,8 @@ void launch_abandon(struct launched* l) {
 }
 
 struct launch_result launch_prepare(const struct launch_request* request, struct launched* out) {
-    struct launch_work w = {.request = request};
+    __attribute__((uninitialized)) struct elf_plan program, interpreter;
+    struct launch_work w = {.request = request, .program = &program, .interpreter = &interpreter};
     *out = (struct launched){};
     struct launch_result (*const steps[])(struct launch_work*) = {plan_files, create, map_images,
                                                                   make_stack, send_messages};

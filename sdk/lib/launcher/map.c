@@ -74,22 +74,12 @@ static zx_status_t make_executable(const struct mapper* m, zx_handle_t* vmo) {
     return status;
 }
 
-// A child of pages that are not there any more would be zeros, and a program that runs with them.
-static zx_status_t check_not_cut_off(const struct mapper* m, const struct elf_segment* s) {
-    uint64_t size = 0; // whole pages
-    zx_status_t status = zx_vmo_get_size(m->file->vmo, &size);
-    return status == ZX_OK && size < s->file_offset + s->file_len ? ZX_ERR_OUT_OF_RANGE : status;
-}
-
 // Memory with a segment's file pages that nobody else sees.
 static zx_status_t private_pages(const struct mapper* m, const struct elf_segment* s,
                                  zx_handle_t* out) {
     zx_handle_t vmo = ZX_HANDLE_INVALID;
     zx_status_t status = zx_vmo_create_child(m->file->vmo, ZX_VMO_CHILD_SNAPSHOT_AT_LEAST_ON_WRITE,
                                              s->file_offset, s->file_len, &vmo);
-    if (status == ZX_OK) {
-        status = check_not_cut_off(m, s);
-    }
     if (status == ZX_OK && s->zero_from != 0) {
         uint64_t last_page = s->file_len - elf_page_len;
         status = zx_vmo_op_range(vmo, ZX_VMO_OP_ZERO, last_page + s->zero_from,
@@ -153,6 +143,20 @@ static zx_status_t map_segments(const struct mapper* m, const struct elf_plan* p
     return status;
 }
 
+// A child of pages that were cut off before it was made is zeros, and a program that runs with
+// them.
+static zx_status_t check_not_cut_off(const struct mapper* m, const struct elf_plan* plan) {
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < plan->segment_count; i++) {
+        const struct elf_segment* s = &plan->segments[i];
+        uint64_t segment_end = s->copy ? s->file_offset + s->file_len : 0;
+        end = segment_end > end ? segment_end : end;
+    }
+    uint64_t size = 0; // whole pages
+    zx_status_t status = end != 0 ? zx_vmo_get_size(m->file->vmo, &size) : ZX_OK;
+    return status == ZX_OK && size < end ? ZX_ERR_OUT_OF_RANGE : status;
+}
+
 // ---- images ----
 
 // The whole span of an image, gaps included, so that nothing else gets in between.
@@ -191,6 +195,9 @@ struct launch_result launch_map(zx_handle_t root, const struct launch_request* r
     struct mapper m = {
         .request = request, .file = file, .name = name, .region = region, .base = plan->base};
     status = map_segments(&m, plan);
+    if (status == ZX_OK) {
+        status = check_not_cut_off(&m, plan);
+    }
     if (status != ZX_OK) {
         (void)zx_handle_close(region);
         return launch_failure(LAUNCH_MAP_SEGMENT, status);

@@ -104,8 +104,8 @@ struct elf_plan {
     uint32_t interp_len;   // 0: no interpreter
     int32_t io_status;     // what the read callback returned with ELF_READ_FAILED
     uint32_t error_header; // index of the program header an error is about, if it is about one
-    char interp[elf_interp_len_max + 1];
-    struct elf_segment segments[elf_segment_count_max];
+    char interp[elf_interp_len_max + 1];                // up to its NUL
+    struct elf_segment segments[elf_segment_count_max]; // the first segment_count
 };
 
 // Fills *plan. On an error only io_status and error_header mean anything.
