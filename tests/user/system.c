@@ -73,12 +73,6 @@ CASE(resources) {
     EXPECT_EQ(r.size, 1);
     EXPECT_EQ(strcmp(r.name, "part"), 0);
     zx_handle_t out;
-    // Not beyond the parent, not of another kind.
-    EXPECT(zx_resource_create(info, ZX_RSRC_KIND_SYSTEM, ZX_RSRC_SYSTEM_VMEX_BASE, 1, "", 0,
-                              &out) != ZX_OK);
-    EXPECT(zx_resource_create(info, ZX_RSRC_KIND_MMIO, 0, 1, "", 0, &out) != ZX_OK);
-    EXPECT(zx_resource_create(whole, ZX_RSRC_KIND_SYSTEM, UINT64_MAX, 2, "", 0, &out) != ZX_OK);
-    EXPECT_STATUS(zx_resource_create(whole, 1u << 30, 0, 1, "", 0, &out), ZX_ERR_INVALID_ARGS);
     zx_handle_t weak = utest_without(whole, ZX_RIGHT_WRITE);
     EXPECT_STATUS(zx_resource_create(weak, ZX_RSRC_KIND_SYSTEM, 0, 1, "", 0, &out),
                   ZX_ERR_ACCESS_DENIED);
@@ -88,6 +82,50 @@ CASE(resources) {
                       ZX_ERR_INVALID_ARGS);
     }
     EXPECT_CLOSE(info);
+}
+
+// Not beyond the parent, not of another kind, nothing that is no range.
+CASE(resource_errors) {
+    constexpr uint64_t BASE = 0x5000;
+    zx_handle_t mmio = utest_startup_peek(PA_HND(PA_MMIO_RESOURCE, 0));
+    zx_handle_t part;
+    zx_handle_t out;
+    if (mmio == ZX_HANDLE_INVALID) {
+        utest_skip("started without resources");
+    }
+    EXPECT_OK(zx_resource_create(mmio, ZX_RSRC_KIND_MMIO, BASE, 0x1000, "", 0, &part));
+    static const struct {
+        uint32_t options;
+        uint64_t base, size;
+        zx_status_t status;
+    } rows[] = {
+        {ZX_RSRC_KIND_MMIO, BASE, 0x1000, ZX_OK},
+        {ZX_RSRC_KIND_MMIO, BASE + 0xfff, 1, ZX_OK},
+        {ZX_RSRC_KIND_MMIO, BASE - 1, 1, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, BASE - 1, 0x1001, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, BASE, 0x1001, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, BASE + 0xfff, 2, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, BASE + 0x1000, 1, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, 0, UINT64_MAX, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_IRQ, BASE, 1, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_SYSTEM, BASE, 1, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_IOPORT, BASE, 1, ZX_ERR_ACCESS_DENIED},
+        {0xffff, BASE, 1, ZX_ERR_ACCESS_DENIED},
+        {ZX_RSRC_KIND_MMIO, BASE, 0, ZX_ERR_INVALID_ARGS},
+        {ZX_RSRC_KIND_MMIO, UINT64_MAX, 2, ZX_ERR_INVALID_ARGS},
+        {ZX_RSRC_KIND_MMIO, BASE, UINT64_MAX, ZX_ERR_INVALID_ARGS},
+        {ZX_RSRC_KIND_MMIO | 1u << 17, BASE, 1, ZX_ERR_INVALID_ARGS},
+        {ZX_RSRC_KIND_MMIO | 1u << 30, BASE, 1, ZX_ERR_INVALID_ARGS},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        EXPECT_STATUS(
+            zx_resource_create(part, rows[i].options, rows[i].base, rows[i].size, "", 0, &out),
+            rows[i].status);
+        if (rows[i].status == ZX_OK) {
+            EXPECT_CLOSE(out);
+        }
+    }
+    EXPECT_CLOSE(part);
 }
 
 CASE(exclusive) {
