@@ -368,20 +368,20 @@ static void cut_random_operations(const char* arguments, uint64_t kib, uint32_t 
 }
 
 static void test_cuts_1k(void**) {
-    cut_random_operations("-b 1024 -N 512", 4096, 1024, is_soak() ? 4000 : 400, is_soak() ? 1 : 8,
+    cut_random_operations("-b 1024 -N 512", 4096, 1024, is_soak() ? 4000 : 350, is_soak() ? 1 : 12,
                           100, 11);
 }
 static void test_cuts_4k(void**) {
-    cut_random_operations("-b 4096 -N 512", 10240, 4096, is_soak() ? 4000 : 250, is_soak() ? 1 : 8,
+    cut_random_operations("-b 4096 -N 512", 10240, 4096, is_soak() ? 4000 : 200, is_soak() ? 1 : 12,
                           100, 12);
 }
 static void test_cuts_while_directories_move(void**) {
-    cut_random_operations("-b 1024 -N 512", 4096, 1024, is_soak() ? 4000 : 250, is_soak() ? 1 : 8,
+    cut_random_operations("-b 1024 -N 512", 4096, 1024, is_soak() ? 4000 : 200, is_soak() ? 1 : 12,
                           3, 13);
 }
 static void test_cuts_with_a_journal_of_others(void**) {
     cut_random_operations("-j -J size=1 -b 1024 -N 512", 4096, 1024, is_soak() ? 4000 : 120,
-                          is_soak() ? 1 : 8, 3, 14);
+                          is_soak() ? 1 : 12, 3, 14);
 }
 
 // ---- whole trees ----
@@ -574,7 +574,7 @@ static void check_window(const uint8_t* durable, size_t from, size_t to, size_t 
                 (struct unit){w->first + at, w->data + (size_t)at * EXT2_SECTOR, sectors};
         }
     }
-    uint32_t subsets = count <= 4 ? 1u << count : 20;
+    uint32_t subsets = count <= 4 ? 1u << count : 12;
     for (uint32_t i = 0; i < subsets; i++) {
         bool chosen[MOST];
         for (uint32_t k = 0; k < count; k++) {
