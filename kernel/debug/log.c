@@ -93,10 +93,20 @@ void console_set_output(void (*write)(const char* text, size_t length)) {
     klogger.output = write;
 }
 
+static void capture_sink(void* ctx, const char* text, size_t length) {
+    struct console_capture* c = ctx;
+    if (c->length < c->size) {
+        memcpy(c->text + c->length, text, min(length, c->size - c->length));
+    }
+    c->length += length;
+}
+
 void kvprintf(const char* format, va_list args) {
     irq_state_t state;
     bool locked = console_lock(&state);
-    fmt_vwrite(console_sink, nullptr, format, args);
+    const struct thread* t = thread_current();
+    struct console_capture* c = locked && t != nullptr ? t->capture : nullptr;
+    fmt_vwrite(c != nullptr ? capture_sink : console_sink, c, format, args);
     console_unlock(state, locked);
 }
 

@@ -83,6 +83,7 @@ status_t sys_system_powerctl(struct resource*, uint32_t cmd, const zx_system_pow
 // One call's output stays together up to this many bytes: what the markers of the tests need.
 constexpr size_t CONSOLE_TOGETHER = 1024;
 constexpr size_t CONSOLE_CHUNK = 256; // what fits on the stack
+constexpr size_t COMMAND_OUTPUT_MAX = 64 << 10;
 
 static status_t write_chunks(const char __user* from, size_t size, char* chunk, size_t chunk_size) {
     while (size > 0) {
@@ -118,6 +119,29 @@ status_t sys_debug_send_command(struct resource*, const char __user* buffer, siz
         return STATUS_INVALID_ARGS;
     }
     return kcommand_run(line, buffer_size);
+}
+
+status_t sys_debug_run_command(struct resource*, const char __user* buffer, size_t buffer_size,
+                               char __user* output, size_t output_size, size_t* actual) {
+    UNINITIALIZED char line[CONSOLE_CHUNK];
+    if (buffer_size > sizeof(line) || output_size > COMMAND_OUTPUT_MAX ||
+        arch_copy_from_user(line, buffer, buffer_size) != 0) {
+        return STATUS_INVALID_ARGS;
+    }
+    struct console_capture capture = {.text = heap_alloc(max(output_size, (size_t)1)),
+                                      .size = output_size};
+    if (capture.text == nullptr) {
+        return STATUS_NO_MEMORY;
+    }
+    thread_current()->capture = &capture;
+    status_t status = kcommand_run(line, buffer_size);
+    thread_current()->capture = nullptr;
+    if (arch_copy_to_user(output, capture.text, min(capture.length, output_size)) != 0) {
+        status = STATUS_INVALID_ARGS;
+    }
+    heap_free(capture.text);
+    *actual = capture.length;
+    return status;
 }
 
 // Who waits for input. The UART's interrupt queues `arrived`, which counts and wakes; a reader that

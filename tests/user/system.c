@@ -230,6 +230,31 @@ CASE(memory_events) {
     EXPECT_STATUS(zx_system_get_event(zx_job_default(), 1, &none), ZX_ERR_ACCESS_DENIED);
 }
 
+CASE(what_commands_say) {
+    zx_handle_t debug = part(ZX_RSRC_SYSTEM_DEBUG_BASE);
+    char text[4096];
+    char some[16] = {};
+    size_t all;
+    size_t actual;
+    EXPECT_OK(zx_debug_run_command(debug, "help", 4, text, sizeof(text), &all));
+    EXPECT(all > 100 && all < sizeof(text));
+    EXPECT(memcmp(text, "  ", 2) == 0 && text[all - 1] == '\n');
+    EXPECT_OK(zx_debug_run_command(debug, "help", 4, some, 8, &actual));
+    EXPECT(actual == all && memcmp(some, text, 8) == 0 && some[8] == '\0');
+    EXPECT_OK(zx_debug_run_command(debug, "help", 4, nullptr, 0, &actual));
+    EXPECT_EQ(actual, all);
+    EXPECT_STATUS(zx_debug_run_command(debug, "nothing", 7, text, sizeof(text), &actual),
+                  ZX_ERR_NOT_FOUND);
+    EXPECT(memcmp(text, "k: no command 'nothing'", 23) == 0);
+    EXPECT_STATUS(zx_debug_run_command(debug, "", 0, text, sizeof(text), &actual),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_debug_run_command(debug, "help", 4, text, (64 << 10) + 1, &actual),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_STATUS(zx_debug_run_command(debug, "help", 4, (char*)1, 16, &actual),
+                  ZX_ERR_INVALID_ARGS);
+    EXPECT_CLOSE(debug);
+}
+
 CASE(wrong_resource) {
     zx_handle_t info = part(ZX_RSRC_SYSTEM_INFO_BASE);
     zx_handle_t out;
@@ -238,6 +263,7 @@ CASE(wrong_resource) {
     EXPECT(zx_system_powerctl(info, ZX_SYSTEM_POWERCTL_SHUTDOWN, nullptr) != ZX_OK);
     EXPECT(zx_debug_read(info, &byte, 1, &actual) != ZX_OK);
     EXPECT(zx_debug_send_command(info, "help", 4) != ZX_OK);
+    EXPECT(zx_debug_run_command(info, "help", 4, &byte, 1, &actual) != ZX_OK);
     EXPECT(zx_debuglog_create(info, 0, &out) != ZX_OK);
     EXPECT(zx_vmo_create_physical(info, 0, 4096, &out) != ZX_OK);
     EXPECT_CLOSE(info);

@@ -224,9 +224,22 @@ static zx_status_t do_get_paging(void*, struct fidl_txn* txn) {
 
 static zx_status_t do_command(void*, struct jacinth_system_kernel_command_request* request,
                               struct fidl_txn* txn) {
-    zx_status_t status = zx_debug_send_command(held.debug, request->text.data, request->text.count);
-    return status == ZX_OK ? jacinth_system_kernel_command_reply(txn)
-                           : jacinth_system_kernel_command_reply_error(txn, status);
+    static uint8_t output[JACINTH_SYSTEM_MAX_COMMAND_OUTPUT];
+    const char* text = request->text.data;
+    size_t len = request->text.count;
+    size_t said = 0;
+    if (held.debug == ZX_HANDLE_INVALID) {
+        return jacinth_system_kernel_command_reply_error(txn, ZX_ERR_BAD_HANDLE);
+    }
+    zx_status_t status =
+        request->to_console
+            ? zx_debug_send_command(held.debug, text, len)
+            : zx_debug_run_command(held.debug, text, len, (char*)output, sizeof(output), &said);
+    struct jacinth_system_kernel_command_response response = {
+        .result = status,
+        .length = said,
+        .output = {said < sizeof(output) ? said : sizeof(output), output}};
+    return jacinth_system_kernel_command_reply(txn, &response);
 }
 
 // ---- clients ----

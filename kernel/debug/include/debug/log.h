@@ -47,6 +47,13 @@ void log_set_listener(void (*fn)(void));
 // Formatted straight to the console (kernel commands, test reports, panic); not recorded. One
 // call's output stays together.
 __attribute__((format(printf, 1, 2))) void kprintf(const char* format, ...);
+// While a thread's `capture` is set, what it prints by kprintf goes there (a panic apart): to the
+// end of `text`, as far as it fits. The thread's own.
+struct console_capture {
+    char* text;
+    size_t size;
+    size_t length; // of all of it
+};
 // Text to the console as it is; one call's output stays together. Any context.
 void console_write(const char* text, size_t length);
 // Where the console's text goes: the early console until a driver takes over. Boot, once.

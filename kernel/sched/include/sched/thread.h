@@ -80,7 +80,8 @@ struct thread {
     bool destroying;           // object layer: a destruction is under way; the thread's own
     bool closing;              // object layer: an object without handles is being told; likewise
     bool memory_reserve;       // may use what is reserved for the system; immutable after start
-    uint64_t tid;              // koid for user threads
+    struct console_capture* capture; // of what it prints (debug/log.h); the thread's own
+    uint64_t tid;                    // koid for user threads
     char name[THREAD_NAME_MAX];
     struct thread_sched sched; // the scheduler's
 };
