@@ -203,7 +203,7 @@ class ShellPromptTest(SystemTest):
             self.assertIn("\nold\n", self._line(console, "echo old >/tmp/f; cat /tmp/f"))
             self.assertIn("\nrestarted 0\n", self._line(console, "svc restart memfs; echo restarted $?"))
             self.assertIn("cat: /tmp/f: No such file", self._line(console, "cat /tmp/f"))
-            row = re.search(r"\nmemfs +running +1 +-1024 +(\d+) ", self._line(console, "svc"))
+            row = re.search(r"\nmemfs +running +1 +0 +(\d+) ", self._line(console, "svc"))
             assert row is not None
             console.type(f"kill {row[1]}\r")  # the shell's own word, for who is no child
             console.wait_text("init: service memfs: killed; started again ")
