@@ -33,10 +33,16 @@ class BusTest(SystemTest):
             "pcie-pci-bridge,id=c,bus=a",
             "virtio-rng-pci,bus=c,addr=9.0,multifunction=on",
             "virtio-rng-pci,bus=c,addr=9.6",
+            "pxb-pcie,id=d,bus_nr=64,bus=pcie.0",
+            "pcie-root-port,id=e,chassis=3,bus=d",
+            "virtio-balloon-pci,bus=e",
         )
         self.assertIn(("00:05.0", "1b36:000c"), found)
         self.assertIn(("00:05.3", "1b36:000c"), found)
-        behind = [(address, ids) for address, ids in found if not address.startswith("00:")]
+        # A bus of its own, which no bridge leads to.
+        self.assertIn(("40:00.0", "1b36:000c"), found)
+        self.assertIn(("41:00.0", "1af4:1045"), found)
+        behind = [(address, ids) for address, ids in found if address[:3] not in ("00:", "40:", "41:")]
         self.assertEqual([ids for _, ids in behind].count("1af4:1005"), 2, found)
         self.assertEqual([ids for _, ids in behind].count("1af4:1044"), 1, found)
         buses = {address[:2] for address, _ in behind}

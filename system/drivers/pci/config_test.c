@@ -150,6 +150,21 @@ static void test_bridges(void**) {
     assert_int_equal(enumerate(7, 255, out), 1);
 }
 
+// What is behind a second host bridge hangs on no bridge.
+static void test_several_roots(void**) {
+    struct pci_function out[40];
+    memcpy(add(0, 0, 0)->space + PCI_REVISION, "\x00\x00\x00\x06", 4);
+    add_bridge(0, 1, 3);
+    add(3, 0, 0);
+    add_bridge(64, 0, 65);
+    add(65, 0, 0);
+    assert_int_equal(enumerate(0, 255, out), 3);
+    memcpy(add(0, 2, 0)->space + PCI_REVISION, "\x00\x00\x00\x06", 4);
+    assert_int_equal(enumerate(0, 255, out), 6);
+    assert_int_equal(out[5].address, 65 << 8);
+    assert_int_equal(enumerate(0, 64, out), 5);
+}
+
 static void test_bridges_that_lead_nowhere(void**) {
     struct pci_function out[40];
     add_bridge(0, 1, 0); // to itself
@@ -424,6 +439,7 @@ int main(void) {
         cmocka_unit_test_setup(test_what_a_function_is, reset),
         cmocka_unit_test_setup(test_functions_of_a_device, reset),
         cmocka_unit_test_setup(test_bridges, reset),
+        cmocka_unit_test_setup(test_several_roots, reset),
         cmocka_unit_test_setup(test_bridges_that_lead_nowhere, reset),
         cmocka_unit_test_setup(test_more_functions_than_room, reset),
         cmocka_unit_test_setup(test_functions_that_go_while_they_are_read, reset),

@@ -5,6 +5,7 @@
 
 constexpr uint8_t HEADER_MULTIFUNCTION = 0x80;
 constexpr uint8_t HEADER_BRIDGE = 1;
+constexpr uint32_t CLASS_HOST_BRIDGE = 0x0600;
 constexpr uint32_t DEVICES = 32, FUNCTIONS = 8, BUSES = 256;
 
 struct search {
@@ -12,6 +13,7 @@ struct search {
     struct pci_function* out;
     uint32_t capacity, count;
     bool found[BUSES]; // buses that are known of
+    uint32_t host_bridges;
 };
 
 static uint32_t read(const struct search* s, pci_address_t address, uint16_t offset,
@@ -55,6 +57,7 @@ static void take_function(struct search* s, pci_address_t address) {
     if (!pci_is_there(s->access, &f)) {
         return; // it has gone while this was read
     }
+    s->host_bridges += f.class_code >> 8 == CLASS_HOST_BRIDGE;
     if (s->count < s->capacity) {
         s->out[s->count] = f;
     }
@@ -79,9 +82,11 @@ uint32_t pci_enumerate(const struct pci_access* access, struct pci_function out[
     struct search s = {.access = access, .out = out, .capacity = capacity};
     memset(s.found, 0, sizeof(s.found));
     s.found[access->first_bus] = true;
-    // Bridges lead upwards, so one pass finds all.
+    // Bridges lead upwards, so one pass finds all. A host bridge beside the first one may have
+    // buses of its own, of which no register tells.
     for (uint32_t bus = access->first_bus; bus <= access->last_bus; bus++) {
-        for (uint32_t device = 0; s.found[bus] && device < DEVICES; device++) {
+        const bool look = s.found[bus] || s.host_bridges > 1;
+        for (uint32_t device = 0; look && device < DEVICES; device++) {
             search_device(&s, (pci_address_t)(bus << 8 | device << 3));
         }
     }

@@ -49,8 +49,8 @@ struct pci_function {
     uint8_t header_type; // 0 device, 1 bridge
 };
 
-// All functions of the first bus and of those behind bridges, each bus once. Returns how many there
-// are; those beyond `capacity` are not in `out`.
+// All functions of the first bus and of those behind bridges, each bus once; with several host
+// bridges, of all buses. Returns how many there are; those beyond `capacity` are not in `out`.
 uint32_t pci_enumerate(const struct pci_access* access, struct pci_function out[],
                        uint32_t capacity);
 
