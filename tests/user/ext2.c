@@ -936,6 +936,51 @@ CASE(a_file_that_is_cut_while_it_is_read) {
     end();
 }
 
+static void hold_disk(bool hold) {
+    struct jacinth_ramdisk_control_hold_request r = {.hold = hold};
+    EXPECT_OK(jacinth_ramdisk_control_hold_call(disk.control, ZX_TIME_INFINITE, &r, storage));
+}
+
+static void run_sync(void*) {
+    EXPECT_OK(sync_all());
+}
+
+static void run_cut(void* arg) {
+    EXPECT_OK(io_resize(*(zx_handle_t*)arg, PAGE));
+}
+
+static void run_write(void* arg) {
+    zx_iovec_t v = {want, 8 * PAGE};
+    size_t actual;
+    (void)zx_stream_writev_at(*(zx_handle_t*)arg, 0, 0, &v, 1, &actual); // it ends
+}
+
+// Leave to write to eight pages is asked for while the server is busy, and before it hears of that
+// there is only one.
+CASE(a_file_that_is_cut_while_it_is_written_to) {
+    static struct utest_thread sync, cut, writer;
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ | WRITE);
+    for (uint64_t i = 0; i < 8; i++) {
+        expect_page(a.stream, 1, i);
+    }
+    hold_disk(true);
+    utest_thread_start(&sync, run_sync, nullptr);
+    await_held(1);
+    utest_thread_start(&cut, run_cut, &a.connection);
+    utest_thread_reach(cut.handle, ZX_THREAD_STATE_BLOCKED_CHANNEL);
+    fill(want, 8 * PAGE, 0);
+    utest_thread_start(&writer, run_write, &a.stream);
+    utest_thread_reach(writer.handle, ZX_THREAD_STATE_BLOCKED_PAGER);
+    hold_disk(false);
+    utest_thread_join(&sync);
+    utest_thread_join(&cut);
+    utest_thread_join(&writer);
+    EXPECT_EQ(stat_at("a").size, PAGE);
+    io_opened_close(&a);
+    end();
+}
+
 // The kernel takes back whatever it can.
 static void take_all_memory(void) {
     zx_handle_t hog = utest_vmo((uint64_t)8 << 30);
@@ -1109,6 +1154,40 @@ CASE(a_driver_that_dies_under_reads) {
     io_opened_close(&a);
     io_opened_close(&b);
     (void)unmount_data(); // nothing was to be saved, but the mark that all is well
+    stop_disk();
+    EXPECT_CLOSE(disk.contents);
+    EXPECT_CLOSE(disk.is_up);
+    EXPECT_CLOSE(old);
+}
+
+static void run_prefetch(void* arg) {
+    EXPECT_STATUS(zx_vmo_op_range(*(zx_handle_t*)arg, ZX_VMO_OP_PREFETCH, 0, 8 * PAGE, nullptr, 0),
+                  ZX_ERR_IO);
+}
+
+// What fails is more than is left of the file: who waits for what is left is told.
+CASE(a_disk_that_is_lost_under_a_file_that_was_cut) {
+    static struct utest_thread reader;
+    begin_with_files(1);
+    struct io_opened a = open_at("a", READ | WRITE);
+    uint64_t first = place_of(1, 0), end_of_all = DISK_BYTES / BLOCK_SIZE;
+    expect_page(a.stream, 1, FILE_PAGES - 1); // where its blocks lie is known now
+    zx_handle_t vmo;
+    uint64_t size;
+    EXPECT_OK(io_get_vmo(a.connection, READ, &vmo, &size));
+    hold_reads(first, end_of_all - first, false);
+    utest_thread_start(&reader, run_prefetch, &vmo);
+    await_held(1);
+    EXPECT_OK(io_resize(a.connection, PAGE));
+    zx_handle_t old = disk.contents;
+    stop_disk();
+    disk.contents = utest_vmo(DISK_BYTES);
+    start_disk();
+    utest_thread_join(&reader);
+    EXPECT(data.is_lost);
+    EXPECT_CLOSE(vmo);
+    io_opened_close(&a);
+    EXPECT_STATUS(unmount_data(), ZX_ERR_IO);
     stop_disk();
     EXPECT_CLOSE(disk.contents);
     EXPECT_CLOSE(disk.is_up);

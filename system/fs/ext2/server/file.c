@@ -89,7 +89,18 @@ static uint64_t status_for_pages(zx_status_t status) {
     }
 }
 
+// How much of the range there still is. It may have been cut since it was asked for; then who
+// waited behind the cut has been told, and the kernel takes no answer that reaches beyond it.
+static uint64_t clip(const struct ext2fs_node* file, uint64_t offset, uint64_t len) {
+    uint64_t size;
+    if (zx_vmo_get_size(file->vmo, &size) != ZX_OK || size <= offset) {
+        return 0;
+    }
+    return len < size - offset ? len : size - offset;
+}
+
 void ext2fs_file_fail(struct ext2fs_node* file, uint64_t offset, uint64_t len, zx_status_t status) {
+    len = clip(file, offset, len);
     (void)zx_pager_op_range(file->fs->pager, ZX_PAGER_OP_FAIL, file->vmo, offset, len,
                             status_for_pages(status));
 }
@@ -169,6 +180,10 @@ static zx_status_t allow_dirty(struct ext2fs* fs, uint64_t pages) {
 static void on_dirty(struct ext2fs_node* file, uint64_t offset, uint64_t len) {
     struct ext2fs* fs = file->fs;
     ext2fs_file_refresh(file);
+    len = clip(file, offset, len);
+    if (len == 0) {
+        return;
+    }
     zx_status_t status = ext2_is_read_only(fs->core) ? ZX_ERR_IO : allow_dirty(fs, len / PAGE);
     if (status == ZX_OK) {
         status = reserve(file, offset, len);
