@@ -155,7 +155,8 @@ class DataTest(SystemTest):
         disk, tree = self.folder / "cut", self.folder / "tree"
         disk.write_bytes(image)
         check = subprocess.run(["e2fsck", "-fp", str(disk)], capture_output=True, text=True, check=False)
-        self.assertIn(check.returncode, (0, 1), f"{cut}: {check.stdout}")
+        says_clean = image[1024 + 58] & 1 != 0  # then nobody would have looked at it
+        self.assertIn(check.returncode, (0,) if says_clean else (0, 1), f"{cut}: {check.stdout}")
         last = cuts.last_synced(entries, cut)
         if last > 0:
             tree.mkdir()
