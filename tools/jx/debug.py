@@ -212,7 +212,8 @@ class _Console(threading.Thread):
         while not self._over.is_set():
             event = self._guest.next(time.monotonic() + 0.3)
             if isinstance(event, bytes):
-                sys.stdout.buffer.write(event)
+                # The boot code's sign of life is for those who look why a machine says nothing.
+                sys.stdout.buffer.write(event if self._seen else event.removeprefix(b"!"))
                 sys.stdout.buffer.flush()
                 self._look(event)
             elif isinstance(event, Marker):
@@ -226,7 +227,6 @@ class _Console(threading.Thread):
                 return
 
     def _look(self, text: bytes) -> None:
-        if self._ready is not None and not self._found.is_set():
-            self._seen = (self._seen + text)[-4096:]
-            if self._ready in self._seen:
-                self._found.set()
+        self._seen = (self._seen + text)[-4096:]
+        if self._ready is not None and self._ready in self._seen:
+            self._found.set()
