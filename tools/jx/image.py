@@ -124,7 +124,7 @@ def _smoke(settings: Settings, disk: Path) -> None:
         with Guest(settings, files) as guest:
             text, end = _talk(guest)
     if any(words not in text for words in _EXPECTED) or end is None or end.how != "power-off":
-        how = "it hangs" if end is None else f"{end.how} {end.detail}".strip()
+        how = "it hangs" if end is None else f"{end.how}: {end.detail}" if end.detail else end.how
         tail = text[-2000:].decode("utf-8", "replace")
         raise ImageError(f"the image does not boot on {settings.machine}: {how}\n{tail}")
 
