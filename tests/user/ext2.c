@@ -595,6 +595,30 @@ CASE(what_is_unsaved_has_a_limit) {
 
 // ---- disks that fail ----
 
+static uint64_t place_of(uint32_t seed, uint64_t page);
+
+// What one file cannot save takes its part of the limit, and no more: others come and go.
+CASE(one_file_that_cannot_be_saved) {
+    begin_with(4096);
+    write_pages("bad", 1, 2);
+    EXPECT_OK(sync_all());
+    struct jacinth_ramdisk_control_fail_range_request bad = {.kinds = JACINTH_RAMDISK_KINDS_WRITE,
+                                                             .first = place_of(1, 0),
+                                                             .count = 8,
+                                                             .status = ZX_ERR_IO_DATA_LOSS};
+    EXPECT_OK(
+        jacinth_ramdisk_control_fail_range_call(disk.control, ZX_TIME_INFINITE, &bad, storage));
+    write_file("bad", 0, "new");
+    EXPECT_STATUS(sync_all(), ZX_ERR_IO);
+    data.fs.dirty_max = 256; // the server does nothing before it is asked
+    for (uint32_t i = 0; i < 16; i++) {
+        write_pages("t", 2 + i, 64);
+        EXPECT_OK(io_unlink(data.root, "t", 1, 0));
+    }
+    restore();
+    end();
+}
+
 CASE(reads_that_fail) {
     begin();
     write_large("f", 4 * PIECE);

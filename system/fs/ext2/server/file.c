@@ -299,7 +299,7 @@ static void release_reserve(struct ext2fs_node* file, uint64_t behind) {
 
 // Pages behind the end stay dirty: somebody is about to make the file longer.
 zx_status_t ext2fs_file_save(struct ext2fs_node* file, uint64_t* budget) {
-    uint64_t vmo_size;
+    uint64_t vmo_size = 0;
     ext2fs_file_refresh(file);
     uint64_t size = ext2fs_file_size(file);
     zx_status_t status = zx_vmo_get_size(file->vmo, &vmo_size);
@@ -318,9 +318,10 @@ zx_status_t ext2fs_file_save(struct ext2fs_node* file, uint64_t* budget) {
         at = ranges[actual - 1].offset + ranges[actual - 1].length;
     }
     if (status == ZX_OK) {
-        status = count_dirty(file, end, vmo_size, &file->dirty_behind);
+        status = count_dirty(file, end, vmo_size, &file->dirty_left);
     }
     if (status != ZX_OK) {
+        (void)count_dirty(file, 0, vmo_size, &file->dirty_left);
         return status == ZX_ERR_NO_SPACE ? status : ZX_ERR_IO;
     }
     if (*budget != 0) { // that was all of it

@@ -153,9 +153,9 @@ zx_status_t ext2fs_sync(struct ext2fs* fs) {
         uint64_t all = UINT64_MAX;
         zx_status_t status = ext2fs_file_save(file, &all);
         result = result == ZX_OK ? status : result;
-        left += file->dirty_behind;
+        left += file->dirty_left;
     }
-    fs->dirty_pages = result == ZX_OK ? left : fs->dirty_pages;
+    fs->dirty_pages = left;
     zx_status_t status = ext2_sync(fs->core);
     return result == ZX_OK ? status : result;
 }

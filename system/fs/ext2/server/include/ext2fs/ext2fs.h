@@ -94,11 +94,11 @@ struct ext2fs_node {
     struct async_receiver pages;     // requests for them
     struct async_wait without_users; // only while no connection has it
     uint64_t reserved;
-    uint64_t dirty_behind; // pages behind its end, when it was saved last
-    uint64_t next_read;    // where the last one ended
-    uint64_t ahead;        // how far it went
-    struct list reads;     // of its pages
-    bool is_ending;        // until the last packet has come
+    uint64_t dirty_left; // pages, when it was saved last: behind its end, or all if that failed
+    uint64_t next_read;  // where the last one ended
+    uint64_t ahead;      // how far it went
+    struct list reads;   // of its pages
+    bool is_ending;      // until the last packet has come
 };
 
 // Opens the device, makes the pager, mounts. `why` as in ext2_mount.
