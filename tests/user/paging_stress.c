@@ -417,20 +417,8 @@ static uint64_t evicted(void) {
     return stats.evicted_pages;
 }
 
-static uint64_t evicted_before; // what it was when all began
-
-// Until the others are done, and eviction has taken something: the kernel looks twice a second.
-static void squeeze(void* arg) {
-    (void)arg;
-    while (!atomic_load(&enough) || evicted() == evicted_before) {
-        zx_handle_t vmo = utest_vmo(512 * PAGE);
-        EXPECT_OK(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, 512 * PAGE, nullptr, 0));
-        EXPECT_CLOSE(vmo);
-        utest_sleep_ms(1);
-    }
-}
-
-// ---- all of it ----
+static zx_handle_t hog;
+static uint64_t hog_end;
 
 static uint64_t free_bytes(zx_handle_t info) {
     zx_info_kmem_stats_t stats;
@@ -440,17 +428,31 @@ static uint64_t free_bytes(zx_handle_t info) {
 }
 
 // Takes memory until there is little more than eviction's mark, a 32nd of all, or 16 MiB.
-static zx_handle_t fill_memory(void) {
+static void fill_memory(void) {
     zx_handle_t info = part(ZX_RSRC_SYSTEM_INFO_BASE);
     uint64_t mark = zx_system_get_physmem() / 32;
     mark = mark < 4096 * PAGE ? mark : 4096 * PAGE;
-    zx_handle_t hog = utest_vmo((uint64_t)1 << 40);
-    for (uint64_t at = 0; free_bytes(info) > mark + 256 * PAGE; at += 64 * PAGE) {
-        EXPECT_OK(zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, at, 64 * PAGE, nullptr, 0));
+    for (; free_bytes(info) > mark + 256 * PAGE; hog_end += 64 * PAGE) {
+        EXPECT_OK(zx_vmo_op_range(hog, ZX_VMO_OP_COMMIT, hog_end, 64 * PAGE, nullptr, 0));
     }
     EXPECT_CLOSE(info);
-    return hog;
 }
+
+static uint64_t evicted_before; // what it was when all began
+
+// Until the others are done, and eviction has taken something: the kernel looks twice a second.
+static void squeeze(void* arg) {
+    (void)arg;
+    while (!atomic_load(&enough) || evicted() == evicted_before) {
+        fill_memory(); // a large VMO that was closed before goes by and by
+        zx_handle_t vmo = utest_vmo(512 * PAGE);
+        EXPECT_OK(zx_vmo_op_range(vmo, ZX_VMO_OP_COMMIT, 0, 512 * PAGE, nullptr, 0));
+        EXPECT_CLOSE(vmo);
+        utest_sleep_ms(1);
+    }
+}
+
+// ---- all of it ----
 
 static void open_file(uint32_t options) {
     for (uint64_t page = 0; page < HEAD + TAIL; page++) {
@@ -486,7 +488,9 @@ static void run(uint32_t options, uint64_t seed) {
                                           make_clones, pin_pages,  squeeze,    resize_tail};
     constexpr size_t count = sizeof(acts) / sizeof(acts[0]);
     struct actor actors[count];
-    zx_handle_t hog = fill_memory();
+    hog = utest_vmo((uint64_t)1 << 40);
+    hog_end = 0;
+    fill_memory();
     open_file(options);
     atomic_store(&enough, false);
     evicted_before = evicted();
@@ -567,7 +571,7 @@ static void move_pages(struct actor* a, uint64_t words[2][SHELF]) {
     }
 }
 
-CASE_WITHIN(pages_move_while_read, 60) {
+CASE_WITHIN(pages_move_while_read, 120) {
     struct actor readers[2];
     struct actor self = {.seed = 99};
     static uint64_t words[2][SHELF];
