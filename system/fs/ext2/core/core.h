@@ -184,7 +184,7 @@ struct ext2 {
     bool was_clean;
     bool is_marked;   // the disk may say that it is clean
     bool is_counted;  // this mount, in the superblock
-    bool is_doubtful; // the check found what it could not put right: the next mount checks again
+    bool is_doubtful; // not all could be put right, or made: the next mount checks again
     uint64_t batch;   // from 1
     struct superblock_raw super;
     struct group_raw* groups;

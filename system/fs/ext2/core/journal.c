@@ -195,6 +195,7 @@ static zx_status_t make_inode(struct ext2* fs) {
     status = fill(fs, n);
     if (status == ZX_OK) {
         n->raw.links_count = 1;
+        fs->is_doubtful = true; // until it is named: else the next mount clears it
         status = sync_batch(fs);
     } else {
         (void)map_cut(fs, n, 0);
@@ -207,6 +208,7 @@ static zx_status_t make_inode(struct ext2* fs) {
 
 static zx_status_t make(struct ext2* fs) {
     struct superblock_raw* s = &fs->super;
+    bool was_doubtful = fs->is_doubtful;
     if (s->rev_level == 0 || s->journal_inum != 0) {
         return ZX_ERR_NOT_SUPPORTED;
     }
@@ -228,6 +230,7 @@ static zx_status_t make(struct ext2* fs) {
     s->journal_blocks[POINTERS] = raw->size_high;
     s->journal_blocks[POINTERS + 1] = raw->size;
     s->feature_compat |= COMPAT_HAS_JOURNAL;
+    fs->is_doubtful = was_doubtful; // should this fail, each later superblock names it
     status = write_super(fs);
     return status == ZX_OK ? cache_flush(fs) : status;
 }

@@ -535,6 +535,58 @@ static void test_failures_while_directories_move(void**) {
     disk_destroy(&d);
 }
 
+// The disk fails at the `at`th request of a move that makes the journal. Whether it did.
+static bool fail_while_made(struct disk* d, unsigned at) {
+    struct ext2* fs = mount_disk(d);
+    struct ext2_node* root = root_of(fs);
+    struct ext2_node* to = make(fs, root, "to");
+    ext2_unref(fs, make(fs, root, "a"));
+    MUST_OK(ext2_sync(fs));
+    d->fails_after = at;
+    zx_status_t moved = ext2_rename(fs, root, name_of("a"), to, name_of("a"));
+    zx_status_t synced = ext2_sync(fs);
+    d->fails_after = -1;
+    bool failed = moved != ZX_OK || synced != ZX_OK;
+    if (at % 2 == 0) {
+        // The disk is well again. Perhaps there is no journal any more in this mount.
+        zx_status_t again =
+            moved == ZX_OK ? ZX_OK : ext2_rename(fs, root, name_of("a"), to, name_of("a"));
+        MUST(again == ZX_OK || again == ZX_ERR_NOT_SUPPORTED);
+        ext2_unref(fs, make(fs, to, "b"));
+        MUST_OK(ext2_unlink(fs, again == ZX_OK ? to : root, name_of("a")));
+        ext2_unref(fs, to);
+        ext2_unref(fs, root);
+        MUST_OK(ext2_unmount(fs));
+        if (!has_journal(d)) { // the next mount clears what was made of it
+            MUST_OK(ext2_unmount(mount_disk(d)));
+        }
+        image_must_be_sound(d);
+        return failed;
+    }
+    ext2_unref(fs, to);
+    ext2_unref(fs, root);
+    ext2_abandon(fs); // the machine ends with the disk
+    fs = mount_disk(d);
+    MUST_OK(ext2_unmount(fs));
+    image_must_be_sound(d);
+    return failed;
+}
+
+static void test_failures_while_a_journal_is_made(void**) {
+    struct disk d;
+    init_image(&d, "-b 1024 -N 64", 3072);
+    uint8_t* before = malloc(d.len);
+    memcpy(before, d.bytes, d.len);
+    unsigned at = 0;
+    while (fail_while_made(&d, at)) {
+        memcpy(d.bytes, before, d.len);
+        at++;
+    }
+    MUST(has_journal(&d) && at > 15);
+    free(before);
+    disk_destroy(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journals_of_others),
@@ -547,6 +599,7 @@ int main(void) {
         cmocka_unit_test(test_batches_fit),
         cmocka_unit_test(test_deep_chains),
         cmocka_unit_test(test_failures_while_directories_move),
+        cmocka_unit_test(test_failures_while_a_journal_is_made),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
