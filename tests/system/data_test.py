@@ -106,6 +106,29 @@ class DataTest(SystemTest):
         self._host("debugfs", "-R", f"dump /a/b {self.folder}/copy", str(self.image))
         self.assertEqual((self.folder / "copy").read_bytes(), bytes(range(256)) * 4096)
 
+    def test_a_full_disk_loses_nothing(self) -> None:
+        """Who copies or moves what does not fit is told, by the file's name, and still has it."""
+        self._make(3 * _MIB)
+        tries = {
+            "cp /tmp/f /data": "cp: /data/f: No space left",
+            "cp -r /tmp/d /data": "cp: /data/d/sub/f: No space left",
+            "mv /tmp/f /data": "mv: /data/f: No space left",
+            "mv -f /tmp/f /data": "mv: /data/f: No space left",
+            "mv /tmp/d /data": "mv: /data/d/sub/f: No space left",
+            "sed -i s/none/more/ /data/deep/er/large": "sed: write: No space left",
+        }
+        sums = "cksum < /tmp/f; cksum < /tmp/d/sub/f; cksum < /data/deep/er/large; ls -a /data/deep/er"
+        make = "mkdir -p /tmp/d/sub; dd if=/dev/urandom of=/tmp/f bs=64k count=40; cp /tmp/f /tmp/d/sub; echo =;"
+        lines = (f"{make} {sums}", *(f"{line}; echo =$?" for line in tries), sums)
+        outputs = [command.output.decode() for command in self._run(*lines).commands]
+        for (line, wanted), output in zip(tries.items(), outputs[1:-1]):
+            self.assertIn(wanted, output, line)
+            self.assertEqual(output.count(": "), 2, output)  # said once
+            self.assertEqual(output.split("=")[-1].strip(), "1", line)
+        before = outputs[0].split("=\n")[-1]
+        self.assertEqual(before.count(f" {40 << 16}\n"), 2, before)
+        self.assertEqual(outputs[-1], before)
+
     def test_servers_may_be_started_again(self) -> None:
         self._make()
         result = self._run(
