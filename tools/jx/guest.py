@@ -99,6 +99,7 @@ class Guest:
         self._parser = MarkerParser()
         self._newlines = NewlineDecoder()
         self._queue: list[Event] = []
+        self._unsent = b""  # what was typed and is still ours
         self._heard = patient
         slow = _FIRST_BYTE_ICOUNT_FACTOR if settings.icount and settings.uefi else 1
         self._first_byte_s = FIRST_BYTE_S * slow
@@ -173,12 +174,22 @@ class Guest:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def send(self, data: bytes) -> None:
-        """Types on the serial line."""
+        """Types on the serial line. What the guest does not take yet goes while `next` waits."""
+        self._unsent += data
+        self._send_unsent()
+
+    def is_sending(self) -> bool:
+        """The guest has not taken all that was typed."""
+        return bool(self._unsent)
+
+    def _send_unsent(self) -> None:
         assert self._serial is not None
         try:
-            self._serial.sendall(data)
+            self._unsent = self._unsent[self._serial.send(self._unsent, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            pass
         except (BrokenPipeError, ConnectionResetError):
-            pass  # The machine has ended; the next event says how.
+            self._unsent = b""  # The machine has ended; the next event says how.
 
     def next(self, deadline: float, also: int | None = None) -> Event | None:
         """The next thing that happens; None if nothing does until `deadline` (time.monotonic)."""
@@ -212,7 +223,10 @@ class Guest:
             watched.append(self._qmp.fileno())
         if also is not None:
             watched.append(also)
-        readable = select.select(watched, [], [], seconds)[0]
+        taking = [self._serial.fileno()] if self._unsent else []
+        readable, writable, _ = select.select(watched, taking, [], seconds)
+        if writable:
+            self._send_unsent()
         if self._qmp_open and self._qmp.fileno() in readable:
             self._qmp_open = self._read_qmp(self._qmp)
         if self._serial.fileno() in readable and not self._read_serial(self._serial):

@@ -1,14 +1,17 @@
 """Tests of machine.py's command line and of guest.py with a real QEMU and a guest of 60 lines."""
 
 import argparse
+import contextlib
+import io
 import os
 import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jx import guest as module
-from jx import machine
+from jx import interactive, machine
 from jx.guest import Ended, Guest, GuestError, Input, NewlineDecoder
 from jx.machine import BootFiles, Channels, Settings, qemu_command
 from jx.markers import Marker
@@ -139,6 +142,28 @@ class GuestTest(unittest.TestCase):
 
     def test_hang_meets_the_deadline(self) -> None:
         self.assertIsNone(self._run(b"h", seconds=3.0)[2])
+
+    def test_typing_does_not_wait_for_a_guest_that_does_not_read(self) -> None:
+        with self._guest() as guest:
+            deadline = time.monotonic() + 30
+            while guest.next(deadline) != Marker("ready", ""):
+                pass
+            guest.send(b"h" + b"." * (4 << 20))
+            self.assertTrue(guest.is_sending())
+
+    def test_the_limit_of_a_machine_whose_input_has_ended(self) -> None:
+        with contextlib.ExitStack() as stack:
+            stdin = stack.enter_context(tempfile.TemporaryFile())
+            stdin.write(b"h" + b"." * (4 << 20))
+            stdin.seek(0)
+            out = stack.enter_context(tempfile.TemporaryFile())
+            errors = stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            images = fake_guest.FakeImages(self.fake, [b""])
+            for name, value in (("sys.stdin", stdin), ("sys.stdout", out), ("jx.interactive.BootImage", images),
+                                ("jx.interactive.symbolizer", mock.Mock())):  # fmt: skip
+                stack.enter_context(mock.patch(name, value))
+            self.assertEqual(interactive.run(Settings(smp=1, mem="32M"), limit=2.0), 124)
+        self.assertEqual(errors.getvalue(), "jx: time limit of 2 s reached\n")
 
     def test_qmp_debug_log_and_other_input(self) -> None:
         read_end, write_end = os.pipe()

@@ -1,5 +1,6 @@
 """A machine with this terminal as its console."""
 
+import math
 import os
 import sys
 import termios
@@ -17,7 +18,7 @@ from jx.symbolize import FrameStream
 
 _ESCAPE = 0x01  # Ctrl-A, as in QEMU
 # The end of input ends what reads it: a program, or a shell, after which there is a new one. (Init's own
-# prompt switches off by itself.)
+# prompt switches off by itself.) A program that took this, too, runs on: `limit` is for such.
 _END_OF_INPUT = b"\x04poweroff\r"
 _QUIET_S = 3600.0
 
@@ -59,15 +60,23 @@ def _raw_terminal(fd: int) -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
-def run(settings: Settings, commands: list[str] | None = None, *, patient: bool = False) -> int:
-    """Boots to the prompt. 0 after a power-off or Ctrl-A x, 70 after a panic, 69 otherwise."""
+def run(
+    settings: Settings, commands: list[str] | None = None, *,
+    patient: bool = False, limit: float | None = None,
+) -> int:  # fmt: skip
+    """Boots to the prompt. 0 after a power-off or Ctrl-A x, 70 after a panic, 124 if it still runs
+    after `limit` seconds, 69 otherwise."""
     stdin = sys.stdin.fileno()
     if os.isatty(stdin):
         print("jx: Ctrl-A x ends the machine", file=sys.stderr, flush=True)
     raw = os.isatty(sys.stdout.fileno())
     with BootImage(settings, commands) as files:
         with Guest(settings, files, raw=raw, patient=patient) as guest, _raw_terminal(stdin):
-            end = _Console(guest, settings, stdin).follow()
+            console = _Console(guest, settings, stdin, limit)
+            end = console.follow()
+    if console.timed_out:
+        print(f"jx: time limit of {limit:g} s reached", file=sys.stderr)
+        return 124
     if end is None or end.how in ("power-off", "clean"):
         return 0
     print(f"jx: the machine ended: {end.words()}", file=sys.stderr)
@@ -75,10 +84,12 @@ def run(settings: Settings, commands: list[str] | None = None, *, patient: bool 
 
 
 class _Console:
-    """Moves bytes both ways until the machine ends (or the user ends it: None)."""
+    """Moves bytes both ways until the machine ends (or the user or the time limit ends it: None)."""
 
-    def __init__(self, guest: Guest, settings: Settings, stdin: int) -> None:
+    def __init__(self, guest: Guest, settings: Settings, stdin: int, limit: float | None) -> None:
         self._guest = guest
+        self._deadline = time.monotonic() + limit if limit is not None else math.inf
+        self.timed_out = False
         self._stdin = stdin
         self._is_terminal = os.isatty(stdin)
         self._keyboard = Keyboard()
@@ -94,8 +105,13 @@ class _Console:
 
     def follow(self) -> Ended | None:
         while not self._keyboard.quit:
-            also = self._stdin if self._listening else None
-            event = self._guest.next(time.monotonic() + _QUIET_S, also)
+            now = time.monotonic()
+            if now >= self._deadline:
+                self.timed_out = True
+                self._write(b"", flush=True)
+                break
+            also = self._stdin if self._listening and not self._guest.is_sending() else None
+            event = self._guest.next(min(now + _QUIET_S, self._deadline), also)
             if isinstance(event, Ended):
                 self._write(b"", flush=True)
                 return event

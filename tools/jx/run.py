@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="init runs the commands, not the shell: words, and programs with what their paragraphs say",
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS",
-        help="limit for everything that -c runs (60)",
+        "--timeout", type=seconds, metavar="SECONDS",
+        help="limit for everything that -c runs (60), or for the machine (none)",
     )
     machine.add_arguments(parser)
 
@@ -58,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         build.build(settings.variant, ["boot_files"])
         if args.commands is None:
-            return interactive.run(settings)
-        return run_commands(settings, args.commands, args.timeout, direct=args.direct)
+            return interactive.run(settings, limit=args.timeout)
+        limit = args.timeout or _DEFAULT_TIMEOUT_S
+        return run_commands(settings, args.commands, limit, direct=args.direct)
     except (build.BuildError, ImageError, GuestError) as error:
         print(f"jx: {error}", file=sys.stderr)
         return 1

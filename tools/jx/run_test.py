@@ -76,7 +76,7 @@ class ArgumentsTest(unittest.TestCase):
         parser = cli.make_parser()
         args = parser.parse_args(["run", "-c", "hello a b", "-c", "ps", "--timeout", "2.5"])
         self.assertEqual((args.commands, args.timeout), (["hello a b", "ps"], 2.5))
-        self.assertEqual(parser.parse_args(["run"]).timeout, 60.0)
+        self.assertIsNone(parser.parse_args(["run"]).timeout)  # 60 s with -c, else none
         for words in (["run", "--timeout", "0"], ["run", "--timeout", "x"], ["nothing"]):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
                 parser.parse_args(words)
