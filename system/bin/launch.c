@@ -1,9 +1,12 @@
 // Starts a program with exactly what is named, out of what this program has itself. Without options
-// it gets nothing but itself: no files, no children, no output but the kernel's console.
+// it gets nothing but itself and, if it is linked with libraries, who finds those: no files, no
+// children, no output but the kernel's console.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <fidl/channel.h>
+#include <fidl/fuchsia.ldsvc.h>
 #include <jacinth/startup.h>
 #include <launcher/launcher.h>
 #include <launcher/source.h>
@@ -11,6 +14,7 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 #include <zircon/syscalls/object.h>
+#include <zircon/time.h>
 
 #include "ns.h"
 #include "paging.h"
@@ -24,7 +28,11 @@ static const char options_help[] =
     "  -e NAME=VALUE     a line of its environment\n"
     "  -j                a job for children; without it, it can have none\n"
     "  -t                the job that ps and kill begin at\n"
+    "  --no-loader       no service that finds the libraries which it is linked with\n"
     "  --stats           says at its end what loading it and running it took\n"
+    "PATH begins at the working directory, if it does not begin with a slash. A program that is\n"
+    "linked with libraries (the SDK's default) gets its interpreter, and a loader service: that\n"
+    "hands out what is in /boot/lib, and needs no -n. Libraries elsewhere need one: -n /lib.\n"
     "The exit code is the program's, or 126 if it could not be started.\n";
 
 constexpr uint32_t WORDS_MAX = 24;
@@ -38,6 +46,7 @@ struct plan {
     const char* environ[WORDS_MAX];
     uint32_t environ_count;
     bool has_job;
+    bool has_no_loader;
     bool wants_stats;
 };
 
@@ -141,6 +150,10 @@ static int read_options(struct plan* p, int argc, char** argv) {
             p->wants_stats = true;
             continue;
         }
+        if (strcmp(argv[i], "--no-loader") == 0) {
+            p->has_no_loader = true;
+            continue;
+        }
         bool takes_value = letter != '\0' && strchr("nfe", letter) != nullptr;
         bool is_known = takes_value || letter == 'j' || letter == 't';
         if (!is_known || argv[i][2] != '\0' || (takes_value && i + 1 >= argc)) {
@@ -180,6 +193,112 @@ static zx_status_t open_program(const char* path, struct launch_source* source) 
                      ? launch_source_open(fidl_take(&opened.connection), ZX_TIME_INFINITE, source)
                      : ZX_ERR_NOT_FILE;
         io_opened_close(&opened);
+    }
+    return status;
+}
+
+// The working directory, as a program of the C library tells its children; null: nobody has.
+static const char* working_directory(void) {
+    static const char key[] = "jacinth.cwd=";
+    const char* name;
+    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr; i++) {
+        if (strncmp(name, key, sizeof(key) - 1) == 0) {
+            return name + sizeof(key) - 1;
+        }
+    }
+    return nullptr;
+}
+
+// The dots at a path's beginning lead to other prefixes, so they are followed here.
+static bool make_full(const char* path, char full[IO_PATH_MAX]) {
+    const char* from = path[0] == '/' ? "" : working_directory();
+    if (from == nullptr || strlen(from) >= IO_PATH_MAX) {
+        return false;
+    }
+    size_t len = strcmp(from, "/") == 0 ? 0 : strlen(from);
+    memcpy(full, from, len);
+    while (strncmp(path, "./", 2) == 0 || strncmp(path, "../", 3) == 0) {
+        bool is_up = path[1] == '.';
+        path += is_up ? 3 : 2;
+        while (is_up && len > 0 && full[--len] != '/') {
+        }
+    }
+    int rest = snprintf(full + len, IO_PATH_MAX - len, "%s%s", path[0] == '/' ? "" : "/", path);
+    return rest < (int)(IO_PATH_MAX - len);
+}
+
+// ---- what it is linked with ----
+
+// The interpreter is ours to find. It finds the libraries: in directories that the program was
+// given, and by a loader service, so that it needs none.
+struct linking {
+    bool has_no_loader;
+    struct launch_request* request; // gets the loader
+    struct launch_source source;    // of the interpreter
+    char name[64];                  // "": the program has none
+};
+
+// A loader that does not answer is none: the interpreter would look nowhere else. *out is what it
+// has by the name.
+static zx_handle_t connect_loader(const char* file, struct launch_source* out) {
+    *out = (struct launch_source){};
+    struct fuchsia_ldsvc_loader_load_object_request request = {
+        .object_name = {.count = strlen(file), .data = (char*)file}};
+    alignas(8) char bytes[1024];
+    void* response;
+    zx_handle_t loader;
+    if (tool_connect("fuchsia.ldsvc.Loader", &loader) != ZX_OK) {
+        return ZX_HANDLE_INVALID;
+    }
+    if (fidl_call(loader, zx_deadline_after(ZX_SEC(10)), &fuchsia_ldsvc_loader_load_object_method,
+                  &request, (struct fidl_storage){bytes, sizeof(bytes)}, &response) != ZX_OK) {
+        (void)zx_handle_close(loader);
+        return ZX_HANDLE_INVALID;
+    }
+    struct fuchsia_ldsvc_loader_load_object_response* answer = response;
+    out->vmo = fidl_take(&answer->object);
+    if (out->vmo != ZX_HANDLE_INVALID && zx_vmo_get_size(out->vmo, &out->len) != ZX_OK) {
+        launch_source_close(out);
+        *out = (struct launch_source){};
+    }
+    return loader;
+}
+
+// Where the C library looks when it starts a program: at a full path, or in these folders.
+static zx_status_t open_interpreter(const char* name, const char* file, struct launch_source* out) {
+    if (name[0] == '/') {
+        return open_program(name, out);
+    }
+    static const char* const folders[] = {"/boot/lib", "/lib"};
+    zx_status_t status = ZX_ERR_NOT_FOUND;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && status != ZX_OK; i++) {
+        char path[IO_PATH_MAX];
+        if (snprintf(path, sizeof(path), "%s/%s", folders[i], file) >= (int)sizeof(path)) {
+            return ZX_ERR_BAD_PATH;
+        }
+        status = open_program(path, out);
+    }
+    return status;
+}
+
+static zx_status_t find_interpreter(void* ctx, const char* name, struct launch_file* out) {
+    struct linking* l = ctx;
+    const char* slash = strrchr(name, '/');
+    const char* file = slash != nullptr ? slash + 1 : name;
+    (void)snprintf(l->name, sizeof(l->name), "%s", name);
+    struct launch_source offered = {};
+    if (!l->has_no_loader) {
+        l->request->loader_service = connect_loader(file, &offered);
+    }
+    zx_status_t status = open_interpreter(name, file, &l->source);
+    if (status != ZX_OK && name[0] != '/' && offered.vmo != ZX_HANDLE_INVALID) {
+        l->source = offered;
+        status = ZX_OK;
+    } else {
+        launch_source_close(&offered);
+    }
+    if (status == ZX_OK) {
+        *out = launch_source_file(&l->source);
     }
     return status;
 }
@@ -237,11 +356,17 @@ static void print_part(const char* name, const struct paging* from, const struct
 
 // On the error output, so that the program's own stays what it is. The counters are the system's:
 // what others do meanwhile is in them.
-static void print_stats(const struct stats* s, const struct launch_source* source) {
+static void print_stats(const struct stats* s, const struct launch_source* source,
+                        const struct linking* linking) {
     print_part("load", &s->before, &s->loaded, s->first_instruction - s->begin);
-    if (source->requests != 0) {
+    const uint64_t requests = source->requests + linking->source.requests;
+    if (requests != 0) {
         fprintf(stderr, "server: %llu KiB read in %llu requests\n",
-                (unsigned long long)source->bytes / 1024, (unsigned long long)source->requests);
+                (unsigned long long)(source->bytes + linking->source.bytes) / 1024,
+                (unsigned long long)requests);
+    }
+    if (linking->name[0] != '\0') {
+        fprintf(stderr, "linked: by %s, at the beginning of the run\n", linking->name);
     }
     print_part("run", &s->loaded, &s->ended, s->end - s->first_instruction);
     fprintf(stderr,
@@ -258,7 +383,23 @@ static int exit_code(zx_handle_t process) {
     return status == ZX_OK ? (int)info.return_code : NOT_STARTED;
 }
 
+static void print_failure(const char* program, const struct linking* linking,
+                          struct launch_result result) {
+    const char* said = zx_status_get_string(result.status);
+    if (result.error == LAUNCH_NO_INTERPRETER) {
+        fprintf(stderr, "launch: %s, the interpreter of %s: %s\n", linking->name, program, said);
+    } else {
+        said = result.elf != ELF_OK ? elf_error_text(result.elf) : said;
+        fprintf(stderr, "launch: %s: %s (%s)\n", program, launch_error_text(result.error), said);
+    }
+}
+
 static int run(struct plan* p, char** argv, uint32_t count) {
+    char path[IO_PATH_MAX];
+    if (!make_full(argv[0], path)) {
+        fprintf(stderr, "launch: %s: a full path is needed\n", argv[0]);
+        return NOT_STARTED;
+    }
     struct launch_vdso vdso;
     struct launch_source source;
     zx_handle_t job;
@@ -269,7 +410,7 @@ static int run(struct plan* p, char** argv, uint32_t count) {
         return NOT_STARTED;
     }
     stats.begin = zx_clock_get_monotonic();
-    status = open_program(argv[0], &source);
+    status = open_program(path, &source);
     if (status == ZX_OK) {
         status = make_job(p, argv[0], &job);
     }
@@ -280,24 +421,29 @@ static int run(struct plan* p, char** argv, uint32_t count) {
         (void)tool_failed("launch", argv[0], status);
         return NOT_STARTED;
     }
-    const struct launch_request request = {.job = job,
-                                           .name = argv[0],
-                                           .file = launch_source_file(&source),
-                                           .vdso = &vdso,
-                                           .args = (const char* const*)argv,
-                                           .arg_count = count,
-                                           .environ = p->environ,
-                                           .environ_count = p->environ_count,
-                                           .names = p->names,
-                                           .name_count = p->name_count,
-                                           .handles = p->handles,
-                                           .handle_count = p->handle_count};
+    struct linking linking = {.has_no_loader = p->has_no_loader};
+    struct launch_request request = {.job = job,
+                                     .name = path,
+                                     .file = launch_source_file(&source),
+                                     .vdso = &vdso,
+                                     .args = (const char* const*)argv,
+                                     .arg_count = count,
+                                     .environ = p->environ,
+                                     .environ_count = p->environ_count,
+                                     .names = p->names,
+                                     .name_count = p->name_count,
+                                     .handles = p->handles,
+                                     .handle_count = p->handle_count,
+                                     .find_interpreter = find_interpreter,
+                                     .find_ctx = &linking};
+    linking.request = &request;
     zx_handle_t process;
     struct launched launched;
-    stats.is_read = source.vmo == ZX_HANDLE_INVALID;
     stats.read_shared = vdso.code_offset + vdso.code_len;
     (void)fflush(stdout);
     struct launch_result result = launch_prepare(&request, &launched);
+    // Of a linked program the interpreter's pages are shared, so the kernel's own word is nearer.
+    stats.is_read = source.vmo == ZX_HANDLE_INVALID && linking.name[0] == '\0';
     if (result.error == LAUNCH_OK && p->wants_stats) {
         stats.first_instruction = zx_clock_get_monotonic();
         look(launched.process, &stats);
@@ -308,13 +454,12 @@ static int run(struct plan* p, char** argv, uint32_t count) {
         result = launch_start(&launched, &process);
     }
     if (result.error != LAUNCH_OK) {
-        fprintf(stderr, "launch: %s: %s (%s)\n", argv[0], launch_error_text(result.error),
-                zx_status_get_string(result.status));
+        print_failure(argv[0], &linking, result);
         return NOT_STARTED;
     }
     if (p->wants_stats) {
         watch(process, &stats);
-        print_stats(&stats, &source);
+        print_stats(&stats, &source, &linking);
     }
     int code = exit_code(process);
     (void)zx_task_kill(job); // nothing of it stays

@@ -40,10 +40,10 @@ zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened
     zx_handle_t directory = ZX_HANDLE_INVALID;
     size_t longest = 0;
     for (uint32_t i = 0; ns_entry(i, &entry); i++) {
-        size_t len = strlen(entry.prefix);
+        size_t len = strcmp(entry.prefix, "/") == 0 ? 0 : strlen(entry.prefix);
         bool fits =
             strncmp(entry.prefix, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
-        if (fits && len > longest) {
+        if (fits && (directory == ZX_HANDLE_INVALID || len > longest)) {
             longest = len;
             directory = entry.directory;
         }

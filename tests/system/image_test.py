@@ -61,6 +61,8 @@ class NoRootTest(SystemTest):
                 self.assertIn(b"init: no disk that a driver knows has the root file system (waited 5 s)", console.text)
                 console.type("ls / | head -n 1; cd; pwd; echo $((6 * 7)) > /tmp/x; cat /tmp/x; > /x\r")
                 self.assertRegex(console.wait_text("can't open '/x'"), r"\nbin\n/tmp\n42\n")
+                console.type("launch -f 1 -n /home=/bin /bin/ls /home | grep -c ^launch; echo that was all\r")
+                console.wait_text("\n1\nthat was all")
                 console.type("poweroff\r")
                 console.wait_end()
 

@@ -1,9 +1,13 @@
 """The tools that look at the system: what they say must agree, with each other and with what is so."""
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from jx import build, disk
 from jx.script import ScriptResult
-from jx.testing.lab import SystemTest, depends_on
+from jx.testing.lab import SystemTest, depends_on, limit
+from jx.tree import out_dir
 
 _WITH_HELP = (
     "df", "dmesg", "free", "handles", "iostat", "jobtree", "kill", "launch", "lspci", "mount", "pagerstat", "ps", "threads", "top",
@@ -117,8 +121,51 @@ class ToolsTest(SystemTest):
             "launch -n /svc /boot/bin/poweroff": (r"poweroff: the machine: ZX_ERR_PEER_CLOSED \(not given to it\)\n", 1),
             "launch -n /nowhere /boot/bin/ps": (r"launch: /nowhere: ZX_ERR_NOT_FOUND\n", 2),
             "launch /boot/bin/nothing": (r"launch: /boot/bin/nothing: ZX_ERR_NOT_FOUND\n", 126),
+            # Init's own commands have no working directory.
+            "launch bin/exit": (r"launch: bin/exit: a full path is needed\n", 126),
         }
         result = self.run_commands(*ours)
+        for command, (line, (text, code)) in zip(result.commands, ours.items()):
+            self.assertIsNotNone(re.fullmatch(text, command.output.decode()), (line, command.output))
+            self.assertEqual(command.code, code, line)
+
+    @limit(150)
+    def test_launch_of_linked_programs(self) -> None:
+        """From a disk and from /bin, with no directory given: interpreter and libraries are found all the same."""
+        if self.settings.machine == "microvm":
+            self.skipTest("the machine has no PCI bus")
+        variant = self.settings.variant
+        build.build(variant, ["big/dynamic", "big/dynamic.expected"])
+        built = out_dir(variant) / "big" / "dynamic"
+        summed = re.escape((out_dir(variant) / "big" / "dynamic.expected").read_text())
+        hello = r"hello, world: 1 arguments, .*\n"
+        stats = (
+            r"load +\d+ us, .*\nlinked: by ld\.so\.1, at the beginning of the run\nrun +\d+ us, .*\n"
+            r"memory: \d+ KiB its own when loaded, at most \d+ KiB, with shared \d+ KiB\n"
+        )
+        not_found = r"Error loading shared library libutest_early\.so: [^\n]*\(needed by /boot/measure/libc_linked\)\n(?s:.*)"
+        linked = "/boot/measure/libc_linked"
+        ours = {
+            "launch --stats /data/dynamic": (summed + stats, 0),
+            "launch --stats /bin/hello_dynamic": (hello + stats, 0),
+            f"launch --stats {linked}": (stats, 40),
+            # Without the service its libraries are in what it is given, or nowhere.
+            f"launch --no-loader {linked}": (not_found, 127),
+            f"launch --no-loader -n /boot {linked}": (r"", 40),
+            "cd /boot/lib; launch ../measure/libc_linked": (r"", 40),
+            "cd /; launch ./../data/dynamic": (summed, 0),
+            "launch /data/odd": (r"launch: no\.so\.1, the interpreter of /data/odd: ZX_ERR_NOT_FOUND\n", 126),
+            "launch /boot/doc/LICENSE": (r"launch: /boot/doc/LICENSE: the program's file is not usable \([^\n]+\)\n", 126),
+        }
+        with TemporaryDirectory(prefix="jx-launch-") as folder:
+            files, image = Path(folder) / "files", Path(folder) / "image"
+            files.mkdir()
+            program = built.read_bytes()
+            (files / "dynamic").write_bytes(program)
+            (files / "odd").write_bytes(program.replace(b"ld.so.1\0", b"no.so.1\0", 1))
+            disk.create(files, image, 16 << 20)
+            adds = ((out_dir(variant) / "libc" / "hello_dynamic", "bin/hello_dynamic"),)
+            result = self.run_commands(*(f'sh -c "{line}"' for line in ours), disks=(image,), adds=adds, seconds=120)
         for command, (line, (text, code)) in zip(result.commands, ours.items()):
             self.assertIsNotNone(re.fullmatch(text, command.output.decode()), (line, command.output))
             self.assertEqual(command.code, code, line)

@@ -124,7 +124,8 @@ struct launch_request {
 
     launch_find_fn find_interpreter; // null: there are none
     void* find_ctx;
-    zx_handle_t loader_service; // for the interpreter (NATIVE); gone whatever happens
+    // For the interpreter (NATIVE); gone whatever happens. `find_interpreter` may still set it.
+    zx_handle_t loader_service;
 };
 
 constexpr uint64_t launch_stack_default = 256 * 1024;
