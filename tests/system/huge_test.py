@@ -93,6 +93,23 @@ class LoadTest(HugeTestCase):
         for count in cold_bytes:
             self.assertLessEqual(abs(count - mean), mean / 10, cold_bytes)
 
+    @limit(280)
+    def test_each_page_is_the_files(self) -> None:
+        """Of one that nobody here wrote, on a machine smaller than it is: where it should be, and what."""
+        try:
+            program = npm.fetch(npm.read_recipe(ROOT / "third_party" / "bun" / "bun.json"), npm.cache())
+        except RecipeError as error:
+            self.skipTest(str(error))
+        self.assertEqual(program.stat().st_size, 107_394_952)
+        shutil.copy(program, self.files / "program")
+        shutil.copy(_INTERPRETER, self.files / "ld.so")
+        self.make(160 * _MIB)
+        result = self.run_shell("/boot/measure/linux_load /data/program /data/ld.so", mem="96M")
+        text = result.commands[0].output.decode()
+        self.assertRegex(text, r"26651 pages of the program, 7 of its gaps, \d+ pages of the interpreter; 0 differ")
+        self.assertEqual(result.commands[0].code, 0)
+        self.assertLessEqual(result.values["load_private"], 64 << 10)
+
 
 @depends_on("variant", "smp")
 class RunTest(HugeTestCase):

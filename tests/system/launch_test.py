@@ -15,8 +15,6 @@ from jx.machine import BootFiles
 from jx.script import ScriptResult
 from jx.testing.lab import SystemTest, depends_on, limit, settings_from_environment, soak
 from jx.tree import ROOT, out_dir
-from thirdparty import npm
-from thirdparty.recipe import RecipeError
 
 _NO_COMMAND, _NOT_STARTABLE, _BAD_LINE = 127, 126, 2
 
@@ -215,24 +213,6 @@ class LoadTest(SystemTest):
         self.assertIsNotNone(own, said)
         self.assertTrue(size - 4 <= int(own[1]) <= size + 256, said)  # type: ignore[index]
         self.assertNotIn("server:", _text(result, 2))
-
-    @limit(240)
-    def test_a_program_for_linux(self) -> None:
-        """One that nobody here wrote, of 107 MB: each of its pages is where and what it should be."""
-        try:
-            program = npm.fetch(npm.read_recipe(ROOT / "third_party" / "bun" / "bun.json"), npm.cache())
-        except RecipeError as error:
-            self.skipTest(str(error))
-        interpreter = Path("/lib64/ld-linux-x86-64.so.2")
-        self.assertEqual(program.stat().st_size, 107_394_952)
-        result = self.run_commands(
-            "measure/linux_load /boot/data/bun /boot/data/ld.so", mem="512M", seconds=200,
-            adds=((program, "data/bun"), (interpreter, "data/ld.so")),
-        )  # fmt: skip
-        text = _text(result, 0)
-        self.assertRegex(text, r"26651 pages of the program, 7 of its gaps, \d+ pages of the interpreter; 0 differ")
-        self.assertEqual(result.commands[0].code, 0)
-        self.assertLessEqual(result.values["load_private"], 64 << 10)
 
     @limit(240)
     def test_malformed_programs_are_named_and_leave_nothing(self) -> None:
