@@ -11,6 +11,8 @@
 // A packet's 32 bytes: a count, and what was typed.
 constexpr size_t CHUNK = 31;
 constexpr zx_duration_t FULL_PORT_PAUSE = ZX_MSEC(10);
+// A port that is full ends who posts to it.
+constexpr uint32_t IN_PORT_MAX = 64;
 
 void serial_write(const uint8_t* bytes, size_t count) {
     char out[1024];
@@ -30,18 +32,22 @@ void serial_write(const uint8_t* bytes, size_t count) {
 
 // ---- reading ----
 
-// If nobody empties the port, the typist waits.
-static void post(const struct serial* s, const uint8_t* bytes, size_t count) {
+// If the loop does not come to what was typed, the typist waits.
+static void post(struct serial* s, const uint8_t* bytes, size_t count) {
     zx_port_packet_t packet = {.key = async_receiver_key(&s->receiver), .type = ZX_PKT_TYPE_USER};
     packet.user.c8[0] = (uint8_t)count;
     memcpy(&packet.user.c8[1], bytes, count);
-    while (zx_port_queue(s->loop->port, &packet) == ZX_ERR_SHOULD_WAIT) {
-        (void)zx_nanosleep(zx_clock_get_monotonic() + FULL_PORT_PAUSE);
+    while (__atomic_load_n(&s->in_port, __ATOMIC_RELAXED) >= IN_PORT_MAX) {
+        (void)zx_nanosleep(zx_deadline_after(FULL_PORT_PAUSE));
+    }
+    (void)__atomic_add_fetch(&s->in_port, 1, __ATOMIC_RELAXED);
+    if (zx_port_queue(s->loop->port, &packet) != ZX_OK) {
+        (void)__atomic_sub_fetch(&s->in_port, 1, __ATOMIC_RELAXED);
     }
 }
 
 static void read_forever(uintptr_t arg, uintptr_t) {
-    const struct serial* s = (const struct serial*)arg;
+    struct serial* s = (struct serial*)arg;
     uint8_t chunk[CHUNK];
     size_t got;
     // Ends when there is no console: the machine has none, or it is going down.
@@ -53,6 +59,7 @@ static void read_forever(uintptr_t arg, uintptr_t) {
 
 static void receive(struct async_receiver* receiver, const zx_port_packet_t* packet) {
     struct serial* s = container_of(receiver, struct serial, receiver);
+    (void)__atomic_sub_fetch(&s->in_port, 1, __ATOMIC_RELAXED);
     size_t count = packet->user.c8[0] <= CHUNK ? packet->user.c8[0] : CHUNK;
     s->typed(s->ctx, &packet->user.c8[1], count);
 }

@@ -15,7 +15,8 @@ struct serial {
     void* ctx;
 
     struct async_receiver receiver;
-    bool reading; // the thread has been started
+    uint32_t in_port; // packets that the loop has not taken yet; atomic
+    bool reading;     // the thread has been started
     alignas(16) uint8_t stack[8192];
 };
 
