@@ -30,11 +30,12 @@ static void print(const struct jacinth_block_device_stats* d) {
 int iostat_main(int argc, char** argv) {
     static const char usage[] = "iostat";
     int code;
-    if (!tool_takes(0, argc, argv, usage,
-                    "Since the boot, for each disk and kind of request. KIB: how much was moved. "
-                    "MEAN-US and MAX-US: from\n"
-                    "the request to its answer, in microseconds.",
-                    &code)) {
+    if (!tool_takes(
+            0, argc, argv, usage,
+            "Since the driver started, for each disk and kind of request. KIB: how much was "
+            "moved. MEAN-US and\n"
+            "MAX-US: from the request to its answer, in microseconds.",
+            &code)) {
         return code;
     }
     static alignas(8) uint8_t buffer[ZX_CHANNEL_MAX_MSG_BYTES];

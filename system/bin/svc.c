@@ -16,7 +16,9 @@ static const char usage[] = "usage: svc [restart NAME | --graph [--svg] | --help
 static const char help[] =
     "Without arguments: each service, its state, how often it was started again, the return code "
     "of\n"
-    "the instance that ended last, its process and for how many seconds it has run.\n"
+    "the instance that ended last (-1024: killed, as `restart` and `kill` do; -1028: by an "
+    "exception),\n"
+    "its process and for how many seconds it has run.\n"
     "  restart NAME   end it if it runs, and start it\n"
     "  --graph        who can reach whom, by /boot/etc/services, for dot\n"
     "  --graph --svg  the same as a picture\n";

@@ -137,6 +137,8 @@ class DiskTest(SystemTest):
         )
         for index in range(4):
             self._expect_sum(result, index, image.read_bytes())
+        # A driver that follows its bus has not failed.
+        self.assertNotIn("ended with code 1", "".join(self._text(result, index) for index in range(5)))
         restarts = dict(re.findall(r"(?m)^(\w+) +\w+ +(\d+) ", self._text(result, 4)))
         self.assertEqual(restarts["pci"], "1")
         self.assertGreaterEqual(int(restarts["virtio_blk"]), 4)

@@ -447,7 +447,7 @@ static void set_info(struct disk* d) {
 
 static void on_bus_gone(struct async_wait* wait, const zx_packet_signal_t*) {
     struct disk* d = container_of(wait, struct disk, bus);
-    d->lost(d, "the bus driver has ended");
+    d->lost(d, nullptr);
 }
 
 static zx_status_t begin(struct disk* d) {

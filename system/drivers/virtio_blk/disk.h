@@ -64,7 +64,8 @@ struct disk {
                             // ever; the user's
     struct async_task watch;
     uint64_t answers, answers_seen;
-    // The device is lost: whoever drives it next resets it.
+    // The device is lost: whoever drives it next resets it. why: nullptr if it is no failure of the
+    // device's, but the bus driver has ended.
     void (*lost)(struct disk* disk, const char* why);
 };
 

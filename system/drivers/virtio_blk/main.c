@@ -8,8 +8,8 @@
 // requests without any answer (30; 0: for ever, for machines whose clock runs ahead while they
 // wait).
 //
-// It ends when a device fails it, or the bus driver ends: init starts it again, and then it begins
-// by stopping its devices.
+// It ends when a device fails it (with a failure), or the bus driver ends (with 0): init starts it
+// again, and then it begins by stopping its devices.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,15 +35,20 @@ static struct {
     uint32_t count; // of names that are given
     struct disk disks[DISKS_MAX];
     zx_duration_t patience;
-    bool has_failed;
+    bool has_failed, bus_is_gone;
     uint32_t watchers;
 } state; // the loop's thread alone
 
 static const char* const names[DISKS_MAX] = {"disk0", "disk1", "disk2", "disk3"};
 
 static void lost(struct disk* disk, const char* why) {
-    fprintf(stderr, "virtio_blk: %s: %s\n", names[disk - state.disks], why);
-    state.has_failed = true;
+    if (why != nullptr) {
+        fprintf(stderr, "virtio_blk: %s: %s\n", names[disk - state.disks], why);
+        state.has_failed = true;
+    } else if (!state.bus_is_gone) { // each disk tells
+        fprintf(stderr, "virtio_blk: the bus driver has ended: this one ends, and follows it\n");
+        state.bus_is_gone = true;
+    }
     async_loop_quit(&state.loop);
 }
 
