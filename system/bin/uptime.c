@@ -18,8 +18,8 @@ int uptime_main(int argc, char** argv) {
     if (s >= 86'400) {
         printf("%llu days, ", (unsigned long long)(s / 86'400));
     }
-    printf("%llu:%02llu:%02llu, %u CPUs\n", (unsigned long long)(s / 3'600 % 24),
+    printf("%llu:%02llu:%02llu, %u CPU%s\n", (unsigned long long)(s / 3'600 % 24),
            (unsigned long long)(s / 60 % 60), (unsigned long long)(s % 60),
-           zx_system_get_num_cpus());
+           zx_system_get_num_cpus(), zx_system_get_num_cpus() == 1 ? "" : "s");
     return 0;
 }

@@ -132,7 +132,8 @@ int main(int, char**, char** envp) {
         must(status, "/boot/etc/run");
     }
     if (list == nullptr) {
-        printf("Jacinth on %u CPUs, %llu MiB.\n", zx_system_get_num_cpus(),
+        uint32_t cpus = zx_system_get_num_cpus();
+        printf("Jacinth on %u CPU%s, %llu MiB.\n", cpus, cpus == 1 ? "" : "s",
                (unsigned long long)(zx_system_get_physmem() >> 20));
         (void)fflush(stdout);
     }
