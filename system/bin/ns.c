@@ -35,25 +35,32 @@ bool ns_entry(uint32_t index, struct ns_entry* out) {
     return true;
 }
 
-zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out) {
+bool ns_find(const char* path, struct ns_entry* out, const char** rest) {
     struct ns_entry entry;
-    zx_handle_t directory = ZX_HANDLE_INVALID;
+    bool found = false;
     size_t longest = 0;
     for (uint32_t i = 0; ns_entry(i, &entry); i++) {
         size_t len = strcmp(entry.prefix, "/") == 0 ? 0 : strlen(entry.prefix);
         bool fits =
             strncmp(entry.prefix, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
-        if (fits && (directory == ZX_HANDLE_INVALID || len > longest)) {
+        if (fits && (!found || len > longest)) {
+            found = true;
             longest = len;
-            directory = entry.directory;
+            *out = entry;
         }
     }
-    if (directory == ZX_HANDLE_INVALID) {
+    *rest = path + longest;
+    while (**rest == '/') {
+        (*rest)++;
+    }
+    return found;
+}
+
+zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out) {
+    struct ns_entry entry;
+    const char* rest;
+    if (!ns_find(path, &entry, &rest)) {
         return ZX_ERR_NOT_FOUND;
     }
-    const char* rest = path + longest;
-    while (*rest == '/') {
-        rest++;
-    }
-    return io_open(directory, rest, strlen(rest), flags, 0, out, nullptr);
+    return io_open(entry.directory, rest, strlen(rest), flags, 0, out, nullptr);
 }

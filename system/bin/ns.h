@@ -13,5 +13,9 @@ struct ns_entry {
 };
 bool ns_entry(uint32_t index, struct ns_entry* out);
 
-// Opens an absolute path: the entry with the longest prefix is asked.
+// Which entry an absolute path belongs to, the one with the longest prefix; *rest is what follows
+// it, without leading slashes. False: to none.
+bool ns_find(const char* path, struct ns_entry* out, const char** rest);
+
+// Opens an absolute path.
 zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out);

@@ -140,7 +140,7 @@ _ROWS: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "yes": ("yes | head -n 2", "y\ny\n"),
     "zcat": ("gzip f; zcat f.gz", "one\ntwo\nthree\n"),
     # Of the system.
-    "df": ("df | grep -c ^/tmp", "1\n"),
+    "df": ("df | grep -c ^/tmp; df -h . f | grep -c '^/tmp .*M .*%$'; df nothing 2>/dev/null | wc -l", "1\n2\n1\n"),
     "dmesg": ("dmesg | grep -c 'kernel up'", "1\n"),
     "free": ("free | grep -c ^total", "1\n"),
     "handles": ("handles $$ | tail -n 1", re.compile(r"\d+ handles\n")),
@@ -156,7 +156,7 @@ _ROWS: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "svc": ("svc | grep -c ^memfs", "1\n"),
     "threads": ("threads $$ | grep -c initial-thread", "1\n"),
     "top": ("top -n 1 -d 10 | grep -c CPU%", "1\n"),
-    "uptime": ("uptime", re.compile(r"up 0:0\d:\d\d, \d+ CPUs\n")),
+    "uptime": ("uptime", re.compile(r"up 0:0\d:\d\d, (1 CPU|\d+ CPUs)\n")),
     "vmaps": ("vmaps $$ | grep -c ' stack'", "1\n"),
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ class ToolsTest(SystemTest):
             self.assertIn(f"usage: {name.rpartition('/')[2]}", _text(result, index))
             self.assertEqual(result.commands[index].code, 0, name)
         wrong = ("free x", "handles", "vmaps a b", "threads", "top -n", "top -d x", "kill", "dmesg x", "launch",
-                 "launch -x /boot/bin/ps", "launch -n", "df x", "ps x", "iostat x", "lspci x")
+                 "launch -x /boot/bin/ps", "launch -n", "df -x", "ps x", "iostat x", "lspci x")
         result = self.run_commands(*wrong)
         for index, line in enumerate(wrong):
             self.assertIn("usage: ", _text(result, index), line)
@@ -105,6 +105,11 @@ class ToolsTest(SystemTest):
         self.assertRegex(_text(result, 1), r"(?m)^/boot +(\d+)K +\1K +100%  read-only$")
         self.assertRegex(_text(result, 1), r"(?m)^/data +- +- +-  nobody there$")
         self.assertRegex(_text(result, 1), r"(?m)^/tmp +\d+K +\d+K +0%$")
+        paths = self.run_commands("df -k /boot/bin/ls /tmp", "df -h /tmp", "df /boot/none", "df /nowhere", "df /tmp/../boot")
+        self.assertEqual([command.code for command in paths.commands], [0, 0, 1, 1, 1])
+        self.assertRegex(_text(paths, 0), r"^PREFIX .*\n/boot +\d+K .*\n/tmp +\d+K .*\n$")
+        self.assertRegex(_text(paths, 1), r"^PREFIX .*\n/tmp +\d+(\.\d)?[MG] .*\n$")
+        self.assertIn("df: /boot/none: ZX_ERR_NOT_FOUND", _text(paths, 2))
 
     def test_launch_gives_what_is_named(self) -> None:
         ours = {
