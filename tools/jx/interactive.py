@@ -18,8 +18,10 @@ from jx.symbolize import FrameStream
 
 _ESCAPE = 0x01  # Ctrl-A, as in QEMU
 # The end of input ends what reads it: a program, or a shell, after which there is a new one. (Init's own
-# prompt switches off by itself.) A program that took this, too, runs on: `limit` is for such.
+# prompt switches off by itself.) A program that took this for its input is told again when all is
+# quiet; `limit` is for those that never end.
 _END_OF_INPUT = b"\x04poweroff\r"
+_AGAIN_S = 10.0
 _QUIET_S = 3600.0
 
 
@@ -99,6 +101,7 @@ class _Console:
         self._line = b""
         self._begun = False
         self._at_line_begin = True
+        self._input_ended = False
         # Keys may be typed at once; a file or pipe waits for the prompt, so that nothing of it is
         # lost while the guest sets up its serial port.
         self._listening = self._is_terminal
@@ -111,7 +114,8 @@ class _Console:
                 self._write(b"", flush=True)
                 break
             also = self._stdin if self._listening and not self._guest.is_sending() else None
-            event = self._guest.next(min(now + _QUIET_S, self._deadline), also)
+            quiet = now + (_AGAIN_S if self._input_ended else _QUIET_S)
+            event = self._guest.next(min(quiet, self._deadline), also)
             if isinstance(event, Ended):
                 self._write(b"", flush=True)
                 return event
@@ -123,12 +127,15 @@ class _Console:
                 self._marker(event)
             elif isinstance(event, Input):
                 self._input()
+            elif self._input_ended and not self._guest.is_sending():
+                self._guest.send(_END_OF_INPUT)
         return None
 
     def _input(self) -> None:
         data = os.read(self._stdin, 4096)
         if not data:
             self._listening = False
+            self._input_ended = True
             self._guest.send((b"" if self._at_line_begin else b"\r") + _END_OF_INPUT)
         elif self._is_terminal:
             self._guest.send(self._keyboard.feed(data))

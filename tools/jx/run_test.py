@@ -5,14 +5,15 @@ import contextlib
 import io
 import unittest
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from unittest import mock
 
-from jx import cli, run, tree
-from jx.guest import Ended
+from jx import cli, interactive, run, tree
+from jx.guest import Ended, Input
 from jx.boot_image import BootImage, ImageError
 from jx.interactive import Keyboard
 from jx.machine import Settings
+from jx.markers import Marker
 from jx.script import CommandResult, ScriptResult
 
 _OFF = Ended("power-off")
@@ -135,6 +136,23 @@ class BootImageTest(unittest.TestCase):
                 BootImage(Settings(append=options), for_runner=False).__enter__()
         with self.assertRaisesRegex(ImageError, "one line"):
             BootImage(Settings(), ["a\nb"])
+
+
+class EndOfInputTest(unittest.TestCase):
+    def test_it_is_told_again_when_all_is_quiet(self) -> None:
+        """A program may have taken the first for its input."""
+        guest = mock.MagicMock()
+        guest.__enter__.return_value = guest
+        guest.is_sending.return_value = False
+        with TemporaryFile() as empty, TemporaryFile() as out, contextlib.ExitStack() as stack:
+            guest.next.side_effect = [Marker("ready", ""), Input(empty.fileno()), b"text", None, None, _OFF]
+            for name, value in (("sys.stdin", empty), ("sys.stdout", out),
+                                ("jx.interactive.BootImage", mock.MagicMock()),
+                                ("jx.interactive.Guest", mock.Mock(return_value=guest)),
+                                ("jx.interactive.symbolizer", mock.Mock())):  # fmt: skip
+                stack.enter_context(mock.patch(name, value))
+            self.assertEqual(interactive.run(Settings()), 0)
+        self.assertEqual(guest.send.mock_calls, [mock.call(b"\x04poweroff\r")] * 3)
 
 
 class KeyboardTest(unittest.TestCase):
