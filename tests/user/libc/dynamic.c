@@ -268,35 +268,67 @@ CASE(pages_of_an_image_are_replaced) {
     EXPECT(page[-1] == 'x' && page[PAGE] == 'x');
 }
 
-static int find_ends(struct dl_phdr_info* info, size_t, void* ctx) {
-    uintptr_t* ends = ctx; // of the first image, which is the program
-    ends[0] = UINTPTR_MAX;
+// Where an image begins and ends, in whole pages.
+static void ends_of(const struct dl_phdr_info* info, uintptr_t* begin, uintptr_t* end) {
+    *begin = UINTPTR_MAX;
+    *end = 0;
     for (uint32_t i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr)* h = &info->dlpi_phdr[i];
-        uintptr_t at = (info->dlpi_addr + h->p_vaddr) & ~(PAGE - 1);
-        uintptr_t end = (info->dlpi_addr + h->p_vaddr + h->p_memsz + PAGE - 1) & ~(PAGE - 1);
+        uintptr_t from = (info->dlpi_addr + h->p_vaddr) & ~(PAGE - 1);
+        uintptr_t to = (info->dlpi_addr + h->p_vaddr + h->p_memsz + PAGE - 1) & ~(PAGE - 1);
         if (h->p_type == PT_LOAD) {
-            ends[0] = at < ends[0] ? at : ends[0];
-            ends[1] = end > ends[1] ? end : ends[1];
+            *begin = from < *begin ? from : *begin;
+            *end = to > *end ? to : *end;
         }
     }
-    return 1;
+}
+
+// Pages next to images that are ours alone. What is next to one image is a matter of chance: small
+// mappings lie in one block of 2 MiB with it. So any image will do.
+struct neighbours {
+    char* before;
+    char* behind;
+    size_t images;
+};
+
+static char* take_page(uintptr_t at, int protection) {
+    constexpr int flags = MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS;
+    char* page = mmap((void*)at, PAGE, protection, flags, -1, 0);
+    EXPECT(page == (char*)at || (page == MAP_FAILED && errno == EEXIST));
+    return page != MAP_FAILED ? page : nullptr;
+}
+
+static int take_neighbours(struct dl_phdr_info* info, size_t, void* ctx) {
+    struct neighbours* n = ctx;
+    uintptr_t begin, end;
+    ends_of(info, &begin, &end);
+    n->images++;
+    if (n->before == nullptr) {
+        n->before = take_page(begin - PAGE, PROT_READ | PROT_WRITE);
+    }
+    if (n->behind == nullptr) {
+        n->behind = take_page(end, PROT_READ);
+    }
+    return n->before != nullptr && n->behind != nullptr;
 }
 
 // From memory that mmap has made into an image, and out of it.
 CASE(a_range_over_the_end_of_an_image) {
-    uintptr_t ends[2] = {};
-    EXPECT_EQ(dl_iterate_phdr(find_ends, ends), 1);
-    const int flags = MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS;
-    char* before = (char*)ends[0] - PAGE;
-    char* last = (char*)ends[1] - PAGE;
-    EXPECT(mmap(before, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0) == before);
-    EXPECT_EQ(mprotect(before, 2 * PAGE, PROT_READ), 0);
-    EXPECT_EQ(permissions_at(before), ZX_VM_PERM_READ);
-    EXPECT_EQ(munmap(before, PAGE), 0);
-    EXPECT(mmap(last + PAGE, PAGE, PROT_READ, flags, -1, 0) == last + PAGE);
+    void* library = dlopen("libutest_late.so", RTLD_NOW | RTLD_LOCAL); // one image more
+    EXPECT(library != nullptr);
+    struct neighbours n = {};
+    if (dl_iterate_phdr(take_neighbours, &n) != 1) {
+        FAIL("something is next to each of %zu images", n.images);
+    }
+    EXPECT_EQ(mprotect(n.before, 2 * PAGE, PROT_READ), 0);
+    EXPECT_EQ(permissions_at(n.before), ZX_VM_PERM_READ);
+    EXPECT_EQ(permissions_at(n.before + PAGE), ZX_VM_PERM_READ);
+    EXPECT_EQ(munmap(n.before, PAGE), 0);
+    char* last = n.behind - PAGE;
     EXPECT_EQ(mprotect(last, 2 * PAGE, PROT_READ | PROT_WRITE), 0);
-    EXPECT_EQ(permissions_at(last + PAGE), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
-    EXPECT_EQ(munmap(last + PAGE, PAGE), 0);
+    EXPECT_EQ(permissions_at(last), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    EXPECT_EQ(permissions_at(n.behind), ZX_VM_PERM_READ | ZX_VM_PERM_WRITE);
+    EXPECT_EQ(munmap(n.behind, PAGE), 0);
     EXPECT(mprotect(last, SIZE_MAX - 2 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
+    EXPECT_EQ(dlclose(library), 0);
 }
