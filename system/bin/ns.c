@@ -17,7 +17,8 @@ static void look(void) {
     ns.looked = true;
     const char* name;
     for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr && ns.count < ENTRIES_MAX; i++) {
-        zx_handle_t directory = zx_take_startup_handle(PA_HND(PA_NS_DIR, i));
+        zx_handle_t directory =
+            name[0] == '/' ? zx_take_startup_handle(PA_HND(PA_NS_DIR, i)) : ZX_HANDLE_INVALID;
         if (directory != ZX_HANDLE_INVALID) { // else a name of something else
             ns.entries[ns.count++] = (struct ns_entry){name, directory};
         }

@@ -1,4 +1,5 @@
 // A child for the tests of spawn and signal: its arguments say what it does.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -259,6 +260,50 @@ static int open_descriptors(void) {
     return bits;
 }
 
+static int error_of_open(const char* path, int flags) {
+    int fd = open(path, flags, 0600);
+    return fd < 0 ? errno : close(fd);
+}
+
+static int say_names(void) {
+    DIR* directory = opendir(".");
+    if (directory == nullptr) {
+        return dprintf(1, " .=%d", errno);
+    }
+    for (const struct dirent* e; (e = readdir(directory)) != nullptr;) {
+        if (e->d_name[0] != '.') {
+            dprintf(1, " %s", e->d_name);
+        }
+    }
+    return closedir(directory);
+}
+
+// Started in a directory that no path leads to: what is there, for this process and for `depth`
+// generations of children; then it goes to one that has a path.
+static int nowhere(char* self, int depth) {
+    char path[128];
+    dprintf(1, "cwd=%d none=%d boot=%d:", getcwd(path, sizeof(path)) != nullptr ? 0 : errno,
+            error_of_open("none", O_RDONLY), error_of_open("/boot", O_RDONLY));
+    say_names();
+    dprintf(1, "; ");
+    if (depth > 0) {
+        char next[12];
+        snprintf(next, sizeof(next), "%d", depth - 1);
+        pid_t pid = vfork();
+        if (pid == 0) {
+            execl("/boot/bin/libc_child", self, "nowhere", next, (char*)nullptr);
+            _exit(1);
+        }
+        int status = 0;
+        if (waitpid(pid, &status, 0) != pid || status != 0) {
+            return 1;
+        }
+    }
+    bool repaired = chdir("/") == 0 && getcwd(path, sizeof(path)) != nullptr &&
+                    strcmp(path, "/") == 0 && error_of_open("boot", O_RDONLY) == 0;
+    return repaired ? 0 : 2;
+}
+
 int main(int argc, char** argv) {
     const char* what = argc > 1 ? argv[1] : "";
     const char* word = argc > 2 ? argv[2] : "";
@@ -328,6 +373,10 @@ int main(int argc, char** argv) {
     } else if (strcmp(what, "cwd") == 0) {
         char path[128];
         return getcwd(path, sizeof(path)) != nullptr && puts(path) >= 0 ? 0 : 1;
+    } else if (strcmp(what, "nowhere") == 0) {
+        return nowhere(argv[0], number);
+    } else if (strcmp(what, "nowhere_later") == 0) {
+        return copy() == 0 ? nowhere(argv[0], 1) : 3; // when the input ends
     } else if (strcmp(what, "lead") == 0) {
         return lead(argv[0]);
     } else if (strcmp(what, "alarm") == 0) {

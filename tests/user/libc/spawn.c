@@ -275,6 +275,85 @@ CASE(child_starts_where_it_was_sent) {
     EXPECT_EQ(exit_code(pid), 0);
 }
 
+static void make_file(const char* path) {
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_EQ(close(fd), 0);
+}
+
+static void twice(char* text) {
+    size_t len = strlen(text);
+    memcpy(text + len, text, len);
+    text[2 * len] = 0;
+}
+
+// A child, and its child, see `names` in the working directory, and that it has no path.
+static void expect_nowhere(const char* names) {
+    char want[256];
+    int out;
+    snprintf(want, sizeof(want), "cwd=%d none=%d boot=0:%s; ", ENOENT, ENOENT, names);
+    twice(want);
+    pid_t pid = start(&out, ARGS((char*)"nowhere", (char*)"1"));
+    EXPECT_TEXT(slurp(out), want);
+    EXPECT_EQ(exit_code(pid), 0);
+}
+
+CASE(child_of_a_directory_that_was_removed) {
+    EXPECT_EQ(mkdir("/tmp/w", 0700), 0);
+    EXPECT_EQ(chdir("/tmp/w"), 0);
+    EXPECT_EQ(rmdir("/tmp/w"), 0);
+    expect_nowhere("");
+    EXPECT_EQ(mkdir("/tmp/w", 0700), 0); // of the same name, but another
+    make_file("/tmp/w/other");
+    expect_nowhere("");
+    EXPECT_EQ(chdir("/"), 0);
+    EXPECT_EQ(unlink("/tmp/w/other"), 0);
+    EXPECT_EQ(rmdir("/tmp/w"), 0);
+}
+
+CASE(child_of_a_directory_that_was_renamed) {
+    EXPECT_EQ(mkdir("/tmp/w", 0700), 0);
+    EXPECT_EQ(mkdir("/tmp/w/in", 0700), 0);
+    EXPECT_EQ(chdir("/tmp/w/in"), 0);
+    make_file("mine");
+    EXPECT_EQ(rename("/tmp/w", "/tmp/v"), 0);
+    expect_nowhere(" mine");
+    EXPECT_EQ(mkdir("/tmp/w", 0700), 0);
+    EXPECT_EQ(mkdir("/tmp/w/in", 0700), 0);
+    make_file("/tmp/w/in/other");
+    expect_nowhere(" mine");
+    EXPECT_EQ(unlink("mine"), 0);
+    EXPECT_EQ(chdir("/"), 0);
+    EXPECT_EQ(unlink("/tmp/w/in/other"), 0);
+    EXPECT_EQ(rmdir("/tmp/w/in"), 0);
+    EXPECT_EQ(rmdir("/tmp/w"), 0);
+    EXPECT_EQ(rmdir("/tmp/v/in"), 0);
+    EXPECT_EQ(rmdir("/tmp/v"), 0);
+}
+
+// It is told the path, and looks when that leads nowhere any more.
+CASE(child_that_looks_too_late) {
+    int in[2], out;
+    EXPECT_EQ(pipe2(in, O_CLOEXEC), 0);
+    EXPECT_EQ(mkdir("/tmp/w", 0700), 0);
+    EXPECT_EQ(chdir("/tmp/w"), 0);
+    int stdin_before = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    EXPECT_EQ(dup2(in[0], 0), 0);
+    pid_t pid = start(&out, ARGS((char*)"nowhere_later"));
+    EXPECT_EQ(dup2(stdin_before, 0), 0);
+    EXPECT_EQ(rmdir("/tmp/w"), 0);
+    EXPECT_EQ(close(in[0]), 0);
+    EXPECT_EQ(close(in[1]), 0); // now
+    char want[128];
+    constexpr char format[] = "cwd=%d none=%d boot=0: .=%d; ";
+    snprintf(want, sizeof(want), format, ENOENT, ENOENT, ENOENT);
+    twice(want);
+    EXPECT_TEXT(slurp(out), want);
+    EXPECT_EQ(exit_code(pid), 0);
+    EXPECT_EQ(close(stdin_before), 0);
+    EXPECT_EQ(chdir("/"), 0);
+}
+
 // A shell's pipeline: three processes in one group.
 static pid_t stage(int in, int out, pid_t group, char* word, char* argument) {
     pid_t pid = vfork();

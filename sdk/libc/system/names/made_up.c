@@ -12,7 +12,7 @@
 struct made_up {
     struct fd_object base;
     _Atomic(int64_t) position; // of the entry that a listing gives next
-    char path[];               // absolute and normalised; immutable
+    char path[];               // absolute and normalised, or NAMES_NOWHERE; immutable
 };
 
 static struct made_up* made_up_of(struct fd_object* o) {
@@ -123,6 +123,7 @@ void names_made_up_stat(const char* path, struct abi_stat* out) {
 
 static long made_up_stat(struct fd_object* o, struct abi_stat* out) {
     names_made_up_stat(made_up_of(o)->path, out);
+    out->nlink = names_made_up_path(o) != nullptr ? out->nlink : 0;
     return 0;
 }
 
@@ -176,5 +177,5 @@ long names_made_up_new(const char* path, uint32_t flags, struct fd_object** out)
 }
 
 const char* names_made_up_path(struct fd_object* o) {
-    return o->ops == &made_up_ops ? made_up_of(o)->path : nullptr;
+    return o->ops == &made_up_ops && made_up_of(o)->path[0] != 0 ? made_up_of(o)->path : nullptr;
 }

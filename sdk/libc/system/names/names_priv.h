@@ -43,9 +43,11 @@ struct fd_object* names_place_ref(void);
 const char* names_path_of(struct fd_object* o);
 bool names_is_directory(struct fd_object* o);
 
-// A directory that exists only because prefixes lie below it; "/" is one.
+// A directory that exists only because prefixes lie below it; "/" is one. NAMES_NOWHERE: one that
+// was removed, with no path.
+constexpr char NAMES_NOWHERE[] = "";
 long names_made_up_new(const char* path, uint32_t flags, struct fd_object** out);
-const char* names_made_up_path(struct fd_object* o); // null: another kind
+const char* names_made_up_path(struct fd_object* o); // null: another kind, or nowhere
 void names_made_up_stat(const char* path, struct abi_stat* out);
 
 // ---- names that mean something to the library ----

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fd/directory.h>
 #include <fd/table.h>
 #include <fd/terminal.h>
 #include <jacinth/startup.h>
@@ -36,8 +37,8 @@ static void set_place(struct fd_object* directory) {
     put(process_view()->place, directory, nullptr);
 }
 
-// A directory that is gone leaves the program at the root, which is there already. Several threads
-// may open it at once; one of them puts it there.
+// A directory that is gone leaves the program nowhere, which is where it is already. Several
+// threads may open it at once; one of them puts it there.
 static void open_first(struct names_place* p, const char* path) {
     struct fd_object* o;
     if (names_open(ABI_AT_FDCWD, path, OPEN_DIRECTORY, 0, &o) != 0) {
@@ -277,42 +278,84 @@ static const char* unopened_path(void) {
     return unopened;
 }
 
-long names_cwd_for_child(char* out, size_t size) {
+// Whether the path of a directory leads to it, or may do so when its server answers again.
+static bool leads_to(const char* path, struct fd_object* o) {
+    struct abi_stat here;
+    struct abi_stat there;
+    if (names_made_up_path(o) != nullptr || o->ops->stat(o, &here) != 0) {
+        return true;
+    }
+    long error = names_stat(ABI_AT_FDCWD, path, true, &there);
+    return error == 0 ? there.ino == here.ino : error != -ABI_ENOENT && error != -ABI_ENOTDIR;
+}
+
+long names_cwd_for_child(char* out, size_t size, zx_handle_t* directory) {
     constexpr size_t key = sizeof(NAMES_CWD_KEY) - 1;
+    *directory = ZX_HANDLE_INVALID;
     if (size <= key) {
         return -ABI_ENAMETOOLONG;
     }
-    memcpy(out, NAMES_CWD_KEY, key);
-    const char* unopened = unopened_path();
-    if (unopened != nullptr) { // nor need this process open it
-        size_t len = strlen(unopened) + 1;
-        if (len > size - key) {
-            return -ABI_ENAMETOOLONG;
+    memcpy(out, NAMES_CWD_KEY, key + 1);
+    const char* path = unopened_path(); // nor need this process open it
+    NAMES_REF o = nullptr;
+    if (path == nullptr) {
+        o = names_place_ref();
+        path = names_path_of(o);
+        path = path != nullptr && leads_to(path, o) ? path : nullptr;
+    }
+    if (path == nullptr) { // it was removed or renamed
+        struct fd_handles handles = {};
+        if (o->ops->clone(o, &handles) == 0 && handles.count == 1) {
+            *directory = handles.handle[0];
         }
-        memcpy(out + key, unopened, len);
         return 0;
     }
-    long len = sys_getcwd(out + key, size - key);
-    if (len < 0) {
-        return len == -ABI_ERANGE ? -ABI_ENAMETOOLONG : len;
+    size_t len = strlen(path) + 1;
+    if (len > size - key) {
+        return -ABI_ENAMETOOLONG;
     }
+    memcpy(out + key, path, len);
     return 0;
 }
 
-static const char* inherited_path(void) {
+// The path, "" of a directory that has none, and the number of the name.
+static const char* inherited_path(uint32_t* index) {
     constexpr size_t key = sizeof(NAMES_CWD_KEY) - 1;
     const char* name;
-    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr; i++) {
-        if (strncmp(name, NAMES_CWD_KEY, key) == 0 && name[key] == '/') {
+    for (*index = 0; (name = zx_startup_name(*index)) != nullptr; ++*index) {
+        if (strncmp(name, NAMES_CWD_KEY, key) == 0 && (name[key] == '/' || name[key] == 0)) {
             return name + key;
         }
     }
     return "/";
 }
 
+[[noreturn]] static void fail_start(void) {
+    static constexpr char line[] = "start-up failed: no memory for the namespace\n";
+    (void)zx_debug_write(line, sizeof(line) - 1);
+    zx_process_exit(-126); // as any other failure of a start
+    __builtin_trap();
+}
+
+// A path is a promise: most programs never ask where they are. Until it is kept, and if it cannot
+// be, the place is nowhere: never another directory. (The root is always there.)
 // Not analysed: there is one thread yet.
-[[clang::no_thread_safety_analysis]] static void set_unopened(struct names_place* p) {
-    p->unopened = inherited_path();
+[[clang::no_thread_safety_analysis]] static void set_first(struct names_place* p) {
+    uint32_t index;
+    const char* path = inherited_path(&index);
+    zx_handle_t given = ZX_HANDLE_INVALID;
+    if (path[0] == 0) {
+        given = zx_take_startup_handle(PA_HND(PA_NS_DIR, index));
+    } else {
+        p->unopened = path;
+    }
+    long error = given != ZX_HANDLE_INVALID
+                     ? fd_directory_new(given, 0, nullptr, OPEN_DIRECTORY, &p->directory)
+                     : names_made_up_new(strcmp(path, "/") == 0 ? "/" : NAMES_NOWHERE,
+                                         OPEN_DIRECTORY, &p->directory);
+    if (error != 0) {
+        fail_start();
+    }
 }
 
 static zx_status_t reopen_terminal(zx_handle_t* connection, zx_handle_t* events) {
@@ -340,23 +383,12 @@ static zx_status_t reopen_terminal(zx_handle_t* connection, zx_handle_t* events)
     return ZX_OK;
 }
 
-[[noreturn]] static void fail_start(void) {
-    static constexpr char line[] = "start-up failed: no memory for the namespace\n";
-    (void)zx_debug_write(line, sizeof(line) - 1);
-    zx_process_exit(-126); // as any other failure of a start
-    __builtin_trap();
-}
-
-// The root, which nobody serves, and a promise: most programs never ask where they are.
 static void start(struct process_view* view) {
     static struct names_place first;
     view->umask = spawn_inherited()->umask;
+    set_first(&first); // its handle is none of the namespace's
     names_namespace_start();
     fd_terminal_set_reopen(reopen_terminal);
-    if (names_made_up_new("/", OPEN_DIRECTORY, &first.directory) != 0) {
-        fail_start();
-    }
-    set_unopened(&first);
     view->place = &first;
 }
 

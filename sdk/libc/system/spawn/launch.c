@@ -134,17 +134,21 @@ static long add_namespace(struct work* w) {
     return 0;
 }
 
-// A directory that nobody can name is one that the child is not in.
 static long add_directory(struct work* w) {
     constexpr size_t max = sizeof(NAMES_CWD_KEY) + ABI_PATH_MAX;
     w->directory = malloc(max);
     if (w->directory == nullptr) {
         return -ABI_ENOMEM;
     }
-    if (names_cwd_for_child(w->directory, max) == 0) {
+    zx_handle_t directory;
+    long error = names_cwd_for_child(w->directory, max, &directory);
+    if (error == 0 && directory != ZX_HANDLE_INVALID) {
+        error = add_handle(w, PA_HND(PA_NS_DIR, w->name_count), directory);
+    }
+    if (error == 0) {
         w->names[w->name_count++] = w->directory;
     }
-    return 0;
+    return error;
 }
 
 // What /proc/self/exe will say. Absolute, so that it holds wherever the child goes.

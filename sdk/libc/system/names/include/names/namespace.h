@@ -24,9 +24,10 @@ long names_prefix_clone(size_t index, zx_handle_t* out);
 zx_handle_t names_connect(const char* service);
 
 // The text by which a child learns its working directory: a name of its bootstrap message, to which
-// no handle refers. -ABI_ENAMETOOLONG; -ABI_ENOENT: nobody knows where this process is.
+// no handle refers. Without a path (no path leads to the directory any more) it comes with the
+// directory itself; INVALID: it is nowhere. 0, or -ABI_ENAMETOOLONG.
 constexpr char NAMES_CWD_KEY[] = "jacinth.cwd=";
-long names_cwd_for_child(char* out, size_t size);
+long names_cwd_for_child(char* out, size_t size, zx_handle_t* directory);
 
 // A connection to a file that is to be executed (jacinth.io/File); `dir`: as for openat.
 long names_open_program(int dir, const char* path, zx_handle_t* connection);
