@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jacinth/startup.h>
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 
@@ -56,18 +55,6 @@ static bool take_options(struct table* t, const char* letters) {
     return *letters == '\0';
 }
 
-// Where a shell has started this; a name that the C library gives to whom it starts.
-static const char* working_directory(void) {
-    static const char key[] = "jacinth.cwd=";
-    const char* name;
-    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr; i++) {
-        if (strncmp(name, key, sizeof(key) - 1) == 0) {
-            return name + sizeof(key) - 1;
-        }
-    }
-    return "/";
-}
-
 // What a path goes back over may be a link, which only its server knows.
 static bool goes_back(const char* path) {
     for (const char* at = path; at != nullptr; at = strchr(at, '/')) {
@@ -81,7 +68,8 @@ static bool goes_back(const char* path) {
 
 static zx_status_t find(const char* path, struct ns_entry* out) {
     static char text[PATH_BYTES];
-    int len = snprintf(text, sizeof(text), "%s%s%s", path[0] == '/' ? "" : working_directory(),
+    const char* directory = path[0] == '/' ? nullptr : ns_working_directory();
+    int len = snprintf(text, sizeof(text), "%s%s%s", directory == nullptr ? "" : directory,
                        path[0] == '/' ? "" : "/", path);
     if (len < 0 || (size_t)len >= sizeof(text) || goes_back(path)) {
         return ZX_ERR_BAD_PATH;

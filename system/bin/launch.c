@@ -197,21 +197,9 @@ static zx_status_t open_program(const char* path, struct launch_source* source) 
     return status;
 }
 
-// The working directory, as a program of the C library tells its children; null: nobody has.
-static const char* working_directory(void) {
-    static const char key[] = "jacinth.cwd=";
-    const char* name;
-    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr; i++) {
-        if (strncmp(name, key, sizeof(key) - 1) == 0) {
-            return name + sizeof(key) - 1;
-        }
-    }
-    return nullptr;
-}
-
 // The dots at a path's beginning lead to other prefixes, so they are followed here.
 static bool make_full(const char* path, char full[IO_PATH_MAX]) {
-    const char* from = path[0] == '/' ? "" : working_directory();
+    const char* from = path[0] == '/' ? "" : ns_working_directory();
     if (from == nullptr || strlen(from) >= IO_PATH_MAX) {
         return false;
     }

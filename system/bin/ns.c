@@ -65,3 +65,14 @@ zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened
     }
     return io_open(entry.directory, rest, strlen(rest), flags, 0, out, nullptr);
 }
+
+const char* ns_working_directory(void) {
+    static const char key[] = "jacinth.cwd=";
+    const char* name;
+    for (uint32_t i = 0; (name = zx_startup_name(i)) != nullptr; i++) {
+        if (strncmp(name, key, sizeof(key) - 1) == 0) {
+            return name + sizeof(key) - 1;
+        }
+    }
+    return nullptr;
+}

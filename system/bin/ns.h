@@ -17,5 +17,9 @@ bool ns_entry(uint32_t index, struct ns_entry* out);
 // it, without leading slashes. False: to none.
 bool ns_find(const char* path, struct ns_entry* out, const char** rest);
 
+// The working directory's path, as a program of the C library tells it to whom it starts; null:
+// nobody has.
+const char* ns_working_directory(void);
+
 // Opens an absolute path.
 zx_status_t ns_open(const char* path, jacinth_io_flags_t flags, struct io_opened* out);

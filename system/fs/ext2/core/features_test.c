@@ -32,16 +32,6 @@ static struct ext2* mount_disk(struct disk* d) {
     return fs;
 }
 
-static struct ext2_name name_of(const char* text) {
-    return (struct ext2_name){text, strlen(text)};
-}
-
-static struct ext2_node* root_of(struct ext2* fs) {
-    struct ext2_node* root;
-    MUST_OK(ext2_root(fs, &root));
-    return root;
-}
-
 static struct ext2_node* make(struct ext2* fs, struct ext2_node* d, const char* name,
                               enum ext2_kind kind) {
     struct ext2_node* n;

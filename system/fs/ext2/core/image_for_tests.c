@@ -421,10 +421,6 @@ static void any_target(struct model* m, struct mnode* d, char* out) {
     }
 }
 
-static struct ext2_name name_of(const char* text) {
-    return (struct ext2_name){text, strlen(text)};
-}
-
 static void add_entry(struct mnode* d, const char* name, struct mnode* n) {
     d->entries = realloc(d->entries, (d->count + 1) * sizeof(*d->entries));
     strcpy(d->entries[d->count].name, name);
@@ -839,4 +835,10 @@ void model_must_be_dumped(const struct model* m) {
     char path[96];
     snprintf(path, sizeof(path), "%s/dump", folder);
     compare_dump(m->root, path);
+}
+
+struct ext2_node* root_of(struct ext2* fs) {
+    struct ext2_node* root;
+    MUST_OK(ext2_root(fs, &root));
+    return root;
 }

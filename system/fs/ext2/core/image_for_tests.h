@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <ext2/ext2.h>
 
@@ -94,6 +95,11 @@ void model_path(const struct mnode* directory, const char* name, char* out, size
 void model_must_be_in(const struct model* m, struct ext2* fs);
 // debugfs rdump gives what the model says.
 void model_must_be_dumped(const struct model* m);
+
+static inline struct ext2_name name_of(const char* text) {
+    return (struct ext2_name){text, strlen(text)};
+}
+struct ext2_node* root_of(struct ext2* fs); // with a reference
 
 [[noreturn]] void fail_at(const char* file, int line, const char* format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -30,16 +30,6 @@ static struct ext2* mount_disk(struct disk* d) {
     return fs;
 }
 
-static struct ext2_name name_of(const char* text) {
-    return (struct ext2_name){text, strlen(text)};
-}
-
-static struct ext2_node* root_of(struct ext2* fs) {
-    struct ext2_node* root;
-    MUST_OK(ext2_root(fs, &root));
-    return root;
-}
-
 static struct ext2_node* make(struct ext2* fs, struct ext2_node* d, const char* name) {
     struct ext2_node* n;
     MUST_OK(ext2_create(fs, d, name_of(name), EXT2_DIRECTORY, 0755, (struct ext2_name){}, &n));

@@ -33,16 +33,6 @@ static void end(struct disk* d, struct ext2* fs) {
     disk_destroy(d);
 }
 
-static struct ext2_name name_of(const char* text) {
-    return (struct ext2_name){text, strlen(text)};
-}
-
-static struct ext2_node* root_of(struct ext2* fs) {
-    struct ext2_node* root;
-    MUST_OK(ext2_root(fs, &root));
-    return root;
-}
-
 static zx_status_t try_make(struct ext2* fs, struct ext2_node* d, const char* name,
                             enum ext2_kind kind, const char* target) {
     struct ext2_node* n;

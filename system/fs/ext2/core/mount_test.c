@@ -39,12 +39,6 @@ static struct ext2_node* make(struct ext2* fs, struct ext2_node* d, const char* 
     return n;
 }
 
-static struct ext2_node* root_of(struct ext2* fs) {
-    struct ext2_node* root;
-    MUST_OK(ext2_root(fs, &root));
-    return root;
-}
-
 // ---- mounting ----
 
 static void test_a_clean_mount_reads_little_and_writes_nothing(void**) {
