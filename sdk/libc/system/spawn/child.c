@@ -38,7 +38,9 @@ static void send_again(struct child* child, uint64_t heard)
     }
 }
 
-// exec() in the child: its last message names the process in which it goes on.
+// exec() in the child: its last message names the process in which it goes on. It comes before that
+// process runs, so whoever has heard of it in any way signals it, not the old one. A kill that the
+// old one got while it said so was meant for what it became.
 static bool follow(struct child* child) __attribute__((exclusive_locks_required(spawn_lock))) {
     zx_handle_t next;
     zx_handle_t signals;
@@ -55,6 +57,9 @@ static bool follow(struct child* child) __attribute__((exclusive_locks_required(
     if (watch_port != ZX_HANDLE_INVALID) {
         (void)zx_object_wait_async(next, watch_port, (uint64_t)child->pid, ZX_PROCESS_TERMINATED,
                                    0);
+    }
+    if (child->sent != 0) {
+        (void)zx_task_kill(next);
     }
     send_again(child, heard);
     return true;
@@ -88,7 +93,10 @@ void child_refresh_locked(struct child* child) {
         zx_info_process_t info;
         zx_signals_t seen = 0;
         if (zx_object_wait_one(child->process, ZX_PROCESS_TERMINATED, 0, &seen) != ZX_OK) {
-            return;
+            if (!follow(child)) {
+                return;
+            }
+            continue;
         }
         zx_status_t status = zx_object_get_info(child->process, ZX_INFO_PROCESS, &info,
                                                 sizeof(info), nullptr, nullptr);

@@ -440,21 +440,24 @@ long spawn_start(const struct spawn_plan* plan, int* pid) {
 
 // ---- in place of this process ----
 
-// The parent takes the new process for this one. What it has written and this process has not heard
-// (the herald has stopped listening: signal_for_exec()) it writes to the new one.
+// The parent takes the new process for this one, before it runs. What it has written and this
+// process has not heard (the herald has stopped listening: signal_for_exec()) it writes to the new
+// one. From then on there is no way back: if the new one cannot start it is killed.
 static long hand_over(struct work* w, struct launched* launched) {
-    zx_handle_t process;
+    zx_handle_t process = ZX_HANDLE_INVALID, sent = ZX_HANDLE_INVALID;
     zx_status_t status = zx_handle_duplicate(launched->process, ZX_RIGHT_SAME_RIGHTS, &process);
+    if (status == ZX_OK) {
+        status = zx_handle_duplicate(process, ZX_RIGHT_SAME_RIGHTS, &sent);
+    }
     if (status != ZX_OK) {
+        (void)zx_handle_close(process);
         launch_abandon(launched);
         return errno_from_status(status);
     }
-    status = launch_start(launched, nullptr).status;
-    if (status != ZX_OK) {
-        (void)zx_handle_close(process);
-        return errno_from_status(status);
+    replaced_send(w->plan->channel, sent, w->signals, signal_heard());
+    if (launch_start(launched, nullptr).status != ZX_OK) {
+        (void)zx_task_kill(process);
     }
-    replaced_send(w->plan->channel, process, w->signals, signal_heard());
     zx_process_exit(spawn_retcode_replaced);
     __builtin_trap();
 }
